@@ -1,0 +1,50 @@
+"""The project's sessions: `nox -l` lists them, `nox -s tests` installs all it needs and tests."""
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "tests", "minimal"]
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test, slow ones included, on the Python that runs nox."""
+    session.install(".[train,serve,test]")
+    session.run("pytest", "-n", "2", *session.posargs, env={"MLFLOW_DISABLE_TELEMETRY": "true"})
+
+
+@nox.session(python=PYTHONS)
+def matrix(session: nox.Session) -> None:
+    """Run every test on each supported Python."""
+    tests(session)
+
+
+@nox.session
+def minimal(session: nox.Session) -> None:
+    """Test the core without any of the extras installed."""
+    session.install(".", "pytest", "hypothesis")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install("ruff>=0.14")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of the package."""
+    session.install(".[train,serve]", "mypy>=1.18", "pandas-stubs", "scipy-stubs")
+    session.run("mypy")
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Run the benchmarks; name one to run it alone: nox -s benchmarks -- door."""
+    session.install(".[train,serve,benchmarks,test]")
+    session.run("python", "-m", "benchmarks", *session.posargs)

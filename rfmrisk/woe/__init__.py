@@ -1,0 +1,1 @@
+"""Optimal binning and the Weight of Evidence encoding."""
