@@ -1,0 +1,83 @@
+"""The common part of the aggregators: histories in, one row of features per customer out.
+
+It holds what every aggregator shares and nothing else. An aggregator says in ``_learn`` what it
+takes from the training histories and in ``_features`` what it computes from flat arrays.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from rfmrisk.histories import FlatHistories, flatten
+
+
+class HistoryAggregator(TransformerMixin, BaseEstimator):
+    """Base of the aggregators; see `RFMAggregator` for the shape of one."""
+
+    def fit(self, histories: pd.DataFrame, y: Any = None) -> Self:
+        """Check the parameters against the histories.
+
+        Parameters
+        ----------
+        histories : DataFrame of shape (n_customers, 2)
+            As made by `to_histories`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        flat = flatten(histories)
+        self._learn(flat)
+        self.n_features_in_ = histories.shape[1]
+        self.feature_names_in_ = np.array([str(name) for name in histories.columns], dtype=object)
+        self.feature_names_out_ = list(self._features(flatten(histories.iloc[:1])))
+        return self
+
+    def transform(self, histories: pd.DataFrame) -> pd.DataFrame:
+        """Compute the features of each customer.
+
+        Parameters
+        ----------
+        histories : DataFrame of shape (n_customers, 2)
+            As made by `to_histories`.
+
+        Returns
+        -------
+        DataFrame of shape (n_customers, n_features_out)
+            With the index of the histories.
+        """
+        check_is_fitted(self)
+        flat = flatten(histories)
+        return pd.DataFrame(self._features(flat), index=flat.index)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the features.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored: the names follow from the parameters.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        return np.array(self.feature_names_out_, dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+    def _learn(self, flat: FlatHistories) -> None:
+        raise NotImplementedError
+
+    def _features(self, flat: FlatHistories) -> dict[str, Any]:
+        raise NotImplementedError

@@ -1,0 +1,139 @@
+"""What kinds of transactions a customer makes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import sparse
+
+from rfmrisk._columns import encode_ids
+from rfmrisk._segments import ratio, segment_max, segment_of, segment_sum
+from rfmrisk.aggregation._base import HistoryAggregator
+from rfmrisk.histories import FlatHistories
+
+
+class CategoryAggregator(HistoryAggregator):
+    """Most frequent level, number of levels and share of the most frequent level.
+
+    Parameters
+    ----------
+    columns : sequence of str or None, default=None
+        Fields of the transactions whose values are levels: text, categories, booleans or
+        integers. None takes every field of text, categories or booleans that has from 2 to
+        ``max_levels`` levels in the histories seen by `fit` and does not hold dates.
+    max_levels : int, default=50
+        The most levels a field may have to be taken by ``columns=None``.
+
+    Attributes
+    ----------
+    columns_ : list of str
+        The fields that are used.
+    feature_names_out_ : list of str
+        ``ProductCategory_top`` (text), ``ProductCategory_levels`` (a count),
+        ``ProductCategory_top_share`` (a share of the transactions with a level).
+
+    Notes
+    -----
+    Of equally frequent levels the first in sorted order is taken. Missing levels are not
+    counted; where nothing is left, the top level and its share are missing.
+
+    Examples
+    --------
+    >>> from rfmrisk import CategoryAggregator, to_histories
+    >>> from rfmrisk.datasets import make_transactions
+    >>> histories = to_histories(make_transactions(n_customers=50, random_state=0))
+    >>> CategoryAggregator(["ProductCategory"]).fit_transform(histories).dtypes
+    ProductCategory_top              str
+    ProductCategory_levels         int64
+    ProductCategory_top_share    float64
+    dtype: object
+    """
+
+    def __init__(self, columns: Sequence[str] | None = None, max_levels: int = 50) -> None:
+        self.columns = columns
+        self.max_levels = max_levels
+
+    def _learn(self, flat: FlatHistories) -> None:
+        if isinstance(self.columns, str):
+            raise ValueError(f"columns must be a list of names; got the text {self.columns!r}")
+        if self.columns is None:
+            self.columns_ = [
+                name for name in flat.field_names if _has_levels(flat.field(name), self.max_levels)
+            ]
+        else:
+            self.columns_ = [str(name) for name in self.columns]
+
+    def _features(self, flat: FlatHistories) -> dict[str, Any]:
+        features: dict[str, Any] = {}
+        customers = segment_of(flat.starts, flat.ends)
+        for column in self.columns_:
+            top, n_levels, share = _top_level(flat, customers, column)
+            features[f"{column}_top"] = top
+            features[f"{column}_levels"] = n_levels
+            features[f"{column}_top_share"] = share
+        return features
+
+
+def _has_levels(field: pa.Array, max_levels: int) -> bool:
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)):
+        return False
+    # An id has about as many levels as there are rows; its first rows already show too many.
+    if len(pc.unique(field.slice(0, 50 * max_levels)).drop_null()) > max_levels:
+        return False
+    levels = pc.unique(field).drop_null()
+    return 2 <= len(levels) <= max_levels and not _are_dates(levels)
+
+
+def _are_dates(levels: pa.Array) -> bool:
+    if isinstance(levels, pa.DictionaryArray):
+        levels = levels.dictionary_decode()
+    try:
+        levels.cast(pa.timestamp("us"))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
+
+
+def _top_level(
+    flat: FlatHistories, customers: np.ndarray, column: str
+) -> tuple[pd.Series, np.ndarray, np.ndarray]:
+    field = flat.field(column)
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if not (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+    ):
+        raise ValueError(
+            f"the field {column!r} must hold text, categories, booleans or integers to have "
+            f"levels; its type is {kind}"
+        )
+    codes, levels = encode_ids(field, column)
+    valid = field.is_valid().to_numpy(zero_copy_only=False)
+    shape = (len(flat.starts), max(len(levels), 1))
+    cells = sparse.coo_array((valid.astype(np.int64), (customers, codes)), shape=shape).tocsr()
+    cells.sum_duplicates()
+    cells.eliminate_zeros()
+
+    first, end = cells.indptr[:-1].astype(np.int64), cells.indptr[1:].astype(np.int64)
+    most = segment_max(cells.data.astype(np.float64), first, end)
+    is_most = cells.data == np.repeat(most, end - first)
+    # Within a customer the levels are sorted, so the first of the most frequent has the
+    # largest distance to the end.
+    place = np.where(is_most, len(cells.data) - np.arange(len(cells.data)), 0.0)
+    found = np.flatnonzero(end > first)
+    top = np.full(shape[0], -1)
+    winner = len(cells.data) - segment_max(place, first, end)[found].astype(np.int64)
+    top[found] = cells.indices[winner]
+
+    names = levels.cast(pa.string()).to_pandas().astype("str").array
+    text = pd.Series(names, dtype="str").reindex(top).array
+    total = segment_sum(cells.data, first, end)
+    return text, end - first, ratio(np.nan_to_num(most), total)

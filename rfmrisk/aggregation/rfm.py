@@ -1,0 +1,86 @@
+"""Recency, frequency and monetary value of each customer."""
+
+import datetime as dt
+from typing import Literal
+
+import numpy as np
+
+from rfmrisk._segments import first_at_or_after, segment_sum
+from rfmrisk.aggregation._base import HistoryAggregator
+from rfmrisk.histories import DAY, FlatHistories, parse_duration
+
+
+class RFMAggregator(HistoryAggregator):
+    """Recency, frequency and monetary value.
+
+    Parameters
+    ----------
+    window : str, timedelta or None, default=None
+        Restrict frequency and monetary to this long before ``as_of``, such as ``"30D"``: the
+        transactions at or after ``as_of - window``. Recency always looks at the whole history.
+    monetary : {"gross", "net"}, default="gross"
+        Sum of the absolute amounts, or of the signed amounts.
+
+    Attributes
+    ----------
+    feature_names_out_ : list of str
+        ``["recency", "frequency", "monetary"]``.
+
+    Notes
+    -----
+    Recency is in days (float) from the last transaction to ``as_of``, and missing for an empty
+    history; frequency counts transactions; monetary is in the log's currency and never rounded.
+    The terms are those of database marketing [1]_.
+
+    References
+    ----------
+    .. [1] A. M. Hughes, "Strategic Database Marketing", McGraw-Hill, 1994.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rfmrisk import RFMAggregator, to_histories
+    >>> log = pd.DataFrame(
+    ...     {
+    ...         "CustomerId": ["ann", "bob", "ann"],
+    ...         "TransactionStartTime": ["2024-05-01", "2024-05-02T12:00:00", "2024-05-03"],
+    ...         "Amount": [10.0, 5.0, -2.5],
+    ...     }
+    ... )
+    >>> RFMAggregator().fit_transform(to_histories(log))
+              recency  frequency  monetary
+    customer
+    ann           1.0          2      12.5
+    bob           1.5          1       5.0
+    """
+
+    def __init__(
+        self,
+        window: str | dt.timedelta | None = None,
+        monetary: Literal["gross", "net"] = "gross",
+    ) -> None:
+        self.window = window
+        self.monetary = monetary
+
+    def _learn(self, flat: FlatHistories) -> None:
+        if self.window is not None:
+            parse_duration(self.window, "window")
+        if self.monetary not in ("gross", "net"):
+            raise ValueError(f"monetary must be 'gross' or 'net'; got {self.monetary!r}")
+
+    def _features(self, flat: FlatHistories) -> dict[str, np.ndarray]:
+        known = flat.ends > flat.starts
+        recency = np.full(len(known), np.nan)
+        recency[known] = (flat.as_of[known] - flat.times[flat.ends[known] - 1]) / DAY
+        starts = flat.starts
+        if self.window is not None:
+            opening = flat.as_of - parse_duration(self.window, "window")
+            starts = first_at_or_after(flat.times, flat.starts, flat.ends, opening)
+        amounts = flat.numbers("amount")
+        if self.monetary == "gross":
+            amounts = np.abs(amounts)
+        return {
+            "recency": recency,
+            "frequency": flat.ends - starts,
+            "monetary": segment_sum(amounts, starts, flat.ends),
+        }
