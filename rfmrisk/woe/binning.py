@@ -1,68 +1,36 @@
 """Optimal binning of one column: pure functions of NumPy arrays.
 
-A column is reduced to the cumulative weight of all and of bads at the places where it may be cut.
-An exact dynamic program then finds the cuts with the greatest information value
-
-    IV = sum over bins of (g/G - b/B) * ln((g/G) / (b/B)),
-
-g and b the goods and bads of a bin, G and B those of the whole column, under a number of bins,
-a size and a shape of the bad rates. Because its state is the last bin, and not only where that
-bin ends, the result is the optimum and not merely a good guess.
+A numeric column is sorted and reduced to cumulative weights at the places where it may be cut,
+one before each distinct value. Up to ``max_prebins`` places are solved exactly
+(`rfmrisk.woe.partition`). Of more, the exact program first takes quantiles and the knots of
+isotonic fits, where an unconstrained optimum has its cuts, and then, again and again, the places
+around the cuts it chose, closer each time, down to single values.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.optimize import isotonic_regression
+
+from rfmrisk.woe.partition import SHAPES, Rules, Shape, Solution, partition
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Floats = "NDArray[np.float64]"
+    from rfmrisk.woe.partition import Phases
 
-Shape = Literal["auto", "ascending", "descending", "peak", "valley", "auto_shape"] | None
-
-# A shape is a sequence of phases: +1 the bad rate rises from bin to bin, -1 it falls, 0 free.
-SHAPES: dict[str | None, list[list[int]]] = {
-    "auto": [[1], [-1]],
-    "ascending": [[1]],
-    "descending": [[-1]],
-    "peak": [[1, -1]],
-    "valley": [[-1, 1]],
-    "auto_shape": [[1, -1], [-1, 1]],
-    None: [[0]],
-}
-
-
-class Rules(NamedTuple):
-    """What the bins of one column have to obey; sizes in units of weight."""
-
-    max_bins: int
-    min_size: float
-    min_events: float
-    shape: Shape
-    max_prebins: int
-    total_goods: float
-    total_bads: float
-
-
-class Distribution(NamedTuple):
-    """A sorted column: cumulative weights before each distinct value, ending with the totals.
-
-    ``low`` and ``high`` (d,) bound the distinct values; ``size`` and ``bads`` are (d + 1,).
-    """
-
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    size: NDArray[np.float64]
-    bads: NDArray[np.float64]
+# Places on which the isotonic fits are made, and in a window around a cut when it is refined.
+GRID = 1024
+WINDOW = 256
 
 
 def cut_numbers(
     x: NDArray[np.float64],
-    y: NDArray[np.bool_],
+    bad: NDArray[np.bool_],
     weight: NDArray[np.float64] | None,
+    shape: Shape,
     rules: Rules,
 ) -> NDArray[np.float64]:
     """Find the cut points of a numeric column.
@@ -71,10 +39,12 @@ def cut_numbers(
     ----------
     x : ndarray of shape (n,)
         Finite values.
-    y : ndarray of bool, shape (n,)
+    bad : ndarray of bool, shape (n,)
         True is bad.
     weight : ndarray of shape (n,) or None
         Positive weights.
+    shape : str or None
+        The shape of the bad rates, a key of `rfmrisk.woe.partition.SHAPES`.
     rules : Rules
         The constraints.
 
@@ -86,137 +56,185 @@ def cut_numbers(
     """
     if x.size == 0 or rules.max_bins < 2:
         return np.empty(0)
-    column = distribution(x, y, weight)
-    places = best_places(column.size, column.bads, rules)
-    return np.array([roundest(column.high[p - 1], column.low[p]) for p in places], dtype=float)
+    column = sort_column(x, bad, weight)
+    places = best_places(column.size, column.bads, shape, rules)
+    return np.array([roundest(*column.gap(place)) for place in places], dtype=np.float64)
 
 
-def distribution(
-    x: NDArray[np.float64], y: NDArray[np.bool_], weight: NDArray[np.float64] | None
-) -> Distribution:
-    """Sort a column and add up its weights."""
-    order = np.argsort(x, kind="stable")
-    values = x[order]
-    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-    w = np.ones(x.size) if weight is None else weight[order]
-    size = np.append(np.append(0.0, np.cumsum(w))[starts], w.sum())
-    bads_all = np.append(0.0, np.cumsum(w * y[order]))
-    return Distribution(
-        values[starts], values[starts], size, np.append(bads_all[starts], bads_all[-1])
-    )
+class SortedColumn(NamedTuple):
+    """A sorted column and its cumulative weights at the places where it may be cut.
+
+    ``keys`` (n,) are the sorted values as integers; ``starts`` (d + 1,) is where each of the d
+    distinct values begins, and n; ``size`` and ``bads`` (d + 1,) are the weights before it.
+    """
+
+    keys: NDArray[np.int64]
+    starts: NDArray[np.intp]
+    size: NDArray[np.float64] | NDArray[np.intp]
+    bads: NDArray[np.float64] | NDArray[np.intp]
+
+    def gap(self, place: int) -> tuple[float, float]:
+        """Return the last value before a place and the first after it."""
+        start = self.starts[place]
+        return _value(self.keys[start - 1] | 1), _value(self.keys[start] & ~1)
 
 
-def best_places(
-    size: NDArray[np.float64], bads: NDArray[np.float64], rules: Rules
-) -> NDArray[np.intp]:
-    """Choose the places to cut among all, from the cumulative weights at each (d + 1,)."""
-    last = len(size) - 1
-    candidates = np.arange(last + 1)
-    if last > rules.max_prebins:
-        wanted = np.linspace(0, size[-1], rules.max_prebins + 1)
-        candidates = np.unique(np.append(np.searchsorted(size, wanted[:-1]), last))
-    chosen = partition(size[candidates], bads[candidates], rules)[0]
-    return candidates[chosen]
+def sort_column(
+    x: NDArray[np.float64], bad: NDArray[np.bool_], weight: NDArray[np.float64] | None
+) -> SortedColumn:
+    """Sort a column, and add up weights and bads before each distinct value.
+
+    The bits of a float, read as an integer, sort like the float (once those of negatives are
+    flipped), so y travels through the sort in the lowest bit. Values that differ in that bit
+    alone, 2e-16 of their size, count as equal.
+    """
+    keys = (x + 0.0).view(np.int64)  # the sum makes one zero of -0.0 and 0.0
+    keys ^= (keys >> 63) & np.iinfo(np.int64).max
+    keys &= ~1
+    keys |= bad
+    if weight is None:
+        keys.sort()
+    else:
+        order = np.argsort(keys)
+        keys = keys[order]
+    starts = np.flatnonzero(keys[1:] >> 1 != keys[:-1] >> 1) + 1
+    starts = np.concatenate([[0], starts, [len(keys)]])
+    if weight is None:
+        return SortedColumn(keys, starts, starts, _before(keys & 1)[starts])
+    weight = weight[order]
+    return SortedColumn(keys, starts, _before(weight)[starts], _before(weight * (keys & 1))[starts])
 
 
-def partition(
-    size: NDArray[np.float64], bads: NDArray[np.float64], rules: Rules
-) -> tuple[NDArray[np.intp], float]:
-    """Solve the binning exactly over all given places.
+def _before(values: NDArray) -> NDArray:
+    total = np.zeros(len(values) + 1, dtype=values.dtype)
+    np.cumsum(values, out=total[1:])
+    return total
+
+
+def _value(key: np.int64) -> float:
+    bits = np.array([key])
+    bits ^= (bits >> 63) & np.iinfo(np.int64).max
+    return float(bits.view(np.float64)[0])
+
+
+def best_places(size: NDArray, bads: NDArray, shape: Shape, rules: Rules) -> NDArray[np.intp]:
+    """Choose the places to cut among all.
 
     Parameters
     ----------
-    size, bads : ndarray of shape (m + 1,)
-        Cumulative weight of all, and of bads, before each of the m pre-bins and after the last.
+    size, bads : ndarray of shape (d + 1,)
+        Cumulative weight of all, and of bads, at each place, the two ends included.
+    shape : str or None
+        The shape of the bad rates.
     rules : Rules
         The constraints.
 
     Returns
     -------
-    places : ndarray of int
-        Indices of the inner boundaries, ascending; empty where no split is allowed or gains.
-    value : float
-        The information value.
+    ndarray of int
+        Indices of the chosen inner places, ascending.
     """
-    n_bads = bads[None, :] - bads[:, None]  # of the bin from place i (row) to place j (column)
-    n_all = size[None, :] - size[:, None]
-    n_goods = n_all - n_bads
-    least = rules.min_events
-    allowed = (n_all > 0) & (n_all >= rules.min_size) & (n_bads > 0) & (n_goods > 0)
-    allowed &= (n_bads >= least) & (n_goods >= least)
-    good_share = np.where(allowed, n_goods, 1.0) / rules.total_goods
-    bad_share = np.where(allowed, n_bads, 1.0) / rules.total_bads
-    gain = np.where(allowed, (good_share - bad_share) * np.log(good_share / bad_share), -np.inf)
-    rate = np.where(allowed, n_bads, np.inf) / np.where(allowed, n_all, 1.0)
-    best: tuple[NDArray[np.intp], float] = (np.empty(0, dtype=np.intp), -np.inf)
-    for phases in SHAPES[rules.shape]:
-        places, value = _solve(gain, rate, phases, rules.max_bins)
-        if value > best[1]:
-            best = places, value
-    return best
+    last = len(size) - 1
+    every = last <= rules.max_prebins
+    candidates = np.arange(last + 1) if every else _prebins(size, bads, rules.max_prebins)
+    solutions = [_solve(size, bads, candidates, phases, rules) for phases in SHAPES[shape]]
+    top = max(solution.value for solution in solutions)
+    if not every:  # refining gains a few percent at most, so a far worse shape cannot win
+        solutions = [
+            _refine(size, bads, solution, phases, rules)
+            for solution, phases in zip(solutions, SHAPES[shape], strict=True)
+            if solution.value >= 0.8 * top
+        ]
+    return max(solutions, key=lambda solution: solution.value).places
 
 
 def _solve(
-    gain: NDArray[np.float64], rate: NDArray[np.float64], phases: list[int], max_bins: int
-) -> tuple[NDArray[np.intp], float]:
-    """Run the dynamic program: value[k][p][i, j] is the best of k bins that end with (i, j)."""
-    last = len(gain) - 1
-    links = [_predecessors(rate, direction) for direction in phases]
-    first = np.full_like(gain, -np.inf)
-    first[0] = gain[0]
-    values = [[first] + [np.full_like(gain, -np.inf)] * (len(phases) - 1)]
-    for _ in range(max_bins - 1):
-        before = values[-1]
-        values.append(
-            [
-                gain
-                + _best_before(before[p] if p == 0 else np.maximum(before[p - 1], before[p]), *link)
-                for p, link in enumerate(links)
-            ]
-        )
-    tops = np.array([[table[:, last].max() for table in level] for level in values])
-    k, p = np.unravel_index(np.argmax(tops > tops.max() - 1e-12), tops.shape)
-    if not np.isfinite(tops[k, p]):
-        return np.empty(0, dtype=np.intp), -np.inf
-    value, i, j = float(tops[k, p]), int(values[k][p][:, last].argmax()), last
-    places = []
-    while k > 0:
-        places.append(i)
-        direction = phases[p]
-        legal = (
-            np.ones(last + 1, bool) if direction == 0 else direction * (rate[i, j] - rate[:, i]) > 0
-        )
-        options = [np.where(legal, values[k - 1][q][:, i], -np.inf) for q in {max(p - 1, 0), p}]
-        phase_options = sorted({max(p - 1, 0), p})
-        options = [np.where(legal, values[k - 1][q][:, i], -np.inf) for q in phase_options]
-        pick = int(np.argmax([option.max() for option in options]))
-        i, j, p, k = int(options[pick].argmax()), i, phase_options[pick], k - 1
-    return np.array(places[::-1], dtype=np.intp), value
-
-
-def _predecessors(
-    rate: NDArray[np.float64], direction: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Sort the bins that end at each place by rate, and count those that (i, j) may follow."""
-    n = len(rate)
-    if direction == 0:
-        return np.tile(np.arange(n), (n, 1)), np.full((n, n), n)
-    ending = np.where(np.isfinite(rate), direction * rate, np.inf).T  # row i: the bins (h, i)
-    starting = np.where(np.isfinite(rate), direction * rate, -np.inf)
-    order = np.argsort(ending, axis=1)
-    count = np.array(
-        [np.searchsorted(np.take(e, o), s) for e, o, s in zip(ending, order, starting, strict=True)]
+    size: NDArray, bads: NDArray, candidates: NDArray[np.intp], phases: Phases, rules: Rules
+) -> Solution:
+    chosen, value = partition(
+        size[candidates].astype(np.float64), bads[candidates].astype(np.float64), phases, rules
     )
-    return order, count
+    return Solution(candidates[chosen], value)
 
 
-def _best_before(
-    value: NDArray[np.float64], order: NDArray[np.intp], count: NDArray[np.intp]
+def _prebins(size: NDArray, bads: NDArray, n_places: int) -> NDArray[np.intp]:
+    """Choose places to start from: quantiles and the knots of a rising and a falling fit."""
+    last = len(size) - 1
+    half = n_places // 2
+    grid = np.arange(last + 1)
+    if last > GRID:
+        by_weight = np.searchsorted(size, np.linspace(0, size[-1], GRID // 2 + 1))
+        grid = np.union1d(by_weight, np.linspace(0, last, GRID // 2 + 1).astype(np.intp))
+    weight = np.diff(size[grid]).astype(np.float64)
+    rate = np.diff(bads[grid]) / weight
+    chosen = [
+        [0, last],
+        np.searchsorted(size, np.linspace(0, size[-1], half + 1)[1:-1]),
+    ]
+    for increasing in (True, False):
+        knots = isotonic_regression(rate, weights=weight, increasing=increasing).blocks
+        chosen.append(grid[_thin(knots[1:-1], half // 2)])
+    return np.unique(np.concatenate(chosen).astype(np.intp))
+
+
+def _thin(places: NDArray[np.intp], n_places: int) -> NDArray[np.intp]:
+    """Keep at most so many, evenly."""
+    if len(places) <= n_places:
+        return places
+    return places[np.linspace(0, len(places) - 1, n_places).astype(np.intp)]
+
+
+def _refine(
+    size: NDArray, bads: NDArray, solution: Solution, phases: Phases, rules: Rules
+) -> Solution:
+    """Solve again over the most promising places around the cuts, in ever smaller windows.
+
+    The cuts found so far are always among the candidates, so no step loses.
+    """
+    last = len(size) - 1
+    radius = last
+    while len(solution.places) and radius > 0:
+        ends = np.concatenate([[0], solution.places, [last]])
+        before, here, after = ends[:-2, None], ends[1:-1, None], ends[2:, None]
+        low, high = np.maximum(before + 1, here - radius), np.minimum(after - 1, here + radius)
+        steps = np.linspace(0, 1, WINDOW)
+        window = (low + np.round((high - low) * steps)).astype(np.intp)
+        gain = _gain_of_split(size, bads, before, window, after, rules)
+        n_best = max(rules.max_prebins // (2 * len(here)), 2)
+        best = np.take_along_axis(window, np.argpartition(-gain, n_best, axis=1), axis=1)
+        even = window[:, np.linspace(0, WINDOW - 1, n_best).astype(np.intp)]
+        least = rules.min_size
+        at_limit = np.searchsorted(size, [size[before] + least, size[after] - least])
+        candidates = np.concatenate(
+            [ends, best[:, :n_best].ravel(), even.ravel(), np.clip(at_limit, 0, last).ravel()]
+        )
+        better = _solve(size, bads, np.unique(candidates), phases, rules)
+        if better.value > solution.value:
+            solution = better
+        radius = int(min(radius, (high - low).max()) * 4 / WINDOW)
+    return solution
+
+
+def _gain_of_split(
+    size: NDArray,
+    bads: NDArray,
+    before: NDArray[np.intp],
+    here: NDArray[np.intp],
+    after: NDArray[np.intp],
+    rules: Rules,
 ) -> NDArray[np.float64]:
-    """For each bin (i, j), the best value of a bin (h, i) that it may follow."""
-    running = np.maximum.accumulate(np.take_along_axis(value.T, order, axis=1), axis=1)
-    none = np.full((len(value), 1), -np.inf)
-    return np.take_along_axis(np.hstack([none, running]), count, axis=1)
+    """Compute the value of the two bins on both sides of a place; minus infinity if too small."""
+    value = np.zeros(here.shape)
+    for left, right in ((before, here), (here, after)):
+        n_bads = (bads[right] - bads[left]).astype(np.float64)
+        n_all = (size[right] - size[left]).astype(np.float64)
+        n_goods = n_all - n_bads
+        good = n_goods / rules.total_goods
+        bad = n_bads / rules.total_bads
+        allowed = (good > 0) & (bad > 0) & (n_all >= rules.min_size)
+        ratio = np.where(allowed, good, 1.0) / np.where(allowed, bad, 1.0)
+        value += np.where(allowed, (good - bad) * np.log(ratio), -np.inf)
+    return value
 
 
 def roundest(low: float, high: float) -> float:
@@ -233,11 +251,10 @@ def roundest(low: float, high: float) -> float:
     start = int(np.floor(np.log10(largest))) + 1 if largest > 0 else 0
     for digits in range(-start, 18 - start):
         number = round(high, digits)
-        for candidate in (number, number - 10.0**-digits):
-            candidate = float(round(candidate, digits))
+        for candidate in (number, round(number - 10.0**-digits, digits)):
             if low < candidate <= high:
                 return candidate
-    return float(high)
+    return high
 
 
 def group_levels(
@@ -246,6 +263,7 @@ def group_levels(
     y: NDArray[np.bool_],
     weight: NDArray[np.float64] | None,
     rules: Rules,
+    *,
     min_level_size: float,
 ) -> NDArray[np.intp]:
     """Merge the levels of a categorical column into bins.
@@ -272,7 +290,8 @@ def group_levels(
     places = best_places(
         np.append(0.0, np.cumsum(size_pooled[used])),
         np.append(0.0, np.cumsum(bads_pooled[used])),
-        rules._replace(shape="ascending"),
+        "ascending",
+        rules,
     )
     bin_of = np.zeros(n_levels + 1, dtype=np.intp)
     bin_of[used] = np.searchsorted(places, np.arange(len(used)), side="right")

@@ -10,14 +10,15 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import check_is_fitted
 
-from rfmrisk.woe.binning import Rules, cut_numbers, group_levels, weight_of_evidence
+from rfmrisk.woe.binning import cut_numbers, group_levels, weight_of_evidence
 from rfmrisk.woe.columns import Table, as_levels, as_numbers, column_kind, read_table
+from rfmrisk.woe.partition import Rules
 from rfmrisk.woe.target import check_target, check_weight
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from rfmrisk.woe.binning import Shape
+    from rfmrisk.woe.partition import Shape
 
 
 class ColumnBins(TypedDict):
@@ -182,7 +183,6 @@ default="auto"
             max_bins=self.max_bins,
             min_size=self.min_bin_size * total,
             min_events=self.min_bin_events,
-            shape=shape,
             max_prebins=self.max_prebins,
             total_goods=total - total_bads,
             total_bads=total_bads,
@@ -208,7 +208,7 @@ default="auto"
                 column["cuts"] = np.asarray(given, dtype=float)
             else:
                 column["cuts"] = cut_numbers(
-                    x[present], bad[present], None if weight is None else weight[present], rules
+                    x[present], bad[present], None if weight is None else weight[present], shape, rules
                 )
             column["n_bins"] = len(column["cuts"]) + 1
         else:
@@ -225,7 +225,7 @@ default="auto"
                 bad[present],
                 None if weight is None else weight[present],
                 rules,
-                self.min_level_size * total,
+                min_level_size=self.min_level_size * total,
             )
             column["n_bins"] = int(bins.max(initial=0)) + 1
             column["levels"] = {levels[k]: int(b) for k, b in zip(number, bins, strict=True)}
