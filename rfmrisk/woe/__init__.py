@@ -1,1 +1,5 @@
-"""Optimal binning and the Weight of Evidence encoding."""
+"""Weight of Evidence: optimal bins and what they tell of good and bad."""
+
+from rfmrisk.woe.encoder import WOEEncoder
+
+__all__ = ["WOEEncoder"]

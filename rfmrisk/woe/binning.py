@@ -1,0 +1,332 @@
+"""Optimal binning of one column: pure functions of NumPy arrays.
+
+A numeric column is sorted and reduced to cumulative weights at the places where it may be cut,
+one before each distinct value. Up to ``max_prebins`` places are solved exactly
+(`rfmrisk.woe.partition`). Of more, the exact program first takes quantiles and the knots of
+isotonic fits, where an unconstrained optimum has its cuts, and then, again and again, the places
+around the cuts it chose, closer each time, down to single values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+
+from rfmrisk.woe.partition import SHAPES, Rules, Shape, Solution, partition
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from rfmrisk.woe.partition import Phases
+
+# Places on which the isotonic fits are made, and in a window around a cut when it is refined.
+GRID = 1024
+WINDOW = 256
+
+
+def cut_numbers(
+    x: NDArray[np.float64],
+    bad: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+    shape: Shape,
+    rules: Rules,
+) -> NDArray[np.float64]:
+    """Find the cut points of a numeric column.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n,)
+        Finite values.
+    bad : ndarray of bool, shape (n,)
+        True is bad.
+    weight : ndarray of shape (n,) or None
+        Positive weights.
+    shape : str or None
+        The shape of the bad rates, a key of `rfmrisk.woe.partition.SHAPES`.
+    rules : Rules
+        The constraints.
+
+    Returns
+    -------
+    ndarray of shape (b - 1,)
+        Ascending cuts; bin k is ``cuts[k-1] <= x < cuts[k]``. Each cut is the number with the
+        fewest digits that separates the two neighbouring values.
+    """
+    if x.size == 0 or rules.max_bins < 2:
+        return np.empty(0)
+    column = sort_column(x, bad, weight)
+    places = best_places(column.size, column.bads, shape, rules)
+    return np.array([roundest(*column.gap(place)) for place in places], dtype=np.float64)
+
+
+class SortedColumn(NamedTuple):
+    """A sorted column and its cumulative weights at the places where it may be cut.
+
+    ``keys`` (n,) are the sorted values as integers; ``starts`` (d + 1,) is where each of the d
+    distinct values begins, and n; ``size`` and ``bads`` (d + 1,) are the weights before it.
+    """
+
+    keys: NDArray[np.int64]
+    starts: NDArray[np.intp]
+    size: NDArray[np.float64] | NDArray[np.intp]
+    bads: NDArray[np.float64] | NDArray[np.intp]
+
+    def gap(self, place: int) -> tuple[float, float]:
+        """Return the last value before a place and the first after it."""
+        start = self.starts[place]
+        return _value(self.keys[start - 1] | 1), _value(self.keys[start] & ~1)
+
+
+def sort_column(
+    x: NDArray[np.float64], bad: NDArray[np.bool_], weight: NDArray[np.float64] | None
+) -> SortedColumn:
+    """Sort a column, and add up weights and bads before each distinct value.
+
+    The bits of a float, read as an integer, sort like the float (once those of negatives are
+    flipped), so y travels through the sort in the lowest bit. Values that differ in that bit
+    alone, 2e-16 of their size, count as equal.
+    """
+    keys = (x + 0.0).view(np.int64)  # the sum makes one zero of -0.0 and 0.0
+    keys ^= (keys >> 63) & np.iinfo(np.int64).max
+    keys &= ~1
+    keys |= bad
+    if weight is None:
+        keys.sort()
+    else:
+        order = np.argsort(keys)
+        keys = keys[order]
+    starts = np.flatnonzero(keys[1:] >> 1 != keys[:-1] >> 1) + 1
+    starts = np.concatenate([[0], starts, [len(keys)]])
+    if weight is None:
+        return SortedColumn(keys, starts, starts, _before(keys & 1)[starts])
+    weight = weight[order]
+    return SortedColumn(keys, starts, _before(weight)[starts], _before(weight * (keys & 1))[starts])
+
+
+def _before(values: NDArray) -> NDArray:
+    total = np.zeros(len(values) + 1, dtype=values.dtype)
+    np.cumsum(values, out=total[1:])
+    return total
+
+
+def _value(key: np.int64) -> float:
+    bits = np.array([key])
+    bits ^= (bits >> 63) & np.iinfo(np.int64).max
+    return float(bits.view(np.float64)[0])
+
+
+def best_places(size: NDArray, bads: NDArray, shape: Shape, rules: Rules) -> NDArray[np.intp]:
+    """Choose the places to cut among all.
+
+    Parameters
+    ----------
+    size, bads : ndarray of shape (d + 1,)
+        Cumulative weight of all, and of bads, at each place, the two ends included.
+    shape : str or None
+        The shape of the bad rates.
+    rules : Rules
+        The constraints.
+
+    Returns
+    -------
+    ndarray of int
+        Indices of the chosen inner places, ascending.
+    """
+    last = len(size) - 1
+    every = last <= rules.max_prebins
+    candidates = np.arange(last + 1) if every else _prebins(size, bads, rules.max_prebins)
+    solutions = [_solve(size, bads, candidates, phases, rules) for phases in SHAPES[shape]]
+    top = max(solution.value for solution in solutions)
+    if not every:  # refining gains a few percent at most, so a far worse shape cannot win
+        solutions = [
+            _refine(size, bads, solution, phases, rules)
+            for solution, phases in zip(solutions, SHAPES[shape], strict=True)
+            if solution.value >= 0.8 * top
+        ]
+    return max(solutions, key=lambda solution: solution.value).places
+
+
+def _solve(
+    size: NDArray, bads: NDArray, candidates: NDArray[np.intp], phases: Phases, rules: Rules
+) -> Solution:
+    chosen, value = partition(
+        size[candidates].astype(np.float64), bads[candidates].astype(np.float64), phases, rules
+    )
+    return Solution(candidates[chosen], value)
+
+
+def _prebins(size: NDArray, bads: NDArray, n_places: int) -> NDArray[np.intp]:
+    """Choose places to start from: quantiles and the knots of a rising and a falling fit."""
+    last = len(size) - 1
+    half = n_places // 2
+    grid = np.arange(last + 1)
+    if last > GRID:
+        by_weight = np.searchsorted(size, np.linspace(0, size[-1], GRID // 2 + 1))
+        grid = np.union1d(by_weight, np.linspace(0, last, GRID // 2 + 1).astype(np.intp))
+    weight = np.diff(size[grid]).astype(np.float64)
+    rate = np.diff(bads[grid]) / weight
+    chosen = [
+        [0, last],
+        np.searchsorted(size, np.linspace(0, size[-1], half + 1)[1:-1]),
+    ]
+    for increasing in (True, False):
+        knots = isotonic_regression(rate, weights=weight, increasing=increasing).blocks
+        chosen.append(grid[_thin(knots[1:-1], half // 2)])
+    return np.unique(np.concatenate(chosen).astype(np.intp))
+
+
+def _thin(places: NDArray[np.intp], n_places: int) -> NDArray[np.intp]:
+    """Keep at most so many, evenly."""
+    if len(places) <= n_places:
+        return places
+    return places[np.linspace(0, len(places) - 1, n_places).astype(np.intp)]
+
+
+def _refine(
+    size: NDArray, bads: NDArray, solution: Solution, phases: Phases, rules: Rules
+) -> Solution:
+    """Solve again over the most promising places around the cuts, in ever smaller windows.
+
+    The cuts found so far are always among the candidates, so no step loses.
+    """
+    last = len(size) - 1
+    radius = last
+    while len(solution.places) and radius > 0:
+        ends = np.concatenate([[0], solution.places, [last]])
+        before, here, after = ends[:-2, None], ends[1:-1, None], ends[2:, None]
+        low, high = np.maximum(before + 1, here - radius), np.minimum(after - 1, here + radius)
+        steps = np.linspace(0, 1, WINDOW)
+        window = (low + np.round((high - low) * steps)).astype(np.intp)
+        gain = _gain_of_split(size, bads, before, window, after, rules)
+        n_best = max(rules.max_prebins // (2 * len(here)), 2)
+        best = np.take_along_axis(window, np.argpartition(-gain, n_best, axis=1), axis=1)
+        even = window[:, np.linspace(0, WINDOW - 1, n_best).astype(np.intp)]
+        least = rules.min_size
+        at_limit = np.searchsorted(size, [size[before] + least, size[after] - least])
+        candidates = np.concatenate(
+            [ends, best[:, :n_best].ravel(), even.ravel(), np.clip(at_limit, 0, last).ravel()]
+        )
+        better = _solve(size, bads, np.unique(candidates), phases, rules)
+        if better.value > solution.value:
+            solution = better
+        radius = int(min(radius, (high - low).max()) * 4 / WINDOW)
+    return solution
+
+
+def _gain_of_split(
+    size: NDArray,
+    bads: NDArray,
+    before: NDArray[np.intp],
+    here: NDArray[np.intp],
+    after: NDArray[np.intp],
+    rules: Rules,
+) -> NDArray[np.float64]:
+    """Compute the value of the two bins on both sides of a place; minus infinity if too small."""
+    value = np.zeros(here.shape)
+    for left, right in ((before, here), (here, after)):
+        n_bads = (bads[right] - bads[left]).astype(np.float64)
+        n_all = (size[right] - size[left]).astype(np.float64)
+        n_goods = n_all - n_bads
+        good = n_goods / rules.total_goods
+        bad = n_bads / rules.total_bads
+        allowed = (good > 0) & (bad > 0) & (n_all >= rules.min_size)
+        ratio = np.where(allowed, good, 1.0) / np.where(allowed, bad, 1.0)
+        value += np.where(allowed, (good - bad) * np.log(ratio), -np.inf)
+    return value
+
+
+def roundest(low: float, high: float) -> float:
+    """Return the number with the fewest digits in the half-open interval (low, high].
+
+    Examples
+    --------
+    >>> roundest(34.987, 35.103)
+    35.0
+    >>> roundest(3.0, 4.0)
+    4.0
+    """
+    largest = max(abs(low), abs(high))
+    start = int(np.floor(np.log10(largest))) + 1 if largest > 0 else 0
+    for digits in range(-start, 18 - start):
+        number = round(high, digits)
+        for candidate in (number, round(number - 10.0**-digits, digits)):
+            if low < candidate <= high:
+                return candidate
+    return high
+
+
+def group_levels(
+    codes: NDArray[np.intp],
+    n_levels: int,
+    y: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+    rules: Rules,
+    *,
+    min_level_size: float,
+) -> NDArray[np.intp]:
+    """Merge the levels of a categorical column into bins.
+
+    Sorted by bad rate, the optimal groups of levels are neighbours (true of every convex
+    divergence, IV among them), so the same dynamic program solves this exactly. Levels smaller
+    than ``min_level_size`` are pooled first: their rates are mostly noise.
+
+    Returns
+    -------
+    ndarray of int, shape (n_levels,)
+        The bin of each level, numbered from the safest.
+    """
+    if n_levels == 0:
+        return np.empty(0, dtype=np.intp)
+    size = np.bincount(codes, weights=weight, minlength=n_levels).astype(float)
+    bads = np.bincount(codes[y], weights=None if weight is None else weight[y], minlength=n_levels)
+    rare = size < min_level_size
+    pool = np.where(rare, n_levels, np.arange(n_levels))
+    size_pooled = np.bincount(pool, weights=size, minlength=n_levels + 1)
+    bads_pooled = np.bincount(pool, weights=bads, minlength=n_levels + 1)
+    used = np.flatnonzero(size_pooled > 0)
+    used = used[np.argsort(bads_pooled[used] / size_pooled[used], kind="stable")]
+    places = best_places(
+        np.append(0.0, np.cumsum(size_pooled[used])),
+        np.append(0.0, np.cumsum(bads_pooled[used])),
+        "ascending",
+        rules,
+    )
+    bin_of = np.zeros(n_levels + 1, dtype=np.intp)
+    bin_of[used] = np.searchsorted(places, np.arange(len(used)), side="right")
+    return bin_of[pool]
+
+
+def weight_of_evidence(
+    goods: ArrayLike, bads: ArrayLike, smoothing: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute the WoE and the information value of each bin.
+
+    WoE = ln(share of goods / share of bads), positive is safer [1]_. A bin without a good or
+    without a bad has ``smoothing`` added to both; an empty bin is neutral (0).
+
+    References
+    ----------
+    .. [1] N. Siddiqi, Credit Risk Scorecards, Wiley, 2006, chapter 6.
+    """
+    g, b = np.asarray(goods, dtype=float), np.asarray(bads, dtype=float)
+    bump = np.where((g <= 0) | (b <= 0), smoothing, 0.0)
+    good_share, bad_share = (g + bump) / g.sum(), (b + bump) / b.sum()
+    known = (good_share > 0) & (bad_share > 0) & (g + b > 0)
+    ratio = np.divide(good_share, bad_share, out=np.ones_like(good_share), where=known)
+    woe = np.log(ratio)
+    return woe, (good_share - bad_share) * woe
+
+
+def psi_of(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
+    """Compute the population stability index of two sets of counts over the same bins.
+
+    A count of zero in one sample counts as half a row.
+    """
+    before, after = np.asarray(expected, dtype=float), np.asarray(actual, dtype=float)
+    used = (before > 0) | (after > 0)
+    before, after = before[used], after[used]
+    p = np.where(before > 0, before, 0.5) / before.sum()
+    q = np.where(after > 0, after, 0.5) / after.sum()
+    return float(np.sum((q - p) * np.log(q / p)))

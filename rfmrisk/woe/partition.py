@@ -1,0 +1,160 @@
+"""The exact dynamic program: the best bins that a set of places to cut allows.
+
+It maximises the information value (Siddiqi 2006, chapter 6)
+
+    IV = sum over bins of (g/G - b/B) * ln((g/G) / (b/B)),
+
+g and b the goods and bads of a bin, G and B those of the whole column, under a number of bins, a
+size, and a shape of the bad rates. The state is the last bin (i, j), and not only the place j
+where it ends: the best bins up to j need not be the best ones that a bin after j may follow. For
+each place, the bins that end there are sorted by rate once, and a running maximum over them
+answers every bin that starts there, so k bins over m places cost O(k m^2 log m).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Shape = Literal["auto", "ascending", "descending", "peak", "valley", "auto_shape"] | None
+Phases = tuple[int, ...]
+
+# A shape is one or more sequences of phases, of which the best is taken. In a phase the bad rate
+# rises from bin to bin (+1), falls (-1) or is free (0); a phase may be empty.
+SHAPES: dict[Shape, tuple[Phases, ...]] = {
+    "auto": ((1,), (-1,)),
+    "ascending": ((1,),),
+    "descending": ((-1,),),
+    "peak": ((1, -1),),
+    "valley": ((-1, 1),),
+    "auto_shape": ((1, -1), (-1, 1)),
+    None: ((0,),),
+}
+
+# Weights are sums of floats: a share below this is rounding, not a customer.
+ROUNDING = 1e-12
+
+
+class Rules(NamedTuple):
+    """What the bins of one column have to obey; sizes in units of weight."""
+
+    max_bins: int
+    min_size: float
+    min_events: float
+    max_prebins: int
+    total_goods: float
+    total_bads: float
+
+
+class Solution(NamedTuple):
+    """The indices of the inner boundaries, ascending, and the information value."""
+
+    places: NDArray[np.intp]
+    value: float
+
+
+def partition(
+    size: NDArray[np.float64], bads: NDArray[np.float64], phases: Phases, rules: Rules
+) -> Solution:
+    """Solve the binning exactly over all given places.
+
+    Parameters
+    ----------
+    size, bads : ndarray of shape (m + 1,)
+        Cumulative weight of all, and of bads, at each of the m + 1 places; the first and the
+        last are the ends of the column.
+    phases : tuple of int
+        The shape of the bad rates, one of those in `SHAPES`.
+    rules : Rules
+        The constraints.
+
+    Returns
+    -------
+    Solution
+        Without places where no split is allowed or none gains.
+    """
+    gain, rate = _all_bins(size, bads, rules)
+    last = len(size) - 1
+    links = [_links(rate, direction) for direction in phases]
+    # value[k][p][i, j]: the best of k + 1 bins of which the last is (i, j), in phase p
+    nothing = np.full_like(gain, -np.inf)
+    start = nothing.copy()
+    start[0] = gain[0]
+    value = [[start, *([nothing] * (len(phases) - 1))]]
+    for _ in range(rules.max_bins - 1):
+        value.append(
+            [gain + _best_before(_before(value[-1], p), *link) for p, link in enumerate(links)]
+        )
+    tops = np.array([[table[:, last].max() for table in level] for level in value])
+    best = float(tops.max())
+    if best == -np.inf:  # not even one bin obeys the rules: it is taken all the same
+        return Solution(np.empty(0, dtype=np.intp), 0.0)
+    # The fewest bins that reach the best value, read back from the last bin to the first.
+    k, p = divmod(int(np.argmax(tops >= best - ROUNDING)), len(phases))
+    i, j = int(value[k][p][:, last].argmax()), last
+    places = []
+    while k > 0:
+        places.append(i)
+        k -= 1
+        follows = (phases[p] == 0) | (phases[p] * (rate[i, j] - rate[:, i]) > 0)
+        options = [np.where(follows, value[k][q][:, i], -np.inf) for q in range(p + 1)]
+        earliest = max(p - 1, 0)
+        p = earliest + int(np.argmax([option.max() for option in options[earliest:]]))
+        i, j = int(options[p].argmax()), i
+    return Solution(np.array(places[::-1], dtype=np.intp), best)
+
+
+def _before(level: list[NDArray[np.float64]], phase: int) -> NDArray[np.float64]:
+    """Take the values a bin in this phase may follow: of the same phase or of the one before."""
+    return level[phase] if phase == 0 else np.maximum(level[phase - 1], level[phase])
+
+
+def _all_bins(
+    size: NDArray[np.float64], bads: NDArray[np.float64], rules: Rules
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute the gain and the bad rate of the bin from place i (row) to place j (column).
+
+    A bin that is not allowed gains minus infinity and has no rate (NaN).
+    """
+    n_all = size[None, :] - size[:, None]
+    n_bads = bads[None, :] - bads[:, None]
+    n_goods = n_all - n_bads
+    allowed = n_all >= max(rules.min_size * (1 - 1e-9), 0)
+    allowed &= n_bads >= max(rules.min_events, rules.total_bads * ROUNDING)
+    allowed &= n_goods >= max(rules.min_events, rules.total_goods * ROUNDING)
+    n_bads, n_goods = np.where(allowed, n_bads, 1.0), np.where(allowed, n_goods, 1.0)
+    gain = np.where(allowed, _information(n_goods, n_bads, rules), -np.inf)
+    return gain, np.where(allowed, n_bads / (n_bads + n_goods), np.nan)
+
+
+def _information(
+    goods: NDArray[np.float64], bads: NDArray[np.float64], rules: Rules
+) -> NDArray[np.float64]:
+    good_share, bad_share = goods / rules.total_goods, bads / rules.total_bads
+    return (good_share - bad_share) * np.log(good_share / bad_share)
+
+
+def _links(rate: NDArray[np.float64], direction: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Sort the bins that end at each place, and count those that each bin (i, j) may follow."""
+    n = len(rate)
+    if direction == 0:
+        return np.tile(np.arange(n), (n, 1)), np.full((n, n), n)
+    ending = (direction * rate).T.copy()  # row i: the bins (h, i); NaN is sorted to the end
+    order = np.argsort(ending, axis=1)
+    ending = np.take_along_axis(ending, order, axis=1)
+    starting = np.where(np.isnan(rate), -np.inf, direction * rate)
+    count = np.array([row.searchsorted(wanted) for row, wanted in zip(ending, starting, strict=True)])
+    return order, count
+
+
+def _best_before(
+    value: NDArray[np.float64], order: NDArray[np.intp], count: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """For each bin (i, j), find the best value of the bins (h, i) that it may follow."""
+    running = np.full((len(value), len(value) + 1), -np.inf)
+    np.maximum.accumulate(np.take_along_axis(value.T, order, axis=1), axis=1, out=running[:, 1:])
+    return np.take_along_axis(running, count, axis=1)
