@@ -9,12 +9,13 @@ around the cuts it chose, closer each time, down to single values.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from rfmrisk.woe.partition import SHAPES, Rules, Shape, Solution, partition
+from rfmrisk.woe.partition import SHAPES, Rules, Shape, Solution, gain_of, partition
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 # Places on which the isotonic fits are made, and in a window around a cut when it is refined.
 GRID = 1024
-WINDOW = 256
+WINDOW = 512
 
 
 def cut_numbers(
@@ -56,33 +57,49 @@ def cut_numbers(
     """
     if x.size == 0 or rules.max_bins < 2:
         return np.empty(0)
-    column = sort_column(x, bad, weight)
-    places = best_places(column.size, column.bads, shape, rules)
-    return np.array([roundest(*column.gap(place)) for place in places], dtype=np.float64)
+    keys, places = sort_column(x, bad, weight)
+    rows = places.starts[best_places(places, shape, rules)]
+    return np.array([roundest(_value(keys[r - 1] | 1), _value(keys[r] & ~1)) for r in rows])
 
 
-class SortedColumn(NamedTuple):
-    """A sorted column and its cumulative weights at the places where it may be cut.
+class Places(NamedTuple):
+    """Where a sorted column may be cut, and the cumulative weights there.
 
-    ``keys`` (n,) are the sorted values as integers; ``starts`` (d + 1,) is where each of the d
-    distinct values begins, and n; ``size`` and ``bads`` (d + 1,) are the weights before it.
+    ``starts`` (d + 1,) is the row where each of the d distinct values begins, and the number of
+    rows; ``size`` and ``bads`` (rows + 1,) are the weights before each row, ``size`` None where
+    every row weighs 1.
     """
 
-    keys: NDArray[np.int64]
     starts: NDArray[np.intp]
-    size: NDArray[np.float64] | NDArray[np.intp]
-    bads: NDArray[np.float64] | NDArray[np.intp]
+    size: NDArray[np.float64] | None
+    bads: NDArray[np.float64] | NDArray[np.int64]
 
-    def gap(self, place: int) -> tuple[float, float]:
-        """Return the last value before a place and the first after it."""
-        start = self.starts[place]
-        return _value(self.keys[start - 1] | 1), _value(self.keys[start] & ~1)
+    @property
+    def last(self) -> int:
+        """The place after the last value."""
+        return len(self.starts) - 1
+
+    @property
+    def total(self) -> float:
+        """The weight of the column."""
+        return float(self.starts[-1] if self.size is None else self.size[-1])
+
+    def weights(self, place: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the cumulative weights of all and of bads at some places."""
+        row = self.starts[place]
+        size = row if self.size is None else self.size[row]
+        return size.astype(np.float64), self.bads[row].astype(np.float64)
+
+    def at(self, size: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return the first places with so much weight before them."""
+        row = size if self.size is None else np.searchsorted(self.size, size)
+        return np.minimum(np.searchsorted(self.starts, row), self.last)
 
 
 def sort_column(
     x: NDArray[np.float64], bad: NDArray[np.bool_], weight: NDArray[np.float64] | None
-) -> SortedColumn:
-    """Sort a column, and add up weights and bads before each distinct value.
+) -> tuple[NDArray[np.int64], Places]:
+    """Sort a column, as integers, and add up its weights.
 
     The bits of a float, read as an integer, sort like the float (once those of negatives are
     flipped), so y travels through the sort in the lowest bit. Values that differ in that bit
@@ -94,15 +111,15 @@ def sort_column(
     keys |= bad
     if weight is None:
         keys.sort()
+        bads = _before(keys & 1)
+        size = None
     else:
         order = np.argsort(keys)
-        keys = keys[order]
-    starts = np.flatnonzero(keys[1:] >> 1 != keys[:-1] >> 1) + 1
-    starts = np.concatenate([[0], starts, [len(keys)]])
-    if weight is None:
-        return SortedColumn(keys, starts, starts, _before(keys & 1)[starts])
-    weight = weight[order]
-    return SortedColumn(keys, starts, _before(weight)[starts], _before(weight * (keys & 1))[starts])
+        keys, weight = keys[order], weight[order]
+        bads = _before(weight * (keys & 1))
+        size = _before(weight)
+    changes = np.flatnonzero((keys[1:] ^ keys[:-1]).view(np.uint64) > 1) + 1
+    return keys, Places(np.concatenate([[0], changes, [len(keys)]]), size, bads)
 
 
 def _before(values: NDArray) -> NDArray:
@@ -117,13 +134,13 @@ def _value(key: np.int64) -> float:
     return float(bits.view(np.float64)[0])
 
 
-def best_places(size: NDArray, bads: NDArray, shape: Shape, rules: Rules) -> NDArray[np.intp]:
-    """Choose the places to cut among all.
+def best_places(places: Places, shape: Shape, rules: Rules) -> NDArray[np.intp]:
+    """Choose where to cut among all places.
 
     Parameters
     ----------
-    size, bads : ndarray of shape (d + 1,)
-        Cumulative weight of all, and of bads, at each place, the two ends included.
+    places : Places
+        The sorted column.
     shape : str or None
         The shape of the bad rates.
     rules : Rules
@@ -134,14 +151,13 @@ def best_places(size: NDArray, bads: NDArray, shape: Shape, rules: Rules) -> NDA
     ndarray of int
         Indices of the chosen inner places, ascending.
     """
-    last = len(size) - 1
-    every = last <= rules.max_prebins
-    candidates = np.arange(last + 1) if every else _prebins(size, bads, rules.max_prebins)
-    solutions = [_solve(size, bads, candidates, phases, rules) for phases in SHAPES[shape]]
+    every = places.last <= rules.max_prebins
+    candidates = np.arange(places.last + 1) if every else _prebins(places, rules.max_prebins)
+    solutions = [_solve(places, candidates, phases, rules) for phases in SHAPES[shape]]
     top = max(solution.value for solution in solutions)
     if not every:  # refining gains a few percent at most, so a far worse shape cannot win
         solutions = [
-            _refine(size, bads, solution, phases, rules)
+            _refine(places, solution, phases, rules)
             for solution, phases in zip(solutions, SHAPES[shape], strict=True)
             if solution.value >= 0.8 * top
         ]
@@ -149,92 +165,75 @@ def best_places(size: NDArray, bads: NDArray, shape: Shape, rules: Rules) -> NDA
 
 
 def _solve(
-    size: NDArray, bads: NDArray, candidates: NDArray[np.intp], phases: Phases, rules: Rules
+    places: Places, candidates: NDArray[np.intp], phases: Phases, rules: Rules
 ) -> Solution:
-    chosen, value = partition(
-        size[candidates].astype(np.float64), bads[candidates].astype(np.float64), phases, rules
-    )
+    chosen, value = partition(*places.weights(candidates), phases, rules)
     return Solution(candidates[chosen], value)
 
 
-def _prebins(size: NDArray, bads: NDArray, n_places: int) -> NDArray[np.intp]:
+def _prebins(places: Places, n_places: int) -> NDArray[np.intp]:
     """Choose places to start from: quantiles and the knots of a rising and a falling fit."""
-    last = len(size) - 1
-    half = n_places // 2
+    last, half = places.last, n_places // 2
     grid = np.arange(last + 1)
     if last > GRID:
-        by_weight = np.searchsorted(size, np.linspace(0, size[-1], GRID // 2 + 1))
+        by_weight = places.at(np.linspace(0, places.total, GRID // 2 + 1))
         grid = np.union1d(by_weight, np.linspace(0, last, GRID // 2 + 1).astype(np.intp))
-    weight = np.diff(size[grid]).astype(np.float64)
-    rate = np.diff(bads[grid]) / weight
-    chosen = [
-        [0, last],
-        np.searchsorted(size, np.linspace(0, size[-1], half + 1)[1:-1]),
-    ]
+    size, bads = (np.diff(weights) for weights in places.weights(grid))
+    chosen = [[0, last], places.at(np.linspace(0, places.total, half + 1)[1:-1])]
     for increasing in (True, False):
-        knots = isotonic_regression(rate, weights=weight, increasing=increasing).blocks
-        chosen.append(grid[_thin(knots[1:-1], half // 2)])
+        knots = isotonic_regression(bads / size, weights=size, increasing=increasing).blocks[1:-1]
+        if len(knots) > half // 2:
+            knots = knots[np.linspace(0, len(knots) - 1, half // 2).astype(np.intp)]
+        chosen.append(grid[knots])
     return np.unique(np.concatenate(chosen).astype(np.intp))
 
 
-def _thin(places: NDArray[np.intp], n_places: int) -> NDArray[np.intp]:
-    """Keep at most so many, evenly."""
-    if len(places) <= n_places:
-        return places
-    return places[np.linspace(0, len(places) - 1, n_places).astype(np.intp)]
-
-
-def _refine(
-    size: NDArray, bads: NDArray, solution: Solution, phases: Phases, rules: Rules
-) -> Solution:
+def _refine(places: Places, solution: Solution, phases: Phases, rules: Rules) -> Solution:
     """Solve again over the most promising places around the cuts, in ever smaller windows.
 
     The cuts found so far are always among the candidates, so no step loses.
     """
-    last = len(size) - 1
-    radius = last
-    while len(solution.places) and radius > 0:
-        ends = np.concatenate([[0], solution.places, [last]])
+    radius = places.last
+    while len(solution.places):
+        ends = np.concatenate([[0], solution.places, [places.last]])
         before, here, after = ends[:-2, None], ends[1:-1, None], ends[2:, None]
         low, high = np.maximum(before + 1, here - radius), np.minimum(after - 1, here + radius)
-        steps = np.linspace(0, 1, WINDOW)
-        window = (low + np.round((high - low) * steps)).astype(np.intp)
-        gain = _gain_of_split(size, bads, before, window, after, rules)
+        window = (low + np.round((high - low) * np.linspace(0, 1, WINDOW))).astype(np.intp)
+        gain = _gain_of_split(places, before, window, after, rules)
         n_best = max(rules.max_prebins // (2 * len(here)), 2)
         best = np.take_along_axis(window, np.argpartition(-gain, n_best, axis=1), axis=1)
-        even = window[:, np.linspace(0, WINDOW - 1, n_best).astype(np.intp)]
-        least = rules.min_size
-        at_limit = np.searchsorted(size, [size[before] + least, size[after] - least])
-        candidates = np.concatenate(
-            [ends, best[:, :n_best].ravel(), even.ravel(), np.clip(at_limit, 0, last).ravel()]
-        )
-        better = _solve(size, bads, np.unique(candidates), phases, rules)
+        even = window[:, np.linspace(0, WINDOW - 1, n_best // 2).astype(np.intp)]
+        candidates = [
+            ends,
+            best[:, :n_best],
+            even,
+            places.at(places.weights(before)[0] + rules.min_size),
+            places.at(places.weights(after)[0] - rules.min_size),
+        ]
+        candidates = np.unique(np.concatenate([places.ravel() for places in candidates]))
+        better = _solve(places, candidates, phases, rules)
         if better.value > solution.value:
             solution = better
-        radius = int(min(radius, (high - low).max()) * 4 / WINDOW)
+        if (high - low).max() < WINDOW:  # every place of every window was looked at
+            break
+        radius = int((high - low).max() * 2 / WINDOW)
     return solution
 
 
 def _gain_of_split(
-    size: NDArray,
-    bads: NDArray,
+    places: Places,
     before: NDArray[np.intp],
     here: NDArray[np.intp],
     after: NDArray[np.intp],
     rules: Rules,
 ) -> NDArray[np.float64]:
     """Compute the value of the two bins on both sides of a place; minus infinity if too small."""
-    value = np.zeros(here.shape)
-    for left, right in ((before, here), (here, after)):
-        n_bads = (bads[right] - bads[left]).astype(np.float64)
-        n_all = (size[right] - size[left]).astype(np.float64)
-        n_goods = n_all - n_bads
-        good = n_goods / rules.total_goods
-        bad = n_bads / rules.total_bads
-        allowed = (good > 0) & (bad > 0) & (n_all >= rules.min_size)
-        ratio = np.where(allowed, good, 1.0) / np.where(allowed, bad, 1.0)
-        value += np.where(allowed, (good - bad) * np.log(ratio), -np.inf)
-    return value
+    marks = [places.weights(place) for place in (before, here, after)]
+    gain = np.zeros(here.shape)
+    for (size, bads), (next_size, next_bads) in pairwise(marks):
+        n_all, n_bads = next_size - size, next_bads - bads
+        gain += gain_of(n_all, n_bads, rules)
+    return gain
 
 
 def roundest(low: float, high: float) -> float:
@@ -287,12 +286,10 @@ def group_levels(
     bads_pooled = np.bincount(pool, weights=bads, minlength=n_levels + 1)
     used = np.flatnonzero(size_pooled > 0)
     used = used[np.argsort(bads_pooled[used] / size_pooled[used], kind="stable")]
-    places = best_places(
-        np.append(0.0, np.cumsum(size_pooled[used])),
-        np.append(0.0, np.cumsum(bads_pooled[used])),
-        "ascending",
-        rules,
+    sorted_levels = Places(
+        np.arange(len(used) + 1), _before(size_pooled[used]), _before(bads_pooled[used])
     )
+    places = best_places(sorted_levels, "ascending", rules)
     bin_of = np.zeros(n_levels + 1, dtype=np.intp)
     bin_of[used] = np.searchsorted(places, np.arange(len(used)), side="right")
     return bin_of[pool]

@@ -87,7 +87,7 @@ def partition(
     value = [[start, *([nothing] * (len(phases) - 1))]]
     for _ in range(rules.max_bins - 1):
         value.append(
-            [gain + _best_before(_before(value[-1], p), *link) for p, link in enumerate(links)]
+            [gain + _best_before(_before(value[-1], p), link) for p, link in enumerate(links)]
         )
     tops = np.array([[table[:, last].max() for table in level] for level in value])
     best = float(tops.max())
@@ -122,39 +122,51 @@ def _all_bins(
     """
     n_all = size[None, :] - size[:, None]
     n_bads = bads[None, :] - bads[:, None]
+    gain = gain_of(n_all, n_bads, rules)
+    rate = np.full_like(gain, np.nan)
+    np.divide(n_bads, n_all, out=rate, where=gain > -np.inf)
+    return gain, rate
+
+
+def gain_of(
+    n_all: NDArray[np.float64], n_bads: NDArray[np.float64], rules: Rules
+) -> NDArray[np.float64]:
+    """Compute what bins of these weights add to the IV; minus infinity if they break a rule."""
     n_goods = n_all - n_bads
-    allowed = n_all >= max(rules.min_size * (1 - 1e-9), 0)
+    allowed = n_all >= rules.min_size * (1 - 1e-9)
     allowed &= n_bads >= max(rules.min_events, rules.total_bads * ROUNDING)
     allowed &= n_goods >= max(rules.min_events, rules.total_goods * ROUNDING)
-    n_bads, n_goods = np.where(allowed, n_bads, 1.0), np.where(allowed, n_goods, 1.0)
-    gain = np.where(allowed, _information(n_goods, n_bads, rules), -np.inf)
-    return gain, np.where(allowed, n_bads / (n_bads + n_goods), np.nan)
+    good_share = np.where(allowed, n_goods, 1.0) * (1 / rules.total_goods)
+    bad_share = np.where(allowed, n_bads, 1.0) * (1 / rules.total_bads)
+    gain = (good_share - bad_share) * np.log(good_share / bad_share)
+    gain[~allowed] = -np.inf
+    return gain
 
 
-def _information(
-    goods: NDArray[np.float64], bads: NDArray[np.float64], rules: Rules
-) -> NDArray[np.float64]:
-    good_share, bad_share = goods / rules.total_goods, bads / rules.total_bads
-    return (good_share - bad_share) * np.log(good_share / bad_share)
+class _Links(NamedTuple):
+    """Flat indices into the (n, n) tables, so that a step of the program is two gathers."""
+
+    ending: NDArray[np.intp]  # row i: the bins (h, i), sorted by rate
+    follows: NDArray[np.intp]  # (i, j): the last of them that it may follow, in (n, n + 1)
 
 
-def _links(rate: NDArray[np.float64], direction: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _links(rate: NDArray[np.float64], direction: int) -> _Links:
     """Sort the bins that end at each place, and count those that each bin (i, j) may follow."""
     n = len(rate)
+    rows = np.arange(n)[:, None]
     if direction == 0:
-        return np.tile(np.arange(n), (n, 1)), np.full((n, n), n)
-    ending = (direction * rate).T.copy()  # row i: the bins (h, i); NaN is sorted to the end
-    order = np.argsort(ending, axis=1)
+        return _Links(np.arange(n) * n + rows, np.broadcast_to(rows * (n + 1) + n, (n, n)))
+    signed = direction * rate
+    ending = signed.T.copy()
+    order = np.argsort(ending, axis=1)  # NaN, what is not allowed, goes to the end
     ending = np.take_along_axis(ending, order, axis=1)
-    starting = np.where(np.isnan(rate), -np.inf, direction * rate)
-    count = np.array([row.searchsorted(wanted) for row, wanted in zip(ending, starting, strict=True)])
-    return order, count
+    np.copyto(signed, -np.inf, where=np.isnan(signed))
+    count = np.array([row.searchsorted(new) for row, new in zip(ending, signed, strict=True)])
+    return _Links(order * n + rows, count + rows * (n + 1))
 
 
-def _best_before(
-    value: NDArray[np.float64], order: NDArray[np.intp], count: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def _best_before(value: NDArray[np.float64], links: _Links) -> NDArray[np.float64]:
     """For each bin (i, j), find the best value of the bins (h, i) that it may follow."""
     running = np.full((len(value), len(value) + 1), -np.inf)
-    np.maximum.accumulate(np.take_along_axis(value.T, order, axis=1), axis=1, out=running[:, 1:])
-    return np.take_along_axis(running, count, axis=1)
+    np.maximum.accumulate(value.take(links.ending), axis=1, out=running[:, 1:])
+    return running.take(links.follows)
