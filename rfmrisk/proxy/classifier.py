@@ -8,14 +8,11 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from rfmrisk.aggregation import RFMAggregator
-from rfmrisk.histories import flatten, rewind_rows
-from rfmrisk.proxy.labeler import ProxyLabeler
-from rfmrisk.proxy.outcome import suggest_outcome
+from rfmrisk.histories import rewind_rows
+from rfmrisk.proxy.target import derive_target
 
 
 def _has(method: str) -> Any:
@@ -98,20 +95,9 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=2,
             )
-        flatten(histories)
-        self.outcome_ = suggest_outcome(histories) if self.outcome == "auto" else self.outcome
-        labeler = ProxyLabeler() if self.labeler is None else clone(self.labeler)
-        if not isinstance(labeler, Pipeline):
-            labeler = make_pipeline(RFMAggregator(window=self.outcome_), labeler)
-        self.labeler_ = labeler.fit(histories)
-
-        past, target = self._past_and_target(histories)
-        if len(np.unique(target)) < 2:
-            raise ValueError(
-                f"all {len(target):,} customers known {self.outcome_} earlier have the label "
-                f"{target[0]}: the outcome window must tell them apart; try another outcome"
-            )
-        self.classifier_ = clone(self.classifier).fit(past, target)
+        target = derive_target(histories, outcome=self.outcome, labeler=self.labeler)
+        self.outcome_, self.labeler_ = target.outcome, target.labeler
+        self.classifier_ = clone(self.classifier).fit(target.past, target.y)
         self.classes_ = self.classifier_.classes_
         self.n_features_in_ = histories.shape[1]
         self.feature_names_in_ = np.array([str(name) for name in histories.columns], dtype=object)

@@ -1,0 +1,124 @@
+"""Save and load fitted estimators without ever running code from a file.
+
+skops reads a file as data and builds only types that it trusts: those of scikit-learn, NumPy and
+SciPy that it knows, and the package's own in `TRUSTED_TYPES`. Nothing that a file says of itself
+adds to the list.
+"""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import skops.io
+from skops.io.exceptions import UntrustedTypesFoundException
+
+TRUSTED_TYPES = [
+    "rfmrisk.aggregation.category.CategoryAggregator",
+    "rfmrisk.aggregation.rfm.RFMAggregator",
+    "rfmrisk.aggregation.spend.SpendAggregator",
+    "rfmrisk.aggregation.temporal.TemporalAggregator",
+    "rfmrisk.proxy.classifier.ProxyTargetClassifier",
+    "rfmrisk.proxy.labeler.ProxyLabeler",
+    "rfmrisk.woe.encoder.WOEEncoder",
+    "sklearn.compose._column_transformer._RemainderColsList",
+    "sklearn.compose._column_transformer.make_column_selector",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+]
+
+
+class ModelFileError(ValueError):
+    """A model file is missing, broken, or holds a type that is not trusted."""
+
+
+def dump(estimator: Any, path: str | Path) -> None:
+    """Save a fitted estimator in skops format.
+
+    The file is written beside its final place and moved there when it is whole.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Any estimator of this package or of scikit-learn, or a pipeline of them.
+    path : str or Path
+        Where to, by convention with the ending ``.skops``.
+
+    Raises
+    ------
+    ModelFileError
+        The estimator holds types that `load` would refuse; nothing is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rfmrisk import RFMAggregator
+    >>> from rfmrisk.persistence import dump, load
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     dump(RFMAggregator(window="30D"), f"{folder}/rfm.skops")
+    ...     load(f"{folder}/rfm.skops")
+    RFMAggregator(window='30D')
+    """
+    data = skops.io.dumps(estimator)
+    unknown = untrusted_types(data)
+    if unknown:
+        raise ModelFileError(
+            f"{type(estimator).__name__} holds types that a model file may not have: {unknown}"
+        )
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: str | Path) -> Any:
+    """Load an estimator that `dump` saved.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file in skops format.
+
+    Returns
+    -------
+    estimator
+
+    Raises
+    ------
+    ModelFileError
+        The file is missing, is not a model, is broken, or holds a type that is neither
+        scikit-learn's nor in `TRUSTED_TYPES`. No code of the file has run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {str(path)!r}")
+    try:
+        return skops.io.load(path, trusted=TRUSTED_TYPES)
+    except UntrustedTypesFoundException as error:
+        raise ModelFileError(
+            f"{str(path)!r} is refused: it holds types that are not trusted. {error}"
+        ) from error
+    except (
+        zipfile.BadZipFile,
+        json.JSONDecodeError,
+        AttributeError,
+        EOFError,
+        ImportError,
+        KeyError,
+        OSError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise ModelFileError(
+            f"{str(path)!r} is not a whole model file in skops format: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def untrusted_types(data: bytes) -> list[str]:
+    """Return the types in a skops file that `load` would refuse."""
+    return sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
