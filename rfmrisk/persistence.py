@@ -15,15 +15,19 @@ import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
 TRUSTED_TYPES = [
+    "numpy.dtype",
     "rfmrisk.aggregation.category.CategoryAggregator",
+    "rfmrisk.aggregation.recipe.CustomerFeatures",
     "rfmrisk.aggregation.rfm.RFMAggregator",
     "rfmrisk.aggregation.spend.SpendAggregator",
     "rfmrisk.aggregation.temporal.TemporalAggregator",
     "rfmrisk.proxy.classifier.ProxyTargetClassifier",
     "rfmrisk.proxy.labeler.ProxyLabeler",
+    "rfmrisk.scorecard.Scorecard",
     "rfmrisk.woe.encoder.WOEEncoder",
     "sklearn.compose._column_transformer._RemainderColsList",
     "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.tree._tree.Tree",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
 ]

@@ -2,5 +2,6 @@
 
 from rfmrisk.training.models import CATALOGUE, CatalogueModel
 from rfmrisk.training.search import TrainingResult, train
+from rfmrisk.training.tracking import load_model
 
-__all__ = ["CATALOGUE", "CatalogueModel", "TrainingResult", "train"]
+__all__ = ["CATALOGUE", "CatalogueModel", "TrainingResult", "load_model", "train"]

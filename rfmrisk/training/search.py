@@ -288,9 +288,11 @@ def _split(
 def _folds(
     histories: pd.DataFrame, y: np.ndarray, cv: int, random_state: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    kind = StratifiedKFold if histories.index.is_unique else StratifiedGroupKFold
-    folds = kind(cv, shuffle=True, random_state=random_state)
-    return folds.split(np.zeros(len(y)), y, groups=histories.index)
+    if histories.index.is_unique:
+        folds = StratifiedKFold(cv, shuffle=True, random_state=random_state)
+        return folds.split(np.zeros(len(y)), y)
+    grouped = StratifiedGroupKFold(cv, shuffle=True, random_state=random_state)
+    return grouped.split(np.zeros(len(y)), y, groups=histories.index)
 
 
 def _searcher(

@@ -1,0 +1,251 @@
+"""The command line: rfmrisk train, score and report."""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rfmrisk import __version__
+from rfmrisk.histories import AMOUNT, CUSTOMER, TIME, read_transactions, to_histories
+from rfmrisk.persistence import ModelFileError
+
+BAD_INPUT = 2
+FAILED = 1
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None, default=None
+        None takes those of the process.
+
+    Returns
+    -------
+    int
+        0 when done; 2 for bad input, 1 where something outside failed, 130 after Ctrl-C. In
+        all these cases one message says what was wrong and nothing half-done is left.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        with _plain_warnings():
+            options.run(options)
+    except KeyboardInterrupt:
+        print("rfmrisk: interrupted; nothing was kept", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+    except (ValueError, TypeError, FileNotFoundError, ModelFileError) as error:
+        print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
+        return BAD_INPUT
+    except ModuleNotFoundError as error:
+        print(  # noqa: T201
+            f"rfmrisk: {error.name} is not installed; python -m pip install 'rfmrisk[train]'",
+            file=sys.stderr,
+        )
+        return FAILED
+    except (OSError, RuntimeError) as error:
+        print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
+        return FAILED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rfmrisk", description="Credit-risk models from transactions without default labels."
+    )
+    parser.add_argument("--version", action="version", version=f"rfmrisk {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train, track and save a model of a log")
+    train.set_defaults(run=_train)
+    train.add_argument(
+        "log", nargs="?", help="CSV or Parquet file; without one, the embedded sample bank"
+    )
+    _add_roles(train, CUSTOMER, TIME, AMOUNT)
+    train.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+    train.add_argument(
+        "--outcome", default="30D", help="outcome window, such as 60D; auto; or none (default 30D)"
+    )
+    train.add_argument("--models", default="scorecard,xgboost", help="names, separated by commas")
+    train.add_argument("--search", choices=["grid", "random"], default="grid")
+    train.add_argument("--n-iter", type=int, default=20, help="candidates of a random search")
+    train.add_argument("--cv", type=int, default=5, help="folds (default 5)")
+    train.add_argument("--scoring", default="roc_auc", help="what chooses (default roc_auc)")
+    train.add_argument("--monetary", choices=["gross", "net"], default="gross")
+    train.add_argument("--seed", type=int, default=42, help="random state (default 42)")
+    train.add_argument("--n-jobs", type=int, default=1, help="processes of the search")
+    train.add_argument("-o", "--output", help="folder to make (default rfmrisk-run-DATE-TIME)")
+    train.add_argument("--keep-tables", choices=["csv", "parquet"], nargs="?", const="csv")
+    train.add_argument("--experiment", default="rfmrisk", help="MLflow experiment")
+
+    score = commands.add_parser("score", help="score the customers of a log")
+    score.set_defaults(run=_score)
+    score.add_argument("log", help="CSV or Parquet file")
+    score.add_argument("--model", required=True, help="folder of a training, or an MLflow URI")
+    score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
+    _add_roles(score, None, None, None)
+    score.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+
+    report = commands.add_parser("report", help="make the report of a training's folder again")
+    report.set_defaults(run=_report)
+    report.add_argument("folder")
+    return parser
+
+
+def _add_roles(
+    parser: argparse.ArgumentParser, customer: str | None, time: str | None, amount: str | None
+) -> None:
+    for role, default in (("customer", customer), ("time", time), ("amount", amount)):
+        known = f"default {default}" if default else "default: as in training"
+        parser.add_argument(f"--{role}", default=default, help=f"column of the {role} ({known})")
+    parser.add_argument("--on-bad", choices=["raise", "drop"], default="raise")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from sklearn.pipeline import make_pipeline
+
+    from rfmrisk.aggregation import RFMAggregator, customer_features
+    from rfmrisk.proxy import ProxyLabeler, suggest_outcome
+    from rfmrisk.training.folder import new_folder, write_result, write_tables
+    from rfmrisk.training.report import write_report
+    from rfmrisk.training.search import train
+    from rfmrisk.training.tracking import Tracker
+
+    output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")  # noqa: DTZ005
+    roles = {role: getattr(options, role) for role in ("customer", "time", "amount")}
+    with new_folder(output) as folder:
+        with _step("reading the log"):
+            histories = _histories(_log(options, roles), options, roles)
+        _say(f"{len(histories):,} customers, as known at {histories['as_of'].max()}")
+        outcome = None if options.outcome == "none" else options.outcome
+        if outcome == "auto":
+            outcome = suggest_outcome(histories)
+            _say(f"outcome window {outcome}")
+        tracker = Tracker(options.experiment)
+        params = {
+            name: getattr(options, name)
+            for name in ("outcome", "models", "search", "cv", "scoring", "monetary", "seed")
+        }
+        tags = {"rfmrisk.log": Path(options.log).name if options.log else "sample bank"}
+        with tracker.run(params, tags) as run_id:
+            result = train(
+                histories,
+                outcome=outcome,
+                models=options.models.split(","),
+                search=options.search,
+                n_iter=options.n_iter,
+                cv=options.cv,
+                scoring=options.scoring,
+                features=customer_features(monetary=options.monetary),
+                labeler=make_pipeline(
+                    RFMAggregator(window=outcome, monetary=options.monetary), ProxyLabeler()
+                ),
+                random_state=options.seed,
+                n_jobs=options.n_jobs,
+                watch=tracker.watch,
+                progress=True,
+            )
+            result.model.facts["roles"] = roles
+            result.run_id = run_id
+            with _step("writing the report"):
+                write_result(result, folder)
+                write_report(folder)
+                if options.keep_tables:
+                    write_tables(result, histories, folder, options.keep_tables)
+            with _step("logging to MLflow"):
+                uri = tracker.log_result(result, folder)
+    _say(repr(result))
+    _say(f"model   {output}/model.skops, in MLflow {uri}")
+    _say(f"report  {output}/report.html")
+    _say(
+        f"next    rfmrisk score {options.log or 'LOG.csv'} --model {output} -o scores.csv\n"
+        f"        mlflow ui --backend-store-uri {tracker.mlflow.get_tracking_uri()}"
+    )
+
+
+def _score(options: argparse.Namespace) -> None:
+    from rfmrisk.training.tracking import load_model
+
+    output = Path(options.output)
+    if output.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"the output must be a .csv or .parquet file; got {options.output!r}")
+    if not output.absolute().parent.is_dir():
+        raise ValueError(f"the output's folder {str(output.parent)!r} does not exist")
+    model = load_model(options.model)
+    trained_on = model.facts.get("roles", {})
+    roles = {
+        role: getattr(options, role) or trained_on.get(role, default)
+        for role, default in (("customer", CUSTOMER), ("time", TIME), ("amount", AMOUNT))
+    }
+    with _step("reading the log"):
+        histories = _histories(_log(options, roles), options, roles)
+    with _step("scoring"):
+        scores = model.score(histories)
+    partial = output.with_name(f".{output.name}")
+    try:
+        if output.suffix == ".csv":
+            scores.to_csv(partial)
+        else:
+            scores.to_parquet(partial)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    _say(
+        f"{len(scores):,} customers scored, {scores['is_high_risk'].mean():.1%} high-risk: {output}"
+    )
+
+
+def _report(options: argparse.Namespace) -> None:
+    from rfmrisk.training.report import write_report
+
+    _say(f"report  {write_report(options.folder)}")
+
+
+def _log(options: argparse.Namespace, roles: dict[str, str]) -> pd.DataFrame:
+    if options.log is None:
+        from rfmrisk.datasets import make_transactions
+
+        return make_transactions(random_state=options.seed)
+    return read_transactions(options.log, on_bad=options.on_bad, **roles)
+
+
+def _histories(
+    log: pd.DataFrame, options: argparse.Namespace, roles: dict[str, str]
+) -> pd.DataFrame:
+    return to_histories(log, as_of=options.as_of, on_bad=options.on_bad, **roles)
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201
+
+
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    """Show that a step is under way, where a terminal is watching."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(name):
+        yield
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show warnings as one line each."""
+
+    def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+        print(f"rfmrisk: warning: {message}", file=sys.stderr)  # noqa: T201
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""A trained pipeline with all that scoring needs beside it: probability, score, reasons."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from rfmrisk.persistence import ModelFileError, dump, load
+from rfmrisk.scorecard import Scorecard, probability_to_score
+
+MODEL_FILE = "model.skops"
+FACTS_FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class ScoringModel:
+    """A fitted pipeline from histories to a probability, and the facts of its training.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+        Its first step makes the customer feature table.
+    facts : dict
+        Plain values, kept as JSON: the threshold, the scaling of the score, the typical value
+        of each feature, how the model was trained.
+    """
+
+    pipeline: Pipeline
+    facts: dict[str, Any]
+
+    def score(self, histories: pd.DataFrame, n_reasons: int = 3) -> pd.DataFrame:
+        """Score customers, with the reasons that cost each of them most.
+
+        Parameters
+        ----------
+        histories : DataFrame of shape (n_customers, 2)
+            As made by `to_histories`.
+        n_reasons : int, default=3
+            How many reasons to give.
+
+        Returns
+        -------
+        DataFrame of shape (n_customers, 4 + n_reasons)
+            Index ``customer``; ``as_of``, ``probability`` of being high-risk, ``score``
+            (higher is safer), ``is_high_risk`` at the model's threshold, and ``reason_1`` and
+            on: a feature, its value, and the points that it costs; empty where nothing costs.
+
+        Notes
+        -----
+        For a scorecard the points lost are those against the best attainable bin of each
+        feature. For other models they are the change of the score when that one feature is set
+        to its typical value, the median or most frequent value of the training customers.
+
+        Examples
+        --------
+        >>> from rfmrisk import to_histories
+        >>> from rfmrisk.datasets import make_transactions
+        >>> from rfmrisk.training import train
+        >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
+        >>> model = train(histories, models=["decision_tree"], cv=3).model
+        >>> list(model.score(histories).columns)
+        ['as_of', 'probability', 'score', 'is_high_risk', 'reason_1', 'reason_2', 'reason_3']
+        """
+        table = self.pipeline[0].transform(histories)
+        rest = self.pipeline[1:]
+        probability = rest.predict_proba(table)[:, 1]
+        scores = pd.DataFrame(
+            {
+                "as_of": histories["as_of"],
+                "probability": probability,
+                "score": np.rint(self._to_score(probability)).astype(np.int64),
+                "is_high_risk": (probability >= self.facts["threshold"]).astype(np.int64),
+            },
+            index=histories.index,
+        )
+        lost = self._points_lost(rest, table, probability)
+        order = np.argsort(-lost, axis=1, kind="stable")[:, :n_reasons]
+        for place in range(n_reasons):
+            scores[f"reason_{place + 1}"] = _reasons(table, lost, order[:, place])
+        return scores
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``model.skops`` and ``model.json`` into a folder.
+
+        Parameters
+        ----------
+        folder : str or Path
+            An existing folder.
+        """
+        dump(self.pipeline, Path(folder) / MODEL_FILE)
+        text = json.dumps(self.facts, indent=2, ensure_ascii=False)
+        (Path(folder) / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "ScoringModel":
+        """Load what `save` wrote.
+
+        Parameters
+        ----------
+        folder : str or Path
+
+        Returns
+        -------
+        ScoringModel
+
+        Raises
+        ------
+        ModelFileError
+            A file is missing, broken, or of types that are not trusted.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise ModelFileError(f"there is no model folder {str(folder)!r}")
+        pipeline = load(folder / MODEL_FILE)
+        try:
+            facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelFileError(f"{str(folder / FACTS_FILE)!r} cannot be read: {error}") from error
+        return cls(pipeline, facts)
+
+    def _to_score(self, probability: np.ndarray) -> np.ndarray:
+        scale = {name: self.facts[name] for name in ("base_score", "base_odds", "pdo")}
+        return probability_to_score(probability, **scale)
+
+    def _points_lost(
+        self, rest: Pipeline, table: pd.DataFrame, probability: np.ndarray
+    ) -> np.ndarray:
+        """Return the points that each feature costs each customer, shape (n, n_features)."""
+        if isinstance(rest[-1], Scorecard):
+            return rest[-1].points_lost(table)
+        score = self._to_score(probability)
+        lost = np.zeros(table.shape)
+        for place, name in enumerate(table.columns):
+            typical = self.facts["typical"][name]
+            changed = table.assign(**{name: pd.Series(typical, table.index, table[name].dtype)})
+            lost[:, place] = self._to_score(rest.predict_proba(changed)[:, 1]) - score
+        return lost
+
+
+def typical_values(table: pd.DataFrame) -> dict[str, Any]:
+    """Return the median of each numeric column and the most frequent value of the others."""
+    typical: dict[str, Any] = {}
+    for name, column in table.items():
+        values = column.dropna()
+        if not len(values):
+            typical[str(name)] = None
+        elif pd.api.types.is_integer_dtype(column):
+            typical[str(name)] = int(values.median())
+        elif pd.api.types.is_numeric_dtype(column):
+            typical[str(name)] = float(values.median())
+        else:
+            typical[str(name)] = str(values.mode().iloc[0])
+    return typical
+
+
+def _reasons(table: pd.DataFrame, lost: np.ndarray, places: np.ndarray) -> list[str]:
+    rows = np.arange(len(table))
+    points = lost[rows, places]
+    values = table.to_numpy(dtype=object)[rows, places]
+    names = table.columns.to_numpy()[places]
+    return [
+        f"{name} = {_shown(value)} ({-cost:+.0f} points)" if cost >= 0.5 else ""
+        for name, value, cost in zip(names, values, points, strict=True)
+    ]
+
+
+def _shown(value: Any) -> str:
+    if pd.isna(value):
+        return "missing"
+    return value if isinstance(value, str) else f"{value:.4g}"
