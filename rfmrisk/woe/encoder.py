@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import check_is_fitted
 
-from rfmrisk.woe.binning import cut_numbers, group_levels, weight_of_evidence
+from rfmrisk.woe.binning import count_cuts, cut_numbers, group_levels, weight_of_evidence
 from rfmrisk.woe.columns import Table, as_levels, as_numbers, column_kind, read_table
 from rfmrisk.woe.partition import Rules
 from rfmrisk.woe.target import check_target, check_weight
@@ -198,11 +198,13 @@ default="auto"
         }
         if column["kind"] == "numeric":
             x = as_numbers(values, name)
-            present = ~np.isnan(x)
+            present = np.isfinite(x)
             for codes in column["special"]:
                 present &= ~np.isin(x, codes)
             if keep is not None:
                 present &= keep
+            if present.all():
+                present = slice(None)
             given = (self.cut_points or {}).get(name)
             if given is not None:
                 column["cuts"] = np.asarray(given, dtype=float)
@@ -232,9 +234,11 @@ default="auto"
             column["levels"] |= {text: column["n_bins"] + k for text, k in special.items()}
         n_counted = column["n_bins"] + len(column["special"]) + 1
         codes = bin_codes(values, column, name)
-        counts = np.bincount(codes, weights=w, minlength=n_counted)[:n_counted]
-        column["bads"] = np.bincount(codes, weights=w * bad, minlength=n_counted)[:n_counted]
-        column["goods"] = counts - column["bads"]
+        if weight is None:
+            both = np.bincount(codes * 2 + bad, minlength=2 * n_counted)[: 2 * n_counted]
+        else:
+            both = np.bincount(codes * 2 + bad, weights=weight, minlength=2 * n_counted)
+        column["goods"], column["bads"] = both.reshape(-1, 2).T.astype(np.float64)
         woe, column["iv"] = weight_of_evidence(column["goods"], column["bads"], self.smoothing)
         column["woe"] = np.append(woe, woe[-1] if self.unseen == "missing" else 0.0)
         return column  # type: ignore[return-value]
@@ -287,10 +291,10 @@ def bin_codes(values: Any, column: ColumnBins, name: str) -> NDArray[np.intp]:
     missing = column["n_bins"] + len(column["special"])
     if column["kind"] == "numeric":
         x = as_numbers(values, name)
-        codes = np.searchsorted(column["cuts"], x, side="right")
+        codes = count_cuts(x, column["cuts"])
         for k, group in enumerate(column["special"]):
             codes[np.isin(x, group)] = column["n_bins"] + k
-        codes[np.isnan(x)] = missing
+        np.copyto(codes, missing, where=np.isnan(x))
         return codes
     level_codes, levels = as_levels(values, name)
     bins = [column["levels"].get(level, missing + 1) for level in levels]
