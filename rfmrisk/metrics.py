@@ -211,7 +211,8 @@ def population_stability_index(
         ]
     n_bins = int(max(c.max() for c in codes)) + 1
     shares = [
-        np.bincount(c, weights=w, minlength=n_bins) for c, w in zip(codes, weights, strict=True)
+        np.bincount(c, weights=w, minlength=n_bins).astype(np.float64)
+        for c, w in zip(codes, weights, strict=True)
     ]
     return psi_of(shares[0], shares[1])
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from rfmrisk.woe.partition import SHAPES, Rules, Shape, Solution, gain_of, partition
+from rfmrisk.woe.partition import ROUNDING, SHAPES, Rules, Shape, Solution, gain_of, partition
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -27,8 +27,6 @@ BLOCK = 16_384
 # Places on which the isotonic fits are made, and in a window around a cut when it is refined.
 GRID = 1024
 WINDOW = 512
-BEST, EVEN = 4, 2
-QUANTILES = 2  # one in so many of the places to start from is a quantile
 
 
 def cut_numbers(
@@ -182,12 +180,11 @@ def _starts(
         by_weight = places.at(np.linspace(0, places.total, GRID // 2 + 1))
         grid = np.union1d(by_weight, np.linspace(0, last, GRID // 2 + 1).astype(np.intp))
     size, bads = places.weights(grid)
+    step = np.maximum(np.diff(size), ROUNDING * places.total)
     free = rules._replace(min_size=0.0, min_events=0.0)
     fits = {}
     for direction in (1, -1):
-        fit = isotonic_regression(
-            np.diff(bads) / np.diff(size), weights=np.diff(size), increasing=direction > 0
-        )
+        fit = isotonic_regression(np.diff(bads) / step, weights=step, increasing=direction > 0)
         gain = gain_of(np.diff(size[fit.blocks]), np.diff(bads[fit.blocks]), free)
         # A bin of goods or bads alone has no finite value, and no bound.
         fits[direction] = grid[fit.blocks], abs(gain.sum())
@@ -198,10 +195,11 @@ def _starts(
         if last <= n_places:
             candidates = np.arange(last + 1)
         else:
-            share = (n_places - n_places // QUANTILES) // len(directions)
+            share = (n_places - n_places // 2) // len(directions)
             knots = [_thin(fits[direction][0], share) for direction in directions]
-            quantiles = places.at(np.linspace(0, places.total, n_places // QUANTILES + 1))
-            candidates = np.unique(np.concatenate([[0, last], quantiles, *knots]))
+            quantiles = places.at(np.linspace(0, places.total, n_places // 2 + 1))
+            limits = places.at(np.array([rules.min_size, places.total - rules.min_size]))
+            candidates = np.unique(np.concatenate([[0, last], limits, quantiles, *knots]))
         starts.append((phases, candidates, bound))
     return sorted(starts, key=lambda start: -start[2])
 
@@ -213,9 +211,7 @@ def _thin(places: NDArray[np.intp], n_places: int) -> NDArray[np.intp]:
     return places[np.linspace(0, len(places) - 1, n_places).astype(np.intp)]
 
 
-def _solve(
-    places: Places, candidates: NDArray[np.intp], phases: Phases, rules: Rules
-) -> Solution:
+def _solve(places: Places, candidates: NDArray[np.intp], phases: Phases, rules: Rules) -> Solution:
     chosen, value = partition(*places.weights(candidates), phases, rules)
     return Solution(candidates[chosen], value)
 
@@ -232,18 +228,15 @@ def _refine(places: Places, solution: Solution, phases: Phases, rules: Rules) ->
         low, high = np.maximum(before + 1, here - radius), np.minimum(after - 1, here + radius)
         window = (low + np.round((high - low) * np.linspace(0, 1, WINDOW))).astype(np.intp)
         gain = _gain_of_split(places, before, window, after, rules)
-        n_best = max(rules.max_prebins * BEST // (10 * len(here)), 2)
+        n_best = max(rules.max_prebins * 2 // (5 * len(here)), 2)
         best = np.take_along_axis(window, np.argpartition(-gain, n_best, axis=1), axis=1)
-        even = window[:, np.linspace(0, WINDOW - 1, max(rules.max_prebins * EVEN // (10 * len(here)), 2)).astype(np.intp)]
-        candidates = [
-            ends,
-            best[:, :n_best],
-            even,
+        even = window[:, np.linspace(0, WINDOW - 1, max(n_best // 2, 2)).astype(np.intp)]
+        at_limit = [
             places.at(places.weights(before)[0] + rules.min_size),
             places.at(places.weights(after)[0] - rules.min_size),
         ]
-        candidates = np.unique(np.concatenate([places.ravel() for places in candidates]))
-        better = _solve(places, candidates, phases, rules)
+        near = np.concatenate([best[:, :n_best], even, *at_limit], axis=1)
+        better = _solve(places, np.union1d(ends, near), phases, rules)
         if better.value > solution.value:
             solution = better
         if (high - low).max() < WINDOW:  # every place of every window was looked at
@@ -269,12 +262,12 @@ def _gain_of_split(
 
 
 def count_cuts(x: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the bin of each value, the number of cuts at or below it; NaN is in bin 0.
+    """Return the bin of each value, the number of cuts at or below it, whatever for NaN.
 
     Few comparisons of whole blocks are several times faster than a binary search of each value.
     """
     if len(cuts) > 16:
-        return np.where(np.isnan(x), 0, np.searchsorted(cuts, x, side="right"))
+        return np.searchsorted(cuts, x, side="right")
     codes = np.zeros(len(x), dtype=np.uint8)
     above = np.empty(min(len(x), BLOCK), dtype=bool)
     for start in range(0, len(x), BLOCK):
