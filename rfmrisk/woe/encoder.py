@@ -249,16 +249,46 @@ default="auto"
         TypeError
             If numbers have become text, or text numbers.
         """
-        table = self._open(X)
+        check_is_fitted(self)
+        table = read_table(self, X, reset=False)
         chosen = np.flatnonzero(self.selected_)
         woe = np.empty((table.n_rows, len(chosen)), order="F")
         for k, j in enumerate(chosen.tolist()):
             self.bins_[j]["woe"].take(self._codes(table, j), None, woe[:, k], "clip")
         return woe
 
-    def _open(self, X: Any) -> Table:
+    def bin_numbers(self, X: Any, columns: ArrayLike | None = None) -> NDArray[np.intp]:
+        """Return the number of the bin that each value is in.
+
+        Ordinary bins are numbered from 0, then come those of special values, of missing values,
+        and of unseen levels: the rows of `binning_table`, and the places of ``bins_[j]["woe"]``.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            The columns of ``fit``, under the same names in the same order.
+        columns : array-like of int or None, default=None
+            Positions of the columns that are wanted; the others are not looked at, and 0.
+
+        Returns
+        -------
+        ndarray of int, shape (n, f)
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `transform`.
+        """
         check_is_fitted(self)
-        return read_table(self, X, reset=False)
+        table = read_table(self, X, reset=False)
+        numbers = np.zeros((table.n_rows, len(table)), dtype=np.intp, order="F")
+        for j in range(len(table)) if columns is None else np.asarray(columns).tolist():
+            numbers[:, j] = self._codes(table, j)
+        return numbers
+
+    def column_names(self) -> list[str]:
+        """Return the names of the columns of ``fit``, x0, x1, ... where they had none."""
+        return list(_check_feature_names_in(self))
 
     def _codes(self, table: Table, j: int) -> NDArray[np.intp]:
         """Return the bin of each row in a column."""
@@ -298,7 +328,7 @@ default="auto"
         return binning_table(self.bins_[self._position(feature)])
 
     def _position(self, feature: str | int) -> int:
-        names = list(_check_feature_names_in(self))
+        names = self.column_names()
         if feature in names:
             return names.index(feature)
         if isinstance(feature, Integral) and 0 <= feature < len(names):

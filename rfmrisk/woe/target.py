@@ -61,6 +61,11 @@ def classes_of(y: ArrayLike, n_rows: int) -> tuple[NDArray, NDArray[np.bool_]]:
             f"y has one class only ({classes[0]}); goods and bads are both needed "
             f"(0 and 1; n_samples={n_rows})."
         )
+    if len(classes) > 2 and (classes.astype(np.float64) % 1).any():
+        raise ValueError(
+            "Unknown label type: continuous; y must be 0 (good) and 1 (bad); got "
+            f"{_shown(classes)}."
+        )
     if len(classes) > 2:
         raise ValueError(
             "Only binary classification is supported: y must be 0 (good) and 1 (bad), or two "
