@@ -193,7 +193,9 @@ def population_stability_index(
     )
     if column_kind(before, "expected") == "numeric":
         reference, new = as_numbers(before, "expected"), as_numbers(after, "actual")
-        cuts = _quantiles(reference, weights[0], bins) if np.ndim(bins) == 0 else np.asarray(bins)
+        cuts = (
+            quantile_cuts(reference, weights[0], bins) if np.ndim(bins) == 0 else np.asarray(bins)
+        )
         codes = [
             np.where(np.isnan(x), len(cuts) + 1, np.searchsorted(cuts, x, side="right"))
             for x in (reference, new)
@@ -211,9 +213,84 @@ def population_stability_index(
         ]
     n_bins = int(max(c.max() for c in codes)) + 1
     shares = [
-        np.bincount(c, weights=w, minlength=n_bins) for c, w in zip(codes, weights, strict=True)
+        np.bincount(c, weights=w, minlength=n_bins).astype(np.float64)
+        for c, w in zip(codes, weights, strict=True)
     ]
     return psi_of(shares[0], shares[1])
+
+
+def stability_report(expected: Any, actual: Any, *, bins: int = 10) -> pd.DataFrame:
+    """Compare every column of a new sample with a reference, by the population stability index.
+
+    Parameters
+    ----------
+    expected : DataFrame of shape (n, f)
+        The reference, such as the training sample.
+    actual : DataFrame of shape (m, f)
+        The new sample, with the columns of the reference.
+    bins : int, default=10
+        Number of quantile bins of the reference for a numeric column.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by feature: psi and reading, see `psi_reading`.
+
+    Raises
+    ------
+    ValueError
+        If the new sample lacks a column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rfmrisk.metrics import stability_report
+    >>> reference = pd.DataFrame({"recency": range(100), "channel": list("ab") * 50})
+    >>> stability_report(reference, reference.assign(recency=range(50, 150))).round(2)
+              psi  reading
+    feature
+    recency  2.32  shifted
+    channel  0.00   stable
+    """
+    lacking = [name for name in expected.columns if name not in actual.columns]
+    if lacking:
+        raise ValueError(
+            f"The new sample lacks {', '.join(map(str, lacking))}; it has "
+            f"{', '.join(map(str, actual.columns))}."
+        )
+    psi = pd.Series(
+        {
+            name: population_stability_index(expected[name], actual[name], bins=bins)
+            for name in expected.columns
+        },
+        name="psi",
+        dtype=float,
+    ).rename_axis("feature")
+    return pd.DataFrame({"psi": psi, "reading": psi.map(psi_reading)})
+
+
+def psi_reading(psi: float) -> str:
+    """Read a population stability index (Siddiqi 2006, chapter 9).
+
+    Parameters
+    ----------
+    psi : float
+        The index.
+
+    Returns
+    -------
+    str
+        "stable" under 0.1, "watch" under 0.25, "shifted" from there.
+
+    Examples
+    --------
+    >>> from rfmrisk.metrics import psi_reading
+    >>> [psi_reading(psi) for psi in (0.02, 0.2, 0.7)]
+    ['stable', 'watch', 'shifted']
+    """
+    if psi < 0.1:
+        return "stable"
+    return "watch" if psi < 0.25 else "shifted"
 
 
 def risk_report(
@@ -299,10 +376,10 @@ def _series(values: ArrayLike) -> pd.Series:
     return values if isinstance(values, pd.Series) else pd.Series(np.asarray(values))
 
 
-def _quantiles(
+def quantile_cuts(
     x: NDArray[np.float64], weight: NDArray[np.float64] | None, n_bins: Any
 ) -> NDArray[np.float64]:
-    """Cut a sample into bins of equal weight; ties stay together."""
+    """Return cuts that divide a sample into bins of equal weight; ties stay together."""
     if n_bins < 2:
         raise ValueError(f"bins must be at least 2, or cut points; got {n_bins}.")
     present = ~np.isnan(x)

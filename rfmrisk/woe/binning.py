@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from rfmrisk.woe.partition import SHAPES, Rules, Shape, Solution, gain_of, partition
+from rfmrisk.woe.partition import ROUNDING, SHAPES, Rules, Shape, Solution, gain_of, partition
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from rfmrisk.woe.partition import Phases
 
+# Values that are compared at once; they stay in the processor's cache.
+BLOCK = 16_384
 # Places on which the isotonic fits are made, and in a window around a cut when it is refined.
 GRID = 1024
 WINDOW = 512
@@ -151,41 +153,67 @@ def best_places(places: Places, shape: Shape, rules: Rules) -> NDArray[np.intp]:
     ndarray of int
         Indices of the chosen inner places, ascending.
     """
-    every = places.last <= rules.max_prebins
-    candidates = np.arange(places.last + 1) if every else _prebins(places, rules.max_prebins)
-    solutions = [_solve(places, candidates, phases, rules) for phases in SHAPES[shape]]
-    top = max(solution.value for solution in solutions)
-    if not every:  # refining gains a few percent at most, so a far worse shape cannot win
-        solutions = [
-            _refine(places, solution, phases, rules)
-            for solution, phases in zip(solutions, SHAPES[shape], strict=True)
-            if solution.value >= 0.8 * top
-        ]
-    return max(solutions, key=lambda solution: solution.value).places
+    best = Solution(np.empty(0, dtype=np.intp), 0.0)
+    for phases, candidates, bound in _starts(places, shape, rules):
+        # Refining gains a few percent at most, so a far worse shape cannot win.
+        if best.places.size and bound < 0.8 * best.value:
+            continue
+        solution = _solve(places, candidates, phases, rules)
+        if len(candidates) <= places.last and solution.value >= 0.8 * best.value:
+            solution = _refine(places, solution, phases, rules)
+        if solution.value > best.value:
+            best = solution
+    return best.places
 
 
-def _solve(
-    places: Places, candidates: NDArray[np.intp], phases: Phases, rules: Rules
-) -> Solution:
-    chosen, value = partition(*places.weights(candidates), phases, rules)
-    return Solution(candidates[chosen], value)
+def _starts(
+    places: Places, shape: Shape, rules: Rules
+) -> list[tuple[Phases, NDArray[np.intp], float]]:
+    """Choose, for each sequence of phases, places to start from, and bound what it can reach.
 
-
-def _prebins(places: Places, n_places: int) -> NDArray[np.intp]:
-    """Choose places to start from: quantiles and the knots of a rising and a falling fit."""
-    last, half = places.last, n_places // 2
+    The places are quantiles and the knots of isotonic fits. The value of an isotonic fit, with
+    as many bins as it likes, is the bound; the most promising sequence comes first.
+    """
+    last, n_places = places.last, rules.max_prebins
     grid = np.arange(last + 1)
     if last > GRID:
         by_weight = places.at(np.linspace(0, places.total, GRID // 2 + 1))
         grid = np.union1d(by_weight, np.linspace(0, last, GRID // 2 + 1).astype(np.intp))
-    size, bads = (np.diff(weights) for weights in places.weights(grid))
-    chosen = [[0, last], places.at(np.linspace(0, places.total, half + 1)[1:-1])]
-    for increasing in (True, False):
-        knots = isotonic_regression(bads / size, weights=size, increasing=increasing).blocks[1:-1]
-        if len(knots) > half // 2:
-            knots = knots[np.linspace(0, len(knots) - 1, half // 2).astype(np.intp)]
-        chosen.append(grid[knots])
-    return np.unique(np.concatenate(chosen).astype(np.intp))
+    size, bads = places.weights(grid)
+    step = np.maximum(np.diff(size), ROUNDING * places.total)
+    free = rules._replace(min_size=0.0, min_events=0.0)
+    fits = {}
+    for direction in (1, -1):
+        fit = isotonic_regression(np.diff(bads) / step, weights=step, increasing=direction > 0)
+        gain = gain_of(np.diff(size[fit.blocks]), np.diff(bads[fit.blocks]), free)
+        # A bin of goods or bads alone has no finite value, and no bound.
+        fits[direction] = grid[fit.blocks], abs(gain.sum())
+    starts = []
+    for phases in SHAPES[shape]:
+        directions = phases if len(phases) == 1 and phases != (0,) else (1, -1)
+        bound = fits[phases[0]][1] if len(directions) == 1 else np.inf
+        if last <= n_places:
+            candidates = np.arange(last + 1)
+        else:
+            share = (n_places - n_places // 2) // len(directions)
+            knots = [_thin(fits[direction][0], share) for direction in directions]
+            quantiles = places.at(np.linspace(0, places.total, n_places // 2 + 1))
+            limits = places.at(np.array([rules.min_size, places.total - rules.min_size]))
+            candidates = np.unique(np.concatenate([[0, last], limits, quantiles, *knots]))
+        starts.append((phases, candidates, bound))
+    return sorted(starts, key=lambda start: -start[2])
+
+
+def _thin(places: NDArray[np.intp], n_places: int) -> NDArray[np.intp]:
+    """Keep at most so many places, evenly."""
+    if len(places) <= n_places:
+        return places
+    return places[np.linspace(0, len(places) - 1, n_places).astype(np.intp)]
+
+
+def _solve(places: Places, candidates: NDArray[np.intp], phases: Phases, rules: Rules) -> Solution:
+    chosen, value = partition(*places.weights(candidates), phases, rules)
+    return Solution(candidates[chosen], value)
 
 
 def _refine(places: Places, solution: Solution, phases: Phases, rules: Rules) -> Solution:
@@ -200,18 +228,15 @@ def _refine(places: Places, solution: Solution, phases: Phases, rules: Rules) ->
         low, high = np.maximum(before + 1, here - radius), np.minimum(after - 1, here + radius)
         window = (low + np.round((high - low) * np.linspace(0, 1, WINDOW))).astype(np.intp)
         gain = _gain_of_split(places, before, window, after, rules)
-        n_best = max(rules.max_prebins // (2 * len(here)), 2)
+        n_best = max(rules.max_prebins * 2 // (5 * len(here)), 2)
         best = np.take_along_axis(window, np.argpartition(-gain, n_best, axis=1), axis=1)
-        even = window[:, np.linspace(0, WINDOW - 1, n_best // 2).astype(np.intp)]
-        candidates = [
-            ends,
-            best[:, :n_best],
-            even,
+        even = window[:, np.linspace(0, WINDOW - 1, max(n_best // 2, 2)).astype(np.intp)]
+        at_limit = [
             places.at(places.weights(before)[0] + rules.min_size),
             places.at(places.weights(after)[0] - rules.min_size),
         ]
-        candidates = np.unique(np.concatenate([places.ravel() for places in candidates]))
-        better = _solve(places, candidates, phases, rules)
+        near = np.concatenate([best[:, :n_best], even, *at_limit], axis=1)
+        better = _solve(places, np.union1d(ends, near), phases, rules)
         if better.value > solution.value:
             solution = better
         if (high - low).max() < WINDOW:  # every place of every window was looked at
@@ -234,6 +259,22 @@ def _gain_of_split(
         n_all, n_bads = next_size - size, next_bads - bads
         gain += gain_of(n_all, n_bads, rules)
     return gain
+
+
+def count_cuts(x: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the bin of each value, the number of cuts at or below it, whatever for NaN.
+
+    Few comparisons of whole blocks are several times faster than a binary search of each value.
+    """
+    if len(cuts) > 16:
+        return np.searchsorted(cuts, x, side="right")
+    codes = np.zeros(len(x), dtype=np.uint8)
+    above = np.empty(min(len(x), BLOCK), dtype=bool)
+    for start in range(0, len(x), BLOCK):
+        part, code = x[start : start + BLOCK], codes[start : start + BLOCK]
+        for cut in cuts:
+            code += np.greater_equal(part, cut, out=above[: len(part)])
+    return codes.astype(np.intp)
 
 
 def roundest(low: float, high: float) -> float:

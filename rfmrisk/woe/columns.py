@@ -7,6 +7,7 @@ the binning and the encoder never see a data-frame library.
 from __future__ import annotations
 
 import numbers
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -140,7 +141,7 @@ def as_numbers(values: Any, name: str) -> NDArray[np.float64]:
     if not np.isfinite(x).all() and np.isinf(x).any():
         raise ValueError(
             f"Input X contains infinity: column {name!r} has {int(np.isinf(x).sum())} infinite "
-            "value(s). Replace them by missing values or by a finite limit."
+            "value(s). Make them missing, or a finite limit."
         )
     return x
 
@@ -157,7 +158,10 @@ def as_levels(values: Any, name: str) -> tuple[NDArray[np.intp], list[str]]:
     """
     column_kind(values, name)
     codes, uniques = pd.factorize(values)
-    texts = [_text(level, name) for level in uniques]
+    try:
+        texts = [level_text(level) for level in uniques]
+    except TypeError as error:
+        raise TypeError(f"Column {name!r}: {error}.") from None
     levels = list(dict.fromkeys(texts))
     if len(levels) < len(texts):  # such as 1 and "1" in one object column
         place = {text: k for k, text in enumerate(levels)}
@@ -165,16 +169,27 @@ def as_levels(values: Any, name: str) -> tuple[NDArray[np.intp], list[str]]:
     return codes.astype(np.intp, copy=False), levels
 
 
-def _text(level: Any, name: str) -> str:
+def level_text(level: Any) -> str:
+    """Return the text by which a level is known.
+
+    Raises
+    ------
+    TypeError
+        If the level is neither text nor number.
+
+    Examples
+    --------
+    >>> [level_text(level) for level in ("a", True, 1, 1.0, 2.5)]
+    ['a', 'True', '1', '1', '2.5']
+    """
     if isinstance(level, str):
         return str(level)
     if isinstance(level, (bool, np.bool_)):
         return str(bool(level))
-    if isinstance(level, numbers.Number):
-        return str(int(level)) if level == level // 1 else str(level)  # type: ignore[operator, call-overload]
-    raise TypeError(
-        f"Column {name!r}: argument must be a string or a number, got {type(level).__name__}."
-    )
+    if isinstance(level, (numbers.Real, Decimal)):
+        number = float(level)
+        return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
+    raise TypeError(f"argument must be a string or a number, got {type(level).__name__}")
 
 
 def _from_arrow(column: pa.ChunkedArray) -> pd.Series:

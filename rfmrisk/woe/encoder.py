@@ -3,83 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import ClassifierTags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from rfmrisk.woe.binning import cut_numbers, group_levels, weight_of_evidence
+from rfmrisk.woe.bins import (
+    bin_codes,
+    binning_table,
+    codes_of_levels,
+    codes_of_numbers,
+    evaluate,
+    fit_levels,
+    fit_numbers,
+)
 from rfmrisk.woe.columns import Table, as_levels, as_numbers, column_kind, read_table
-from rfmrisk.woe.partition import Rules
+from rfmrisk.woe.partition import SHAPES, Rules
 from rfmrisk.woe.target import check_target, check_weight
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+    from rfmrisk.woe.bins import ColumnBins
     from rfmrisk.woe.partition import Shape
 
 
-class ColumnBins(TypedDict):
-    """The fitted bins of one column: ordinary bins, special bins, missing, unseen, in this order.
-
-    ``goods`` and ``bads`` (b + s + 1,) stop at missing; ``woe`` (b + s + 2,) ends with unseen.
-    """
-
-    kind: str
-    n_bins: int
-    cuts: NDArray[np.float64]
-    levels: dict[str, int]
-    special: list[list[Any]]
-    goods: NDArray[np.float64]
-    bads: NDArray[np.float64]
-    woe: NDArray[np.float64]
-    iv: NDArray[np.float64]
+_UNSEEN = ("zero", "missing", "error")
 
 
-class WOEEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class WOEEncoder(TransformerMixin, BaseEstimator):
     """Encode columns by the Weight of Evidence of optimal bins.
 
     The WoE of a bin is ln(share of goods / share of bads) [1]_: positive is safer than the
-    average, 0 is neutral. Numeric columns are cut, categorical levels are merged, so that the
-    information value is the greatest that the constraints allow; missing values have a bin of
-    their own.
+    average, 0 is neutral. Numeric columns are cut, and the levels of the others grouped, so that
+    the information value is the greatest that the constraints allow. Missing values have a bin
+    of their own.
+
+    A column that cannot be split (constant, empty, or under a minimum size that no two bins can
+    have) has one bin, whose WoE is 0 where nothing is missing. A bin that ``fit`` saw no row of,
+    such as that of missing values in a complete column, has WoE 0.
 
     Parameters
     ----------
     max_bins : int, default=6
-        Greatest number of bins of a column, not counting those of special and missing values.
+        Greatest number of bins of a column, those of special and missing values not counted.
     min_bin_size : float, default=0.05
         Least share of all customers (by weight) in a bin.
     min_bin_events : float, default=0
-        Least weight of goods, and of bads, in a bin. Whatever it is, a column is only split into
-        bins that hold some of both.
-    monotonic : {"auto", "ascending", "descending", "peak", "valley", "auto_shape", None} or dict, \
+        Least goods, and least bads, in a bin (by weight). Whatever it is, a column is only split
+        into bins that hold some of both.
+    monotonic : {"auto", "ascending", "descending", "peak", "valley", "auto_shape"}, None or dict, \
 default="auto"
         Shape of the bad rate over the bins of a numeric column. "auto" takes the better of
-        ascending and descending, "auto_shape" the best of all four, None leaves it free. A
-        dictionary gives shapes by column name; columns it does not name are "auto".
+        ascending and descending, "auto_shape" the best of all four, None leaves it free; the top
+        of a peak may lie at an end. A dictionary gives shapes by column name, and "auto" to the
+        columns it does not name.
     max_prebins : int, default=64
-        Number of pre-bins that the dynamic program combines.
+        Greatest number of pre-bins that the exact search combines at once. A column with no more
+        distinct values has the optimal bins; one with more is searched repeatedly around the best
+        cuts.
     cut_points : dict or None, default=None
-        Ascending cut points by column name, taken as they are.
+        Ascending cut points by column name, used as they are.
     special_values : dict or None, default=None
-        Codes by column name that are not amounts, such as ``{"age": [-7, [-8, -9]]}``: each
-        entry of the list has a bin of its own, a nested list shares one.
+        Codes by column name that are no amounts, such as ``{"age": [-7, [-8, -9]]}``: each entry
+        of the list has a bin of its own, a nested list shares one.
     min_level_size : float, default=0.01
-        Levels of a categorical column with a smaller share of all customers are pooled.
+        Levels with a smaller share of all customers (by weight) are pooled before grouping.
     unseen : {"zero", "missing", "error"}, default="zero"
         WoE of a level that ``fit`` has not seen: 0, that of missing values, or an error.
     smoothing : float, default=0.5
         Added to the goods and the bads of a bin that lacks either, so that its WoE is finite.
+    min_iv : float, default=0
+        Columns with a smaller information value are left out of the output.
 
     Attributes
     ----------
     bins_ : list of dict
-        The fitted bins of each column.
+        The fitted bins of each column, as `rfmrisk.woe.bins.ColumnBins`.
     information_value_ : ndarray of shape (f,)
-        Information value of each column.
+        Information value of each column, that of the missing bin included.
+    selected_ : ndarray of bool, shape (f,)
+        Which columns are in the output.
     feature_names_in_ : ndarray of str, shape (f,)
         Column names, where the input had them.
     n_features_in_ : int
@@ -93,15 +101,21 @@ default="auto"
     --------
     >>> import pandas as pd
     >>> from rfmrisk.woe import WOEEncoder
-    >>> X = pd.DataFrame({"recency": [1, 2, 3, 40, 50, 60], "channel": list("aabbab")})
+    >>> X = pd.DataFrame({"recency": [1, 2, 3, 40, 50, None], "channel": list("aabbab")})
     >>> encoder = WOEEncoder(min_bin_size=0.3).fit(X, [0, 1, 0, 1, 0, 1])
     >>> encoder.transform(X).round(2)
     array([[ 0.69,  0.69],
            [ 0.69,  0.69],
            [ 0.69, -0.69],
-           [-0.69, -0.69],
-           [-0.69,  0.69],
-           [-0.69, -0.69]])
+           [ 0.  , -0.69],
+           [ 0.  ,  0.69],
+           [-1.1 , -0.69]])
+    >>> encoder.binning_table("recency")[["bin", "count", "bad_rate", "woe"]].round(2)
+             bin  count  bad_rate   woe
+    0  (-inf, 40)    3.0      0.33  0.69
+    1   [40, inf)    2.0      0.50  0.00
+    2     missing    1.0      1.00 -1.10
+    3       total    6.0      0.50  0.00
     """
 
     def __init__(
@@ -117,6 +131,7 @@ default="auto"
         min_level_size: float = 0.01,
         unseen: Literal["zero", "missing", "error"] = "zero",
         smoothing: float = 0.5,
+        min_iv: float = 0,
     ) -> None:
         self.max_bins = max_bins
         self.min_bin_size = min_bin_size
@@ -128,6 +143,7 @@ default="auto"
         self.min_level_size = min_level_size
         self.unseen = unseen
         self.smoothing = smoothing
+        self.min_iv = min_iv
 
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> WOEEncoder:
         """Bin every column.
@@ -135,9 +151,11 @@ default="auto"
         Parameters
         ----------
         X : frame or array-like of shape (n, f)
-            The columns; missing is NaN, None, NaT or pandas.NA.
+            The columns. Missing is NaN, None, NaT or pandas.NA. Integers, floats and decimals
+            are numeric; text, categories, booleans and mixed objects are levels.
         y : array-like of shape (n,)
-            0 or False is good, 1 or True is bad.
+            0 or False is good, 1 or True is bad (of any two numbers, the greater). Rows are
+            matched by position; an index is not looked at.
         sample_weight : array-like of shape (n,) or None, default=None
             A weight of w counts as w such customers.
 
@@ -149,36 +167,19 @@ default="auto"
         Raises
         ------
         ValueError
-            If y is not binary, lengths differ, values are infinite, or a parameter names a
-            column that is not there.
+            If y is not binary, lengths differ, values are infinite, a parameter is out of range
+            or names a column that is not there, or no column reaches ``min_iv``.
         TypeError
             If a column holds dates or other unsupported values.
         """
         table = read_table(self, X, reset=True)
+        self._check_parameters(table.names)
         bad = check_target(y, table.n_rows)
         weight = check_weight(sample_weight, table.n_rows)
-        if weight is not None and not weight.all():
-            keep = weight > 0
-        else:
-            keep = None
-        self.bins_ = [self._fit_column(table, j, bad, weight, keep) for j in range(len(table))]
-        self.information_value_ = np.array([column["iv"].sum() for column in self.bins_])
-        return self
-
-    def _fit_column(
-        self,
-        table: Table,
-        j: int,
-        bad: NDArray[np.bool_],
-        weight: NDArray[np.float64] | None,
-        keep: NDArray[np.bool_] | None,
-    ) -> ColumnBins:
-        name, values = table.names[j], table.read(j)
-        w = np.ones(len(bad)) if weight is None else weight
-        total, total_bads = w.sum(), w[bad].sum()
-        shape = self.monotonic
-        if isinstance(shape, Mapping):
-            shape = shape.get(name, "auto")
+        total = float(len(bad) if weight is None else weight.sum())
+        total_bads = float(bad.sum() if weight is None else weight[bad].sum())
+        if min(total_bads, total - total_bads) <= 0:
+            raise ValueError("sample_weight leaves one class only; goods and bads must both count.")
         rules = Rules(
             max_bins=self.max_bins,
             min_size=self.min_bin_size * total,
@@ -187,57 +188,45 @@ default="auto"
             total_goods=total - total_bads,
             total_bads=total_bads,
         )
-        column: dict[str, Any] = {
-            "kind": column_kind(values, name),
-            "cuts": np.empty(0),
-            "levels": {},
-            "special": [
-                list(code) if isinstance(code, (list, tuple)) else [code]
-                for code in (self.special_values or {}).get(name, [])
-            ],
-        }
-        if column["kind"] == "numeric":
-            x = as_numbers(values, name)
-            present = ~np.isnan(x)
-            for codes in column["special"]:
-                present &= ~np.isin(x, codes)
-            if keep is not None:
-                present &= keep
-            given = (self.cut_points or {}).get(name)
-            if given is not None:
-                column["cuts"] = np.asarray(given, dtype=float)
-            else:
-                column["cuts"] = cut_numbers(
-                    x[present], bad[present], None if weight is None else weight[present], shape, rules
-                )
-            column["n_bins"] = len(column["cuts"]) + 1
-        else:
-            codes, levels = as_levels(values, name)
-            special = {str(code): k for k, group in enumerate(column["special"]) for code in group}
-            ordinary = np.array([level not in special for level in levels] + [False])
-            present = ordinary[codes]
-            if keep is not None:
-                present &= keep
-            number, renumbered = np.unique(codes[present], return_inverse=True)
-            bins = group_levels(
-                renumbered,
-                len(number),
-                bad[present],
-                None if weight is None else weight[present],
-                rules,
-                min_level_size=self.min_level_size * total,
+        self.bins_ = [self._fit_column(table, j, bad, weight, rules) for j in range(len(table))]
+        self.information_value_ = np.array([column["iv"].sum() for column in self.bins_])
+        self.selected_ = self.information_value_ >= self.min_iv
+        if not self.selected_.any():
+            raise ValueError(
+                f"No column reaches min_iv={self.min_iv}; the greatest information value is "
+                f"{self.information_value_.max():.4g}."
             )
-            column["n_bins"] = int(bins.max(initial=0)) + 1
-            column["levels"] = {levels[k]: int(b) for k, b in zip(number, bins, strict=True)}
-            column["levels"] |= {text: column["n_bins"] + k for text, k in special.items()}
-        n_counted = column["n_bins"] + len(column["special"]) + 1
-        codes = bin_codes(values, column, name)
-        counts = np.bincount(codes, weights=w, minlength=n_counted)[:n_counted]
-        column["bads"] = np.bincount(codes, weights=w * bad, minlength=n_counted)[:n_counted]
-        column["goods"] = counts - column["bads"]
-        woe, column["iv"] = weight_of_evidence(column["goods"], column["bads"], self.smoothing)
-        column["woe"] = np.append(woe, woe[-1] if self.unseen == "missing" else 0.0)
-        return column  # type: ignore[return-value]
+        return self
+
+    def _fit_column(
+        self,
+        table: Table,
+        j: int,
+        bad: NDArray[np.bool_],
+        weight: NDArray[np.float64] | None,
+        rules: Rules,
+    ) -> ColumnBins:
+        name, values = table.names[j], table.read(j)
+        special = (self.special_values or {}).get(name, ())
+        cuts = (self.cut_points or {}).get(name)
+        if column_kind(values, name) == "numeric":
+            shape = self.monotonic
+            if isinstance(shape, Mapping):
+                shape = shape.get(name, "auto")
+            x = as_numbers(values, name)
+            column = fit_numbers(x, bad, weight, shape, rules, special=special, cuts=cuts)
+            codes = codes_of_numbers(x, column)
+        else:
+            if cuts is not None:
+                raise ValueError(f"cut_points names {name!r}, which holds levels, not numbers.")
+            level_codes, levels = as_levels(values, name)
+            least = self.min_level_size * (rules.total_goods + rules.total_bads)
+            column = fit_levels(
+                level_codes, levels, bad, weight, rules, min_level_size=least, special=special
+            )
+            codes = codes_of_levels(level_codes, levels, column)
+        evaluate(column, codes, bad, weight, smoothing=self.smoothing, unseen=self.unseen)
+        return column
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Replace every value by the WoE of its bin.
@@ -249,7 +238,7 @@ default="auto"
 
         Returns
         -------
-        ndarray of shape (n, f), or a frame after ``set_output``
+        ndarray of shape (n, number of selected columns), or a frame after ``set_output``
             Weight of Evidence; never missing.
 
         Raises
@@ -257,19 +246,153 @@ default="auto"
         ValueError
             If columns differ from those of ``fit``, values are infinite, or a level is unseen
             and ``unseen="error"``.
+        TypeError
+            If numbers have become text, or text numbers.
         """
         check_is_fitted(self)
         table = read_table(self, X, reset=False)
-        out = np.empty((table.n_rows, len(table)), order="F")
-        for j, column in enumerate(self.bins_):
-            codes = bin_codes(table.read(j), column, table.names[j])
-            if self.unseen == "error" and codes.max(initial=0) == len(column["woe"]) - 1:
+        chosen = np.flatnonzero(self.selected_)
+        woe = np.empty((table.n_rows, len(chosen)), order="F")
+        for k, j in enumerate(chosen.tolist()):
+            self.bins_[j]["woe"].take(self._codes(table, j), None, woe[:, k], "clip")
+        return woe
+
+    def bin_numbers(self, X: Any, columns: ArrayLike | None = None) -> NDArray[np.intp]:
+        """Return the number of the bin that each value is in.
+
+        Ordinary bins are numbered from 0, then come those of special values, of missing values,
+        and of unseen levels: the rows of `binning_table`, and the places of ``bins_[j]["woe"]``.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            The columns of ``fit``, under the same names in the same order.
+        columns : array-like of int or None, default=None
+            Positions of the columns that are wanted; the others are not looked at, and 0.
+
+        Returns
+        -------
+        ndarray of int, shape (n, f)
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `transform`.
+        """
+        check_is_fitted(self)
+        table = read_table(self, X, reset=False)
+        numbers = np.zeros((table.n_rows, len(table)), dtype=np.intp, order="F")
+        for j in range(len(table)) if columns is None else np.asarray(columns).tolist():
+            numbers[:, j] = self._codes(table, j)
+        return numbers
+
+    def column_names(self) -> list[str]:
+        """Return the names of the columns of ``fit``, x0, x1, ... where they had none."""
+        return list(_check_feature_names_in(self))
+
+    def _codes(self, table: Table, j: int) -> NDArray[np.intp]:
+        """Return the bin of each row in a column."""
+        name, column = table.names[j], self.bins_[j]
+        values = table.read(j)
+        codes = bin_codes(values, column, name)
+        if self.unseen == "error" and column["kind"] == "categorical":
+            unseen = np.flatnonzero(codes == len(column["woe"]) - 1)
+            if unseen.size:
                 raise ValueError(
-                    f"Column {table.names[j]!r} holds a level that fit has not seen; choose "
-                    "unseen='zero' or 'missing' to score it."
+                    f"Column {name!r} holds {unseen.size} value(s) that fit has not seen, such as "
+                    f"{list(values)[unseen[0]]!r}; unseen='zero' or 'missing' scores them."
                 )
-            np.take(column["woe"], codes, out=out[:, j])
-        return out
+        return codes
+
+    def binning_table(self, feature: str | int) -> pd.DataFrame:
+        """Lay out the bins of one column.
+
+        Parameters
+        ----------
+        feature : str or int
+            Name or position of the column.
+
+        Returns
+        -------
+        DataFrame of shape (bins + 1, 9)
+            bin, count, share, goods, bads, bad_rate, woe, iv and js (Jensen-Shannon divergence,
+            in nats), with totals in the last row. Counts are sums of weights; a bin without rows
+            has no bad rate (NaN).
+
+        Raises
+        ------
+        ValueError
+            If there is no such column; the message lists those there are.
+        """
+        check_is_fitted(self)
+        return binning_table(self.bins_[self._position(feature)])
+
+    def _position(self, feature: str | int) -> int:
+        names = self.column_names()
+        if feature in names:
+            return names.index(feature)
+        if isinstance(feature, Integral) and 0 <= feature < len(names):
+            return int(feature)
+        raise ValueError(f"There is no column {feature!r}; there are {', '.join(names)}.")
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray:
+        """Return the names of the columns in the output.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names for columns that had none; if given for a frame, they must be its own.
+
+        Returns
+        -------
+        ndarray of str
+            The input's names, without the columns under ``min_iv``.
+        """
+        check_is_fitted(self)
+        return _check_feature_names_in(self, input_features)[self.selected_]
+
+    def _check_parameters(self, names: list[str]) -> None:
+        """Refuse parameters that are out of range or name columns that are not there."""
+
+        def require(parameter: str, allowed: str, holds: bool) -> None:
+            if not holds:
+                got = getattr(self, parameter)
+                raise ValueError(f"{parameter} must be {allowed}; got {got!r}.")
+
+        for parameter, least in (("max_bins", 1), ("max_prebins", 2)):
+            value = getattr(self, parameter)
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            require(parameter, f"an integer of at least {least}", whole and value >= least)
+        for parameter in ("min_bin_size", "min_level_size"):
+            value = getattr(self, parameter)
+            require(
+                parameter, "a share from 0 to 1", isinstance(value, Real) and 0 <= float(value) < 1
+            )
+        for parameter in ("min_bin_events", "min_iv", "smoothing"):
+            value = getattr(self, parameter)
+            require(
+                parameter, "a number from 0", isinstance(value, Real) and 0 <= float(value) < np.inf
+            )
+        require("smoothing", "above 0", self.smoothing > 0)
+        require("unseen", "'zero', 'missing' or 'error'", self.unseen in _UNSEEN)
+        shapes = self.monotonic
+        by_name = list(shapes.values()) if isinstance(shapes, Mapping) else [shapes]
+        allowed = f"one of {', '.join(map(repr, SHAPES))}, or a dict of such by column name"
+        require("monotonic", allowed, all(shape in list(SHAPES) for shape in by_name))
+        for parameter in ("monotonic", "cut_points", "special_values"):
+            value = getattr(self, parameter)
+            if parameter != "monotonic":
+                by_column = value is None or isinstance(value, Mapping)
+                require(parameter, "a dict by column name, or None", by_column)
+            for name in value if isinstance(value, Mapping) else ():
+                known = f"a dict whose keys are among the columns {', '.join(names)}"
+                require(parameter, known, name in names)
+        for name, cuts in (self.cut_points or {}).items():
+            points = np.asarray(cuts, dtype=np.float64)
+            if points.ndim != 1 or not np.isfinite(points).all() or (np.diff(points) <= 0).any():
+                raise ValueError(
+                    f"cut_points of {name!r} must be finite and ascending; got {cuts!r}."
+                )
 
     def __sklearn_tags__(self) -> Any:
         """Describe the encoder to scikit-learn: mixed columns, NaN, and a binary target."""
@@ -280,18 +403,3 @@ default="auto"
         tags.target_tags.required = True
         tags.classifier_tags = ClassifierTags(multi_class=False)
         return tags
-
-
-def bin_codes(values: Any, column: ColumnBins, name: str) -> NDArray[np.intp]:
-    """Number the bin of every value: ordinary bins, special bins, missing, unseen."""
-    missing = column["n_bins"] + len(column["special"])
-    if column["kind"] == "numeric":
-        x = as_numbers(values, name)
-        codes = np.searchsorted(column["cuts"], x, side="right")
-        for k, group in enumerate(column["special"]):
-            codes[np.isin(x, group)] = column["n_bins"] + k
-        codes[np.isnan(x)] = missing
-        return codes
-    level_codes, levels = as_levels(values, name)
-    bins = [column["levels"].get(level, missing + 1) for level in levels]
-    return np.array([*bins, missing], dtype=np.intp)[level_codes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,8 +33,7 @@ def check_target(y: ArrayLike, n_rows: int) -> NDArray[np.bool_]:
         If y is missing, has another length, is not numeric, holds missing values, or has another
         number of classes than two.
     """
-    labels = classes_of(y, n_rows)[1]
-    return labels
+    return classes_of(y, n_rows)[1]
 
 
 def classes_of(y: ArrayLike, n_rows: int) -> tuple[NDArray, NDArray[np.bool_]]:
@@ -48,29 +48,30 @@ def classes_of(y: ArrayLike, n_rows: int) -> tuple[NDArray, NDArray[np.bool_]]:
     missing = pd.isna(values)
     if missing.any():
         raise ValueError(f"Input y contains NaN: {int(missing.sum())} label(s) are missing.")
-    classes = pd.unique(pd.Series(values))
-    try:
-        numeric = pd.api.types.is_bool_dtype(values.dtype) or np.asarray(classes, dtype=float)
-    except (TypeError, ValueError):
-        numeric = False
-    if numeric is False or isinstance(classes[0], str):
+    classes = np.asarray(pd.unique(pd.Series(values)))
+    if not all(isinstance(label, Number | np.bool_) for label in classes):
         raise ValueError(
             "Unknown label type: y must be 0 (good) and 1 (bad), or booleans; got "
             f"{_shown(classes)}."
         )
-    if np.isinf(np.asarray(classes, dtype=float)).any():
+    if np.isinf(classes.astype(np.float64)).any():
         raise ValueError("Input y contains infinity; it must be 0 (good) and 1 (bad).")
     if len(classes) == 1:
         raise ValueError(
             f"y has one class only ({classes[0]}); goods and bads are both needed "
             f"(0 and 1; n_samples={n_rows})."
         )
+    if len(classes) > 2 and (classes.astype(np.float64) % 1).any():
+        raise ValueError(
+            "Unknown label type: continuous; y must be 0 (good) and 1 (bad); got "
+            f"{_shown(classes)}."
+        )
     if len(classes) > 2:
         raise ValueError(
             "Only binary classification is supported: y must be 0 (good) and 1 (bad), or two "
             f"numbers of which the greater is bad; got {len(classes)} classes: {_shown(classes)}."
         )
-    classes = np.sort(np.asarray(classes))
+    classes = np.sort(classes)
     return classes, np.asarray(values == classes[1], dtype=bool)
 
 
