@@ -9,6 +9,7 @@ from rfmrisk.aggregation import (
 )
 from rfmrisk.histories import read_transactions, rewind, to_histories
 from rfmrisk.proxy import ProxyLabeler, ProxyTargetClassifier, suggest_outcome
+from rfmrisk.scorecard import Scorecard
 from rfmrisk.woe import WOEEncoder
 
 __version__ = "0.1.0"
@@ -17,6 +18,7 @@ __all__ = [
     "ProxyLabeler",
     "ProxyTargetClassifier",
     "RFMAggregator",
+    "Scorecard",
     "SpendAggregator",
     "TemporalAggregator",
     "WOEEncoder",

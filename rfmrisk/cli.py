@@ -246,6 +246,3 @@ def _plain_warnings() -> Iterator[None]:
         warnings.showwarning = show
         yield
 
-
-if __name__ == "__main__":
-    sys.exit(main())

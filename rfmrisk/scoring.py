@@ -68,20 +68,21 @@ class ScoringModel:
         table = self.pipeline[0].transform(histories)
         rest = self.pipeline[1:]
         probability = rest.predict_proba(table)[:, 1]
-        scores = pd.DataFrame(
-            {
-                "as_of": histories["as_of"],
-                "probability": probability,
-                "score": np.rint(self._to_score(probability)).astype(np.int64),
-                "is_high_risk": (probability >= self.facts["threshold"]).astype(np.int64),
-            },
-            index=histories.index,
-        )
-        lost = self._points_lost(rest, table, probability)
-        order = np.argsort(-lost, axis=1, kind="stable")[:, :n_reasons]
-        for place in range(n_reasons):
-            scores[f"reason_{place + 1}"] = _reasons(table, lost, order[:, place])
-        return scores
+        card = rest[-1]
+        if isinstance(card, Scorecard):
+            score = card.predict_score(table)
+            reasons = _card_reasons(card, table, n_reasons)
+        else:
+            score = np.rint(self._to_score(probability)).astype(np.int64)
+            reasons = _reasons(table, self._points_lost(rest, table, probability), n_reasons)
+        decided = {
+            "as_of": histories["as_of"],
+            "probability": probability,
+            "score": score,
+            "is_high_risk": (probability >= self.facts["threshold"]).astype(np.int64),
+        }
+        named = {f"reason_{place + 1}": reasons[:, place] for place in range(n_reasons)}
+        return pd.DataFrame({**decided, **named}, index=histories.index)
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.skops`` and ``model.json`` into a folder.
@@ -130,8 +131,6 @@ class ScoringModel:
         self, rest: Pipeline, table: pd.DataFrame, probability: np.ndarray
     ) -> np.ndarray:
         """Return the points that each feature costs each customer, shape (n, n_features)."""
-        if isinstance(rest[-1], Scorecard):
-            return rest[-1].points_lost(table)
         score = self._to_score(probability)
         lost = np.zeros(table.shape)
         for place, name in enumerate(table.columns):
@@ -157,15 +156,25 @@ def typical_values(table: pd.DataFrame) -> dict[str, Any]:
     return typical
 
 
-def _reasons(table: pd.DataFrame, lost: np.ndarray, places: np.ndarray) -> list[str]:
-    rows = np.arange(len(table))
-    points = lost[rows, places]
-    values = table.to_numpy(dtype=object)[rows, places]
-    names = table.columns.to_numpy()[places]
-    return [
-        f"{name} = {_shown(value)} ({-cost:+.0f} points)" if cost >= 0.5 else ""
-        for name, value, cost in zip(names, values, points, strict=True)
-    ]
+def _card_reasons(card: Scorecard, table: pd.DataFrame, n: int) -> np.ndarray:
+    told = card.reasons(table.reset_index(drop=True), n)
+    reasons = np.full((len(table), n), "", dtype=object)
+    reasons[told.index.to_numpy(), told["rank"].to_numpy() - 1] = told["reason"].to_numpy()
+    return reasons
+
+
+def _reasons(table: pd.DataFrame, lost: np.ndarray, n: int) -> np.ndarray:
+    """Tell the n features that cost each customer most, where they cost half a point or more."""
+    reasons = np.full((len(table), n), "", dtype=object)
+    order = np.argsort(-lost, axis=1, kind="stable")[:, :n]
+    values = table.to_numpy(dtype=object)
+    for row, place in np.argwhere(np.take_along_axis(lost, order, axis=1) >= 0.5):
+        column = order[row, place]
+        reasons[row, place] = (
+            f"{table.columns[column]} = {_shown(values[row, column])}: "
+            f"{lost[row, column]:.0f} points below the typical"
+        )
+    return reasons
 
 
 def _shown(value: Any) -> str:

@@ -47,7 +47,11 @@ def write_result(result: TrainingResult, folder: Path) -> None:
     result.customers.to_csv(folder / "customers.csv")
     train_rows = (result.customers["part"] == "train").to_numpy()
     encoder = WOEEncoder().fit(result.features[train_rows], result.customers["target"][train_rows])
-    values = pd.Series(encoder.information_value_, name="information_value").rename_axis("feature")
+    values = pd.Series(
+        encoder.information_value_,
+        index=result.features.columns.rename("feature"),
+        name="information_value",
+    )
     values.sort_values(ascending=False).to_csv(folder / "information_value.csv")
     if result.target is not None:
         profile = result.target.labeler[-1].cluster_profile()
