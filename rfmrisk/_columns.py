@@ -69,7 +69,9 @@ def encode_ids(column: pa.Array | pa.ChunkedArray, name: str) -> tuple[np.ndarra
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
         encoded = column.dictionary_encode(null_encoding="encode")
-        text = [None if raw is None else _uuid_text(raw, name) for raw in encoded.dictionary.to_pylist()]
+        text = [
+            None if raw is None else _uuid_text(raw, name) for raw in encoded.dictionary.to_pylist()
+        ]
         encoded = pa.DictionaryArray.from_arrays(encoded.indices, pa.array(text, pa.string()))
     else:
         encoded = column.dictionary_encode(null_encoding="encode")
@@ -109,7 +111,9 @@ def _parse_text_times(text: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         except pa.ArrowInvalid:
             continue
     parsed = pd.to_datetime(text.to_pandas(), format="ISO8601", errors="coerce", utc=True)
-    values = pa.chunked_array([pa.array(parsed, pa.timestamp("us", "UTC"), from_pandas=True, safe=False)])
+    values = pa.chunked_array(
+        [pa.array(parsed, pa.timestamp("us", "UTC"), from_pandas=True, safe=False)]
+    )
     readable = values.is_valid()
     zoned = pc.fill_null(pc.match_substring_regex(text, _ZONED), fill_value=False)
     n_zoned = pc.sum(pc.and_(zoned, readable)).as_py() or 0
@@ -139,7 +143,9 @@ def parse_amounts(column: pa.ChunkedArray, name: str) -> Parsed:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def _uuid_text(raw: bytes, name: str) -> str:

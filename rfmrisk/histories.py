@@ -229,7 +229,9 @@ def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd
     ends = first_at_or_after(flat.times, flat.starts, flat.ends, moments)
     kept = np.flatnonzero(ends > flat.starts)
     if not len(kept):
-        span = "no transactions" if not len(flat.times) else f"nothing before {_iso(flat.times.min())}"
+        span = (
+            "no transactions" if not len(flat.times) else f"nothing before {_iso(flat.times.min())}"
+        )
         raise ValueError(
             f"no customer was known {period} earlier: the histories have {span}; "
             "a shorter period is needed"
@@ -283,7 +285,9 @@ class FlatHistories:
         """Return one numeric field of all transactions as float64, missing values as NaN."""
         values = self.field(name)
         kind = values.type
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        if not (
+            pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        ):
             raise ValueError(f"the field {name!r} must be numeric to be summed; its type is {kind}")
         return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
 
@@ -383,9 +387,7 @@ def _numbers_where_lossless(table: pa.Table, customer: str) -> pa.Table:
     canonical = pc.match_substring_regex(ids, r"^(0|-?[1-9][0-9]{0,17})$")
     if ids.null_count == len(ids) or not pc.all(canonical, min_count=0).as_py():
         return table
-    return table.set_column(
-        table.column_names.index(customer), customer, ids.cast(pa.int64())
-    )
+    return table.set_column(table.column_names.index(customer), customer, ids.cast(pa.int64()))
 
 
 def _bind(table: pa.Table, roles: dict[str, str], on_bad: OnBad) -> pa.Table:
@@ -414,9 +416,8 @@ def _bind(table: pa.Table, roles: dict[str, str], on_bad: OnBad) -> pa.Table:
     bad = no_id | times.bad | amounts.bad
     if not bad.any():
         return table
-    message = (
-        f"{bad.sum():,} of {len(bad):,} rows cannot be used: "
-        + "; ".join(_describe(kind, *found) for kind, found in kinds.items() if found[0].any())
+    message = f"{bad.sum():,} of {len(bad):,} rows cannot be used: " + "; ".join(
+        _describe(kind, *found) for kind, found in kinds.items() if found[0].any()
     )
     if on_bad == "raise":
         raise ValueError(f"{message}. Mend them, or leave them out with on_bad='drop'")
@@ -477,7 +478,9 @@ def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa
             table = table.append_column(customer, [pa.array(frame.index)])
     check_columns(table.column_names, [customer, "as_of"])
     if not table.num_rows:
-        raise ValueError("the frame of decisions is empty: at least one (customer, as_of) is needed")
+        raise ValueError(
+            "the frame of decisions is empty: at least one (customer, as_of) is needed"
+        )
     moments = parse_times(table["as_of"], "as_of")
     asked = table[customer].combine_chunks()
     if moments.bad.any() or asked.null_count:

@@ -81,7 +81,9 @@ def _has_levels(field: pa.Array, max_levels: int) -> bool:
     kind = field.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)):
+    if not (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)
+    ):
         return False
     # An id has about as many levels as there are rows; its first rows already show too many.
     if len(pc.unique(field.slice(0, 50 * max_levels)).drop_null()) > max_levels:
