@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from rfmrisk.histories import FlatHistories, flatten
+from rfmrisk._nested import FlatHistories, flatten
 
 
 class HistoryAggregator(TransformerMixin, BaseEstimator):

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from rfmrisk._columns import encode_ids
+from rfmrisk._columns import encode
+from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import ratio, segment_max, segment_of, segment_sum
 from rfmrisk.aggregation._base import HistoryAggregator
-from rfmrisk.histories import FlatHistories
 
 
 class CategoryAggregator(HistoryAggregator):
@@ -104,7 +103,7 @@ def _are_dates(levels: pa.Array) -> bool:
 
 def _top_level(
     flat: FlatHistories, customers: np.ndarray, column: str
-) -> tuple[pd.Series, np.ndarray, np.ndarray]:
+) -> tuple[Any, np.ndarray, np.ndarray]:
     field = flat.field(column)
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if not (
@@ -112,12 +111,13 @@ def _top_level(
         or pa.types.is_large_string(kind)
         or pa.types.is_boolean(kind)
         or pa.types.is_integer(kind)
+        or pa.types.is_null(kind)
     ):
         raise ValueError(
             f"the field {column!r} must hold text, categories, booleans or integers to have "
             f"levels; its type is {kind}"
         )
-    codes, levels = encode_ids(field, column)
+    codes, levels = encode(field)
     valid = field.is_valid().to_numpy(zero_copy_only=False)
     shape = (len(flat.starts), max(len(levels), 1))
     cells = sparse.coo_array((valid.astype(np.int64), (customers, codes)), shape=shape).tocsr()
@@ -135,7 +135,7 @@ def _top_level(
     winner = len(cells.data) - segment_max(place, first, end)[found].astype(np.int64)
     top[found] = cells.indices[winner]
 
-    names = levels.cast(pa.string()).to_pandas().astype("str").array
-    text = pd.Series(names, dtype="str").reindex(top).array
+    names = levels.cast(pa.string()).to_pandas().astype("str")
+    text = names.reindex(top).array
     total = segment_sum(cells.data, first, end)
     return text, end - first, ratio(np.nan_to_num(most), total)

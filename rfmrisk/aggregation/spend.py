@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rfmrisk._moments import parse_duration
+from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import (
     Floats,
     Ints,
@@ -16,7 +18,6 @@ from rfmrisk._segments import (
     segment_sum,
 )
 from rfmrisk.aggregation._base import HistoryAggregator
-from rfmrisk.histories import FlatHistories, parse_duration
 
 
 class SpendAggregator(HistoryAggregator):

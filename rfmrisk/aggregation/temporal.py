@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from rfmrisk._moments import DAY
+from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import Floats, ratio, segment_of, segment_sum
 from rfmrisk.aggregation._base import HistoryAggregator
-from rfmrisk.histories import DAY, FlatHistories
 
 _HOUR = DAY // 24
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
