@@ -1,7 +1,8 @@
 """What the door accepts in a column: frames, ids, times and amounts, checked and converted."""
 
+import warnings
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from rfmrisk._segments import Ints
+
+OnBad = Literal["raise", "drop"]
 
 # The time of day with a zone after it: "...T02:18:49Z", "... 02:18:49.5+01:00".
 _ZONED = r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)$"
@@ -52,6 +55,48 @@ def check_columns(names: list[str], needed: list[str], of: str = "the log") -> N
         raise ValueError(f"column(s) {missing} not found in {of}; the columns are {names}")
     if len(set(needed)) < len(needed):
         raise ValueError(f"one column cannot have two roles; got {needed}")
+
+
+def bind_roles(table: pa.Table, customer: str, time: str, amount: str, on_bad: OnBad) -> pa.Table:
+    """Check the roles' columns, convert them, and deal with bad rows."""
+    if on_bad not in ("raise", "drop"):
+        raise ValueError(f"on_bad must be 'raise' or 'drop'; got {on_bad!r}")
+    check_columns(table.column_names, [customer, time, amount])
+    if not table.num_rows:
+        raise ValueError("the log is empty: at least one transaction is needed")
+    parsed = {
+        customer: parse_ids(table[customer], customer),
+        time: parse_times(table[time], time),
+        amount: parse_amounts(table[amount], amount),
+    }
+    for name, column in parsed.items():
+        table = table.set_column(table.column_names.index(name), name, column.converted)
+    bad = np.any([column.bad for column in parsed.values()], axis=0)
+    if not bad.any():
+        return table
+
+    needs = {
+        customer: "an id",
+        time: "a readable time (ISO-8601, such as 2018-11-15T02:18:49Z)",
+        amount: "a finite number",
+    }
+    message = f"{bad.sum():,} of {len(bad):,} rows cannot be used: " + "; ".join(
+        f"{column.bad.sum():,} without {needs[name]} in {name!r} ({_first_bad(column)})"
+        for name, column in parsed.items()
+        if column.bad.any()
+    )
+    if on_bad == "raise":
+        raise ValueError(f"{message}. Mend them, or leave them out with on_bad='drop'")
+    if bad.all():
+        raise ValueError(f"{message}. No row is left")
+    warnings.warn(f"{message}. They are left out", UserWarning, stacklevel=3)
+    return table.filter(pa.array(~bad))
+
+
+def _first_bad(column: Parsed) -> str:
+    rows = np.flatnonzero(column.bad)
+    shown = [f"row {row}: {column.raw[int(row)].as_py()!r}" for row in rows[:3]]
+    return ", ".join(shown + ["..."] * (len(rows) > 3))
 
 
 def encode(column: pa.Array) -> tuple[Ints, pa.Array]:

@@ -6,9 +6,8 @@ the log's columns are bound here and nowhere else; all that follows knows only `
 """
 
 import datetime as dt
-import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,12 +17,12 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from rfmrisk._columns import (
-    Parsed,
+    OnBad,
     as_table,
+    bind_roles,
     check_columns,
     encode,
     microseconds,
-    parse_amounts,
     parse_ids,
     parse_times,
 )
@@ -35,8 +34,6 @@ from rfmrisk._segments import Ints, first_at_or_after, group
 CUSTOMER = "CustomerId"
 TIME = "TransactionStartTime"
 AMOUNT = "Amount"
-
-OnBad = Literal["raise", "drop"]
 
 
 def read_transactions(
@@ -83,7 +80,7 @@ def read_transactions(
     dtype('<M8[us]')
     """
     table = read_table(Path(path), customer, time, amount)
-    return _bind(table, customer, time, amount, on_bad).to_pandas()
+    return bind_roles(table, customer, time, amount, on_bad).to_pandas()
 
 
 def to_histories(
@@ -157,7 +154,7 @@ def to_histories(
     >>> histories["history"].map(len).tolist()
     [2, 1]
     """
-    table = _bind(as_table(log), customer, time, amount, on_bad)
+    table = bind_roles(as_table(log), customer, time, amount, on_bad)
     extras = [name for name in table.column_names if name not in (customer, time, amount)]
     taken = [name for name in ("time", "amount") if name in extras]
     if taken:
@@ -254,48 +251,6 @@ def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd
     return past, kept
 
 
-def _bind(table: pa.Table, customer: str, time: str, amount: str, on_bad: OnBad) -> pa.Table:
-    """Check the roles' columns, convert them, and deal with bad rows."""
-    if on_bad not in ("raise", "drop"):
-        raise ValueError(f"on_bad must be 'raise' or 'drop'; got {on_bad!r}")
-    check_columns(table.column_names, [customer, time, amount])
-    if not table.num_rows:
-        raise ValueError("the log is empty: at least one transaction is needed")
-    parsed = {
-        customer: parse_ids(table[customer], customer),
-        time: parse_times(table[time], time),
-        amount: parse_amounts(table[amount], amount),
-    }
-    for name, column in parsed.items():
-        table = table.set_column(table.column_names.index(name), name, column.converted)
-    bad = np.any([column.bad for column in parsed.values()], axis=0)
-    if not bad.any():
-        return table
-
-    needs = {
-        customer: "an id",
-        time: "a readable time (ISO-8601, such as 2018-11-15T02:18:49Z)",
-        amount: "a finite number",
-    }
-    message = f"{bad.sum():,} of {len(bad):,} rows cannot be used: " + "; ".join(
-        f"{column.bad.sum():,} without {needs[name]} in {name!r} ({_first_bad(column)})"
-        for name, column in parsed.items()
-        if column.bad.any()
-    )
-    if on_bad == "raise":
-        raise ValueError(f"{message}. Mend them, or leave them out with on_bad='drop'")
-    if bad.all():
-        raise ValueError(f"{message}. No row is left")
-    warnings.warn(f"{message}. They are left out", UserWarning, stacklevel=3)
-    return table.filter(pa.array(~bad))
-
-
-def _first_bad(column: Parsed) -> str:
-    rows = np.flatnonzero(column.bad)
-    shown = [f"row {row}: {column.raw[int(row)].as_py()!r}" for row in rows[:3]]
-    return ", ".join(shown + ["..."] * (len(rows) > 3))
-
-
 def _order(
     codes: Ints, times: Ints, tie_breakers: list[pa.Array]
 ) -> tuple[NDArray[np.integer], Ints]:
@@ -357,7 +312,7 @@ def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa
         )
     if asked.converted.type != ids.type:
         raise ValueError(
-            f"the decisions' customers are {asked.converted.type}, those of the log are {ids.type}: "
+            f"the decisions' customers are {asked.converted.type}, those of the log {ids.type}: "
             "they must be of one type"
         )
     found = pc.fill_null(pc.index_in(asked.converted, value_set=ids), -1)

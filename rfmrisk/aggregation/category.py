@@ -11,7 +11,7 @@ from scipy import sparse
 from rfmrisk._columns import encode
 from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import ratio, segment_max, segment_of, segment_sum
-from rfmrisk.aggregation._base import HistoryAggregator
+from rfmrisk.aggregation._base import HistoryAggregator, check_list
 
 
 class CategoryAggregator(HistoryAggregator):
@@ -56,13 +56,12 @@ class CategoryAggregator(HistoryAggregator):
         self.max_levels = max_levels
 
     def _learn(self, flat: FlatHistories) -> None:
-        if isinstance(self.columns, str):
-            raise ValueError(f"columns must be a list of names; got the text {self.columns!r}")
         if self.columns is None:
             self.columns_ = [
                 name for name in flat.field_names if _has_levels(flat.field(name), self.max_levels)
             ]
         else:
+            check_list(self.columns, "columns")
             self.columns_ = [str(name) for name in self.columns]
 
     def _features(self, flat: FlatHistories) -> dict[str, Any]:
