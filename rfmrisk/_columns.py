@@ -1,150 +1,266 @@
 """What the door accepts in a column: frames, ids, times and amounts, checked and converted."""
 
-from typing import Any, NamedTuple
+import warnings
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import types
 
-# A time of day followed by a zone: "...T02:18:49Z", "... 02:18:49.5+01:00".
+from rfmrisk._segments import Ints
+
+OnBad = Literal["raise", "drop"]
+
+# The time of day with a zone after it: "...T02:18:49Z", "... 02:18:49.5+01:00".
 _ZONED = r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)$"
 
 
 class Parsed(NamedTuple):
     """A converted column, which of its rows are bad, and the column as it came."""
 
-    values: pa.ChunkedArray
+    converted: pa.ChunkedArray
     bad: np.ndarray
     raw: pa.ChunkedArray
 
 
 def as_table(frame: Any) -> pa.Table:
     """Return any frame as a pyarrow table, without its index, columns not copied where possible."""
-    if isinstance(frame, pa.Table):
-        return frame
-    if not hasattr(frame, "__arrow_c_stream__"):
+    if isinstance(frame, pd.DataFrame):
+        check_columns([str(name) for name in frame.columns], [])
+        return pa.table({str(name): arrow_column(column) for name, column in frame.items()})
+    if not hasattr(frame, "__arrow_c_stream__") or isinstance(frame, pd.Series):
         raise TypeError(
             "a frame that speaks the Arrow C stream is needed (pandas, Polars, pyarrow, DuckDB); "
             f"got {type(frame).__name__}"
         )
-    if not isinstance(frame, pd.DataFrame):
-        return pa.table(frame)
-    check_columns([str(name) for name in frame.columns], [])
     try:
-        return pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowException, TypeError) as error:
-        raise ValueError(
-            f"a column holds values of mixed or unknown types: {error}; give it one type, "
-            "or leave it out of the log"
-        ) from error
+        table = pa.table(frame)
+    except pa.ArrowException as error:
+        raise ValueError(f"the {type(frame).__name__} cannot be read: {error}") from error
+    check_columns(table.column_names, [])
+    kinds = [(field.name, _without_views(field.type)) for field in table.schema]
+    return table.cast(pa.schema(kinds))
 
 
-def check_columns(
-    names: list[str], needed: list[str], renamed: frozenset[str] | set[str] = frozenset()
-) -> None:
+def check_columns(names: list[str], needed: list[str], of: str = "the log") -> None:
     """Raise where a needed column is missing or a name stands twice."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"duplicated column names {twice}: each column needs a name of its own")
     missing = [name for name in needed if name not in names]
     if missing:
-        raise ValueError(f"column(s) {missing} not found; the columns are {names}")
+        raise ValueError(f"column(s) {missing} not found in {of}; the columns are {names}")
     if len(set(needed)) < len(needed):
         raise ValueError(f"one column cannot have two roles; got {needed}")
-    taken = sorted(renamed.intersection(names).difference(needed))
-    if taken:
-        raise ValueError(
-            f"the further column(s) {taken} have the name of a role: rename them, or bind them "
-            "to it"
-        )
 
 
-def encode_ids(column: pa.Array | pa.ChunkedArray, name: str) -> tuple[np.ndarray, pa.Array]:
-    """Return the rank of each value among the sorted distinct values, and these values."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+def bind_roles(table: pa.Table, customer: str, time: str, amount: str, on_bad: OnBad) -> pa.Table:
+    """Check the roles' columns, convert them, and deal with bad rows."""
+    if on_bad not in ("raise", "drop"):
+        raise ValueError(f"on_bad must be 'raise' or 'drop'; got {on_bad!r}")
+    check_columns(table.column_names, [customer, time, amount])
+    if not table.num_rows:
+        raise ValueError("the log is empty: at least one transaction is needed")
+    parsed = {
+        customer: parse_ids(table[customer], customer),
+        time: parse_times(table[time], time),
+        amount: parse_amounts(table[amount], amount),
+    }
+    for name, column in parsed.items():
+        table = table.set_column(table.column_names.index(name), name, column.converted)
+    bad = np.any([column.bad for column in parsed.values()], axis=0)
+    if not bad.any():
+        return table
+
+    needs = {
+        customer: "an id",
+        time: "a readable time (ISO-8601, such as 2018-11-15T02:18:49Z)",
+        amount: "a finite number",
+    }
+    message = f"{bad.sum():,} of {len(bad):,} rows cannot be used: " + "; ".join(
+        f"{column.bad.sum():,} without {needs[name]} in {name!r} ({_first_bad(column)})"
+        for name, column in parsed.items()
+        if column.bad.any()
+    )
+    if on_bad == "raise":
+        raise ValueError(f"{message}. Mend them, or leave them out with on_bad='drop'")
+    if bad.all():
+        raise ValueError(f"{message}. No row is left")
+    warnings.warn(f"{message}. They are left out", UserWarning, stacklevel=3)
+    return table.filter(pa.array(~bad))
+
+
+def _first_bad(column: Parsed) -> str:
+    rows = np.flatnonzero(column.bad)
+    shown = [f"row {row}: {column.raw[int(row)].as_py()!r}" for row in rows[:3]]
+    return ", ".join(shown + ["..."] * (len(rows) > 3))
+
+
+def encode(column: pa.Array) -> tuple[Ints, pa.Array]:
+    """Return the rank of each value among the sorted distinct values, and these values.
+
+    Missing values come last. Raises ArrowNotImplementedError where values have no order.
+    """
     if isinstance(column, pa.DictionaryArray):
         column = column.dictionary_decode()
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
-        encoded = column.dictionary_encode(null_encoding="encode")
-        text = [None if raw is None else _uuid_text(raw, name) for raw in encoded.dictionary.to_pylist()]
-        encoded = pa.DictionaryArray.from_arrays(encoded.indices, pa.array(text, pa.string()))
-    else:
-        encoded = column.dictionary_encode(null_encoding="encode")
+    encoded = column.dictionary_encode(null_encoding="encode")
     by_value = pc.array_sort_indices(encoded.dictionary).to_numpy()
     rank = np.empty(len(by_value), dtype=np.int64)
     rank[by_value] = np.arange(len(by_value))
     return rank[encoded.indices.to_numpy()], encoded.dictionary.take(pa.array(by_value))
 
 
-def parse_times(column: pa.Array | pa.ChunkedArray, name: str) -> Parsed:
-    """Convert times to naive UTC microseconds; unreadable ones become null and count as bad."""
-    raw = pa.chunked_array([column]) if isinstance(column, pa.Array) else column
-    if pa.types.is_dictionary(raw.type):
-        raw = raw.cast(raw.type.value_type)
-    kind = raw.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        values = raw.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
-        values = values.cast(pa.timestamp("us"))
-    elif _is_text(kind):
-        values = _parse_text_times(raw, name)
-    elif pa.types.is_null(kind):
-        values = raw.cast(pa.timestamp("us"))
-    else:
+def parse_ids(column: pa.ChunkedArray, name: str) -> Parsed:
+    """Convert ids to 64-bit integers or text; missing ones count as bad."""
+    ids = _decoded(column)
+    kind = ids.type
+    allowed = f"column {name!r} must hold ids that are integers, text, categories or UUIDs"
+    if _is_text(kind):
+        ids = ids.cast(pa.large_string())
+    elif isinstance(kind, pa.UuidType):
+        text = [_uuid_text(chunk.storage) for chunk in ids.chunks]
+        ids = pa.chunked_array(text, pa.large_string())
+    elif is_number(kind):
+        # A missing value turns integers into floats in pandas.
+        if types.is_floating(kind):
+            ids = pc.if_else(pc.is_nan(ids), None, ids)
+        try:
+            ids = ids.cast(pa.uint64() if types.is_uint64(kind) else pa.int64())
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{allowed}; its type is {kind}, and {error}") from error
+    elif not types.is_null(kind):
+        raise ValueError(f"{allowed}; its type is {kind}")
+    return Parsed(ids, ids.is_null().to_numpy(), column)
+
+
+def parse_times(column: pa.ChunkedArray, name: str) -> Parsed:
+    """Convert times to naive UTC microseconds; missing and unreadable ones count as bad."""
+    times = _decoded(column)
+    kind = times.type
+    if _is_text(kind):
+        times = _parse_text_times(times, name)
+    elif types.is_timestamp(kind) and kind.unit == "ns":
+        times = pc.floor_temporal(times.cast(pa.timestamp("ns")), unit="microsecond")
+    elif not (types.is_timestamp(kind) or types.is_date(kind) or types.is_null(kind)):
         raise ValueError(
             f"column {name!r} must hold timestamps, dates or ISO-8601 text; its type is {kind}. "
             "Numbers need a unit: convert them first, as with pandas.to_datetime(..., unit='s')"
         )
-    return Parsed(values, values.is_null().to_numpy(), raw)
+    times = times.cast(pa.timestamp("us"))
+    return Parsed(times, times.is_null().to_numpy(), column)
 
 
-def _parse_text_times(text: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    if pa.types.is_string_view(text.type):
-        text = text.cast(pa.large_string())
-    for zone in (None, "UTC"):
-        try:
-            return text.cast(pa.timestamp("us", zone)).cast(pa.timestamp("us"))
-        except pa.ArrowInvalid:
-            continue
-    parsed = pd.to_datetime(text.to_pandas(), format="ISO8601", errors="coerce", utc=True)
-    values = pa.chunked_array([pa.array(parsed, pa.timestamp("us", "UTC"), from_pandas=True, safe=False)])
-    readable = values.is_valid()
-    zoned = pc.fill_null(pc.match_substring_regex(text, _ZONED), fill_value=False)
-    n_zoned = pc.sum(pc.and_(zoned, readable)).as_py() or 0
-    n_naive = pc.sum(pc.and_(pc.invert(zoned), readable)).as_py() or 0
+def parse_amounts(column: pa.ChunkedArray, name: str) -> Parsed:
+    """Convert amounts to float64; missing, infinite and unreadable ones count as bad."""
+    amounts = _decoded(column)
+    kind = amounts.type
+    if _is_text(kind):
+        amounts = _parse_text_amounts(amounts)
+    elif not (is_number(kind) or types.is_null(kind)):
+        raise ValueError(f"column {name!r} must hold numbers; its type is {kind}")
+    # Adding 0 turns -0.0 into 0.0: equal amounts are the same to the last bit.
+    amounts = pc.add(amounts.cast(pa.float64(), safe=False), 0.0)
+    finite = pc.fill_null(pc.is_finite(amounts), fill_value=False)
+    return Parsed(amounts, ~finite.to_numpy(), column)
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of this Arrow type can be summed."""
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+
+
+def microseconds(times: pa.Array | pa.ChunkedArray) -> Ints:
+    """Return timestamps without missing values as integers."""
+    return times.cast(pa.int64()).to_numpy()
+
+
+def arrow_column(column: pd.Series) -> pa.ChunkedArray:
+    try:
+        values = pa.chunked_array(column)
+    except (pa.ArrowException, TypeError) as error:
+        raise ValueError(
+            f"column {str(column.name)!r} holds values of mixed or unknown types: {error}. "
+            "Give it one type, or leave it out"
+        ) from error
+    if column.dtype == object and types.is_timestamp(values.type):
+        # Arrow takes objects with and without a zone for one and the same.
+        moments = [moment for moment in column.dropna() if isinstance(moment, datetime)]
+        zoned = sum(moment.tzinfo is not None for moment in moments)
+        _check_zones(zoned, len(moments) - zoned, str(column.name))
+    return values
+
+
+def _check_zones(n_zoned: int, n_naive: int, name: str) -> None:
     if n_zoned and n_naive:
         raise ValueError(
             f"column {name!r} mixes {n_zoned:,} times with a zone and {n_naive:,} without: "
             "give all of them a zone, or none"
         )
-    return values.cast(pa.timestamp("us"))
 
 
-def parse_amounts(column: pa.ChunkedArray, name: str) -> Parsed:
-    """Convert amounts to float64; missing, infinite and unreadable ones count as bad."""
-    kind = column.type
-    if _is_text(kind):
-        numbers = pd.to_numeric(column.to_pandas(), errors="coerce")
-        values = pa.chunked_array([pa.array(numbers, pa.float64(), from_pandas=True)])
-    elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        values = column.cast(pa.float64(), safe=False)
-    elif pa.types.is_null(kind):
-        values = column.cast(pa.float64())
-    else:
-        raise ValueError(f"column {name!r} must hold numbers; its type is {kind}")
-    finite = pc.fill_null(pc.is_finite(values), fill_value=False)
-    return Parsed(values, ~finite.to_numpy(), column)
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    """Return the type without string views, which Arrow cannot yet sort or take."""
+    if types.is_string_view(kind):
+        return pa.large_string()
+    if types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _without_views(kind.value_type), kind.ordered)
+    if types.is_list(kind):
+        return pa.list_(_without_views(kind.value_type))
+    if types.is_large_list(kind):
+        return pa.large_list(_without_views(kind.value_type))
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
+    return kind
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if types.is_dictionary(column.type) else column
+
+
+def _parse_text_times(text: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    for zone in (None, "UTC"):
+        try:
+            return text.cast(pa.timestamp("us", zone))
+        except pa.ArrowInvalid:
+            continue
+    text = pc.utf8_trim_whitespace(text)
+    # pandas reads "now" and "today" too.
+    dated = pc.if_else(pc.match_substring_regex(text, r"^\d{4}"), text, None)
+    parsed = pd.to_datetime(dated.to_pandas(), format="ISO8601", errors="coerce", utc=True)
+    naive = parsed.dt.tz_localize(None).dt.floor("us")
+    times = pa.chunked_array([pa.array(naive, pa.timestamp("us"), from_pandas=True)])
+    zoned = pc.match_substring_regex(text, _ZONED).filter(times.is_valid())
+    n_zoned = pc.sum(zoned, min_count=0).as_py()
+    _check_zones(n_zoned, len(zoned) - n_zoned, name)
+    return times
+
+
+def _parse_text_amounts(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return text.cast(pa.float64())
+    except pa.ArrowInvalid:
+        numbers = pd.to_numeric(text.to_pandas(), errors="coerce")
+        return pa.chunked_array([pa.array(numbers, pa.float64(), from_pandas=True)])
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return types.is_string(kind) or types.is_large_string(kind)
 
 
-def _uuid_text(raw: bytes, name: str) -> str:
-    import uuid
-
-    if len(raw) != 16:
-        raise ValueError(f"ids in {name!r} must be integers, text, categories or UUIDs")
-    return str(uuid.UUID(bytes=raw))
+def _uuid_text(raw: pa.Array) -> pa.Array:
+    """Write 16 bytes as "01234567-89ab-cdef-0123-456789abcdef"."""
+    filled = pc.fill_null(raw, bytes(16))
+    octets = np.frombuffer(filled.buffers()[1], np.uint8).reshape(-1, 16)
+    octets = octets[filled.offset : filled.offset + len(filled)]
+    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
+    text = np.full((len(raw), 36), ord("-"), dtype=np.uint8)
+    text[:, np.delete(np.arange(36), [8, 13, 18, 23])] = digits[
+        np.stack((octets >> 4, octets & 15), axis=-1).reshape(-1, 32)
+    ]
+    written = pa.array(text.view("S36").ravel()).cast(pa.large_string())
+    return pc.if_else(raw.is_valid(), written, None)

@@ -7,6 +7,8 @@ customers. The result for one segment depends on the values in it alone, to the 
 segment is reduced by itself, never as a difference of running totals.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -21,9 +23,10 @@ def group(codes: NDArray[np.integer], n_groups: int) -> tuple[NDArray[np.integer
     A counting sort in O(m), through the conversion of a sparse matrix with one entry a column.
     """
     m = len(codes)
-    columns = np.arange(m + 1, dtype=np.int32 if m < 2**31 - 1 else np.int64)
+    index: Any = np.int32 if m < 2**31 - 1 else np.int64
+    columns = np.arange(m + 1, dtype=index)
     entries = np.ones(m, dtype=np.int8)
-    codes = codes.astype(columns.dtype, copy=False)
+    codes = codes.astype(index, copy=False)
     by_row = sparse.csc_array((entries, codes, columns), shape=(n_groups, m)).tocsr()
     return by_row.indices, by_row.indptr.astype(np.int64)
 

@@ -4,6 +4,7 @@ It holds what every aggregator shares and nothing else. An aggregator says in ``
 takes from the training histories and in ``_features`` what it computes from flat arrays.
 """
 
+from collections.abc import Collection
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from rfmrisk.histories import FlatHistories, flatten
+from rfmrisk._nested import FlatHistories, flatten
 
 
 class HistoryAggregator(TransformerMixin, BaseEstimator):
@@ -81,3 +82,9 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
 
     def _features(self, flat: FlatHistories) -> dict[str, Any]:
         raise NotImplementedError
+
+
+def check_list(entries: Any, name: str) -> None:
+    """Raise where a parameter is not a list: a text would be taken letter by letter."""
+    if isinstance(entries, str) or not isinstance(entries, Collection):
+        raise ValueError(f"{name} must be a list; got {entries!r}")

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from rfmrisk._columns import encode_ids
+from rfmrisk._columns import encode
+from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import ratio, segment_max, segment_of, segment_sum
-from rfmrisk.aggregation._base import HistoryAggregator
-from rfmrisk.histories import FlatHistories
+from rfmrisk.aggregation._base import HistoryAggregator, check_list
 
 
 class CategoryAggregator(HistoryAggregator):
@@ -57,13 +56,12 @@ class CategoryAggregator(HistoryAggregator):
         self.max_levels = max_levels
 
     def _learn(self, flat: FlatHistories) -> None:
-        if isinstance(self.columns, str):
-            raise ValueError(f"columns must be a list of names; got the text {self.columns!r}")
         if self.columns is None:
             self.columns_ = [
                 name for name in flat.field_names if _has_levels(flat.field(name), self.max_levels)
             ]
         else:
+            check_list(self.columns, "columns")
             self.columns_ = [str(name) for name in self.columns]
 
     def _features(self, flat: FlatHistories) -> dict[str, Any]:
@@ -81,7 +79,9 @@ def _has_levels(field: pa.Array, max_levels: int) -> bool:
     kind = field.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)):
+    if not (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)
+    ):
         return False
     # An id has about as many levels as there are rows; its first rows already show too many.
     if len(pc.unique(field.slice(0, 50 * max_levels)).drop_null()) > max_levels:
@@ -102,7 +102,7 @@ def _are_dates(levels: pa.Array) -> bool:
 
 def _top_level(
     flat: FlatHistories, customers: np.ndarray, column: str
-) -> tuple[pd.Series, np.ndarray, np.ndarray]:
+) -> tuple[Any, np.ndarray, np.ndarray]:
     field = flat.field(column)
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if not (
@@ -110,12 +110,13 @@ def _top_level(
         or pa.types.is_large_string(kind)
         or pa.types.is_boolean(kind)
         or pa.types.is_integer(kind)
+        or pa.types.is_null(kind)
     ):
         raise ValueError(
             f"the field {column!r} must hold text, categories, booleans or integers to have "
             f"levels; its type is {kind}"
         )
-    codes, levels = encode_ids(field, column)
+    codes, levels = encode(field)
     valid = field.is_valid().to_numpy(zero_copy_only=False)
     shape = (len(flat.starts), max(len(levels), 1))
     cells = sparse.coo_array((valid.astype(np.int64), (customers, codes)), shape=shape).tocsr()
@@ -133,7 +134,7 @@ def _top_level(
     winner = len(cells.data) - segment_max(place, first, end)[found].astype(np.int64)
     top[found] = cells.indices[winner]
 
-    names = levels.cast(pa.string()).to_pandas().astype("str").array
-    text = pd.Series(names, dtype="str").reindex(top).array
+    names = levels.cast(pa.string()).to_pandas().astype("str")
+    text = names.reindex(top).array
     total = segment_sum(cells.data, first, end)
     return text, end - first, ratio(np.nan_to_num(most), total)

@@ -5,9 +5,10 @@ from typing import Literal
 
 import numpy as np
 
+from rfmrisk._moments import DAY, parse_duration
+from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import first_at_or_after, segment_sum
 from rfmrisk.aggregation._base import HistoryAggregator
-from rfmrisk.histories import DAY, FlatHistories, parse_duration
 
 
 class RFMAggregator(HistoryAggregator):

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rfmrisk._moments import parse_duration
+from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import (
     Floats,
     Ints,
@@ -15,8 +17,7 @@ from rfmrisk._segments import (
     segment_min,
     segment_sum,
 )
-from rfmrisk.aggregation._base import HistoryAggregator
-from rfmrisk.histories import FlatHistories, parse_duration
+from rfmrisk.aggregation._base import HistoryAggregator, check_list
 
 
 class SpendAggregator(HistoryAggregator):
@@ -82,10 +83,7 @@ class SpendAggregator(HistoryAggregator):
 
     def _learn(self, flat: FlatHistories) -> None:
         for name in ("columns", "windows", "stats"):
-            if isinstance(getattr(self, name), str) or not len(getattr(self, name)):
-                raise ValueError(
-                    f"{name} must be a list with at least one entry; got {getattr(self, name)!r}"
-                )
+            check_list(getattr(self, name), name)
         unknown = [stat for stat in self.stats if stat not in _STATS]
         if unknown:
             raise ValueError(f"stats {unknown} are unknown; allowed are {list(_STATS)}")

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from rfmrisk._moments import DAY
+from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import Floats, ratio, segment_of, segment_sum
-from rfmrisk.aggregation._base import HistoryAggregator
-from rfmrisk.histories import DAY, FlatHistories
+from rfmrisk.aggregation._base import HistoryAggregator, check_list
 
 _HOUR = DAY // 24
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -74,8 +75,8 @@ class TemporalAggregator(HistoryAggregator):
 
     def _learn(self, flat: FlatHistories) -> None:
         allowed = ["hour", "night", "weekday", "weekend", "month_part", "month"]
-        unknown = [part for part in self.parts if part not in allowed]
-        if isinstance(self.parts, str) or unknown:
+        check_list(self.parts, "parts")
+        if any(part not in allowed for part in self.parts):
             raise ValueError(f"parts must be a list of any of {allowed}; got {self.parts!r}")
         if len(self.night) != 2 or not all(0 <= hour < 24 for hour in self.night):
             raise ValueError(f"night must be two hours from 0 to 23; got {self.night!r}")

@@ -1,0 +1,48 @@
+"""Moments and durations as the estimators take them: text or datetimes in, microseconds out."""
+
+import contextlib
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+DAY = 86_400_000_000  # microseconds
+
+
+def parse_duration(duration: str | dt.timedelta, name: str) -> int:
+    """Return a positive duration such as "30D" in microseconds."""
+    allowed = f"{name} must be a positive duration such as '30D'; got {duration!r}"
+    # Text without a unit would count nanoseconds.
+    if not isinstance(duration, str | dt.timedelta) or str(duration).strip().isdecimal():
+        raise ValueError(allowed)
+    try:
+        parsed = pd.Timedelta(duration)
+    except ValueError as error:
+        raise ValueError(allowed) from error
+    if parsed is pd.NaT or parsed < pd.Timedelta(microseconds=1):
+        raise ValueError(allowed)
+    return int(parsed // pd.Timedelta(microseconds=1))
+
+
+def parse_moment(moment: Any, name: str) -> int:
+    """Return a moment in microseconds since 1970, UTC."""
+    parsed: Any = pd.NaT
+    # Text begins with the year: pandas would take "now", and the month first in "01/05/2024".
+    dated = moment.strip()[:4].isdigit() if isinstance(moment, str) else True
+    if dated and isinstance(moment, str | dt.date | np.datetime64):
+        with contextlib.suppress(ValueError):
+            parsed = pd.Timestamp(moment)
+    if parsed is pd.NaT:
+        raise ValueError(
+            f"{name} must be a moment such as '2024-05-01' or '2024-05-01T12:00:00Z', "
+            f"or for to_histories a frame of decisions; got {moment!r}"
+        )
+    if parsed.tz is not None:
+        parsed = parsed.tz_convert(None)
+    return int(parsed.to_datetime64().astype("datetime64[us]").astype(np.int64))
+
+
+def iso(microseconds: int) -> str:
+    """Return a moment as ISO-8601 text."""
+    return pd.Timestamp(int(microseconds), unit="us").isoformat()

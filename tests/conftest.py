@@ -1,0 +1,40 @@
+"""What several tests start from: a small sample bank, and the real logs where they are at hand."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rfmrisk import read_transactions, to_histories
+from rfmrisk.datasets import make_transactions
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+# File, and the columns that hold the customer, the time and the amount.
+REAL_LOGS = {
+    "completejourney": ("completejourney.parquet", "household_id", "transaction_timestamp", "sales_value"),
+    "online_retail": ("online_retail.parquet", "customer_id", "order_date", "revenue"),
+    "cdnow": ("cdnow.csv", "customer_id", "date", "amount"),
+}
+
+
+@pytest.fixture(scope="session")
+def log() -> pd.DataFrame:
+    """Give the transactions of 80 customers of the sample bank."""
+    return make_transactions(80, random_state=0)
+
+
+@pytest.fixture(scope="session")
+def histories(log: pd.DataFrame) -> pd.DataFrame:
+    """Give the histories of these customers."""
+    return to_histories(log)
+
+
+@pytest.fixture(scope="session", params=list(REAL_LOGS))
+def real_log(request: pytest.FixtureRequest) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Give a real log and its roles; skip where the data is not at hand."""
+    name, customer, time, amount = REAL_LOGS[request.param]
+    if not (DATA / name).exists():
+        pytest.skip(f"the real logs are not at hand: no {name} in shared/data beside the project")
+    roles = {"customer": customer, "time": time, "amount": amount}
+    return read_transactions(DATA / name, **roles), roles

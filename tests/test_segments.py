@@ -1,0 +1,88 @@
+"""Arithmetic on segments equals a loop over the segments."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rfmrisk._segments import (
+    first_at_or_after,
+    group,
+    positions,
+    ratio,
+    segment_max,
+    segment_min,
+    segment_of,
+    segment_sum,
+)
+
+
+@st.composite
+def segments(draw):
+    """Values, and segments of them in ascending order, with empty ones and gaps between them."""
+    values = draw(hnp.arrays(np.float64, st.integers(0, 20), elements=st.integers(-9, 9)))
+    n = draw(st.integers(0, 6))
+    edges = draw(st.lists(st.integers(0, len(values)), min_size=2 * n, max_size=2 * n))
+    edges = np.sort(np.array(edges, dtype=np.int64))
+    return values, edges[::2], edges[1::2]
+
+
+def _loop(function, values, starts, ends, empty):
+    pieces = [values[start:end] for start, end in zip(starts, ends, strict=True)]
+    return np.array([function(piece) if len(piece) else empty for piece in pieces])
+
+
+@given(segments())
+def test_reductions_equal_a_loop(drawn):
+    """Sum, minimum and maximum equal those of each slice; an empty one has 0 or NaN."""
+    np.testing.assert_array_equal(segment_sum(*drawn), _loop(np.sum, *drawn, 0))
+    np.testing.assert_array_equal(segment_min(*drawn), _loop(np.min, *drawn, np.nan))
+    np.testing.assert_array_equal(segment_max(*drawn), _loop(np.max, *drawn, np.nan))
+
+
+@given(segments(), st.integers(-10, 10))
+def test_binary_search_equals_searchsorted(drawn, moment):
+    """The first position not before a moment is that of searchsorted in each sorted slice."""
+    values, starts, ends = drawn
+    times = values.astype(np.int64)
+    for start, end in zip(starts, ends, strict=True):
+        times[start:end].sort()
+    found = first_at_or_after(times, starts, ends, np.full(len(starts), moment))
+    expected = [s + np.searchsorted(times[s:e], moment) for s, e in zip(starts, ends, strict=True)]
+    np.testing.assert_array_equal(found, np.array(expected, dtype=np.int64))
+
+
+@given(segments())
+def test_positions_are_the_ranges_one_after_the_other(drawn):
+    """Positions cover the segments, and each knows the number of its segment."""
+    _, starts, ends = drawn
+    ranges = [range(start, end) for start, end in zip(starts, ends, strict=True)]
+    assert positions(starts, ends).tolist() == [place for places in ranges for place in places]
+    numbers = [number for number, places in enumerate(ranges) for _ in places]
+    assert segment_of(starts, ends).tolist() == numbers
+
+
+@given(st.lists(st.integers(0, 5), max_size=30))
+def test_group_is_a_stable_sort(codes):
+    """Grouping sorts by code, keeps the order within a code, and tells where codes begin."""
+    codes = np.array(codes, dtype=np.int64)
+    order, offsets = group(codes, 6)
+    np.testing.assert_array_equal(order, np.argsort(codes, kind="stable"))
+    np.testing.assert_array_equal(offsets, np.searchsorted(np.sort(codes), np.arange(7)))
+
+
+def test_a_sum_depends_on_its_own_segment_alone():
+    """A segment's sum is the same to the last bit whatever lies before it and after it."""
+    rng = np.random.default_rng(0)
+    mine = rng.lognormal(0, 5, 1_000)
+    alone = segment_sum(mine, np.array([0]), np.array([1_000]))
+    for before in range(20):
+        values = np.concatenate((rng.lognormal(0, 9, before), mine, rng.lognormal(0, 9, 5)))
+        starts, ends = np.array([0, before, before + 1_000]), np.array([before, before + 1_000, -1])
+        ends[-1] = len(values)
+        assert segment_sum(values, starts, ends)[1] == alone[0]
+
+
+def test_a_ratio_to_nothing_is_missing():
+    """Dividing by zero gives NaN without a warning."""
+    np.testing.assert_array_equal(ratio(np.array([1, 0]), np.array([2, 0])), [0.5, np.nan])
