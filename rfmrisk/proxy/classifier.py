@@ -90,6 +90,17 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            Nobody was known before the outcome window, nobody bought in it, or all have one
+            label.
+
+        Warns
+        -----
+        UserWarning
+            Everybody bought in the outcome window, or ``y`` is given.
         """
         if y is not None:
             warnings.warn(
@@ -98,14 +109,15 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=2,
             )
-        flatten(histories)
         self.outcome_ = suggest_outcome(histories) if self.outcome == "auto" else self.outcome
         labeler = ProxyLabeler() if self.labeler is None else clone(self.labeler)
         if not isinstance(labeler, Pipeline):
             labeler = make_pipeline(RFMAggregator(window=self.outcome_), labeler)
         self.labeler_ = labeler.fit(histories)
 
-        past, target = self._past_and_target(histories)
+        past, rows = rewind_rows(histories, self.outcome_)
+        self._check_outcome(past, histories.iloc[rows])
+        target = self.labeler_.predict(histories.iloc[rows])
         if len(np.unique(target)) < 2:
             raise ValueError(
                 f"all {len(target):,} customers known {self.outcome_} earlier have the label "
@@ -195,3 +207,21 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
     def _past_and_target(self, histories: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
         past, rows = rewind_rows(histories, self.outcome_)
         return past, self.labeler_.predict(histories.iloc[rows])
+
+    def _check_outcome(self, past: pd.DataFrame, present: pd.DataFrame) -> None:
+        before, after = flatten(past), flatten(present)
+        bought = (after.ends - after.starts) > (before.ends - before.starts)
+        if not bought.any():
+            raise ValueError(
+                f"none of the {len(bought):,} customers known {self.outcome_} earlier bought in "
+                "the outcome window: a label would repeat what was known before it. Take a longer "
+                "outcome (suggest_outcome)"
+            )
+        if bought.all():
+            warnings.warn(
+                f"all {len(bought):,} customers known {self.outcome_} earlier bought in the "
+                "outcome window: nobody stayed away, and the label tells only who bought least. "
+                "A shorter outcome tells more (suggest_outcome)",
+                UserWarning,
+                stacklevel=3,
+            )
