@@ -60,7 +60,7 @@ def synthetic(n_rows: int, n_columns: int, seed: int = 0) -> tuple[pd.DataFrame,
 
 def peer(X: pd.DataFrame) -> Any:
     """Build the peer's process over all columns, under the same constraints."""
-    from optbinning import BinningProcess  # noqa: PLC0415 - noisy at import, and an extra
+    from optbinning import BinningProcess
 
     numeric = X.select_dtypes("number").columns
     return BinningProcess(
@@ -74,7 +74,7 @@ def peer(X: pd.DataFrame) -> Any:
 
 def peer_value(x: pd.Series, y: np.ndarray) -> float:
     """Return the peer's information value of a column, the better of both directions."""
-    from optbinning import OptimalBinning  # noqa: PLC0415
+    from optbinning import OptimalBinning
 
     numeric = pd.api.types.is_numeric_dtype(x)
     found = []

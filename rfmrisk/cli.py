@@ -118,7 +118,7 @@ def _train(options: argparse.Namespace) -> None:
     from rfmrisk.training.search import train
     from rfmrisk.training.tracking import Tracker
 
-    output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")  # noqa: DTZ005
+    output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")
     roles = {role: getattr(options, role) for role in ("customer", "time", "amount")}
     with new_folder(output) as folder:
         with _step("reading the log"):
@@ -245,4 +245,3 @@ def _plain_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
-

@@ -190,7 +190,9 @@ def test_amounts_become_floats(amounts):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_amounts_that_are_not_finite_are_bad_rows(bad):
     """NaN and infinite amounts are counted and shown."""
-    with pytest.raises(ValueError, match=r"1 of 3 rows .* 1 without a finite number in 'a' \(row 2"):
+    with pytest.raises(
+        ValueError, match=r"1 of 3 rows .* 1 without a finite number in 'a' \(row 2"
+    ):
         to_histories(make(a=[1, 2, bad]), **ROLES)
 
 

@@ -11,8 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from rfmrisk.histories import rewind_rows
-from rfmrisk.proxy.target import derive_target
+from rfmrisk.proxy.target import before_outcome, derive_target
 
 
 def _has(method: str) -> Any:
@@ -37,8 +36,9 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
     labeler : estimator or None, default=None
         A labeler of the RFM over the outcome window, `ProxyLabeler` by default; or a Pipeline
         from histories to labels, which then looks after its own windows.
-    outcome : str, timedelta or "auto", default="30D"
-        Length of the outcome window; "auto" takes that of `suggest_outcome`.
+    outcome : str, timedelta, "auto" or None, default="30D"
+        Length of the outcome window; "auto" takes that of `suggest_outcome`; None labels by the
+        same histories that the features see, for comparison only.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
         The fitted classifier.
     labeler_ : Pipeline
         The fitted pipeline from histories to labels.
-    outcome_ : str or timedelta
+    outcome_ : str, timedelta or None
         The outcome window that was used.
     classes_ : ndarray of shape (2,)
         ``[0, 1]``; 1 is high-risk.
@@ -67,7 +67,7 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, classifier: Any, labeler: Any = None, outcome: str | dt.timedelta = "30D"
+        self, classifier: Any, labeler: Any = None, outcome: str | dt.timedelta | None = "30D"
     ) -> None:
         self.classifier = classifier
         self.labeler = labeler
@@ -87,6 +87,17 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            Nobody was known before the outcome window, nobody bought in it, or all have one
+            label.
+
+        Warns
+        -----
+        UserWarning
+            Everybody bought in the outcome window, or ``y`` is given.
         """
         if y is not None:
             warnings.warn(
@@ -179,5 +190,5 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def _past_and_target(self, histories: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-        past, rows = rewind_rows(histories, self.outcome_)
+        past, rows = before_outcome(histories, self.outcome_)
         return past, self.labeler_.predict(histories.iloc[rows])

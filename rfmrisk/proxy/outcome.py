@@ -11,9 +11,7 @@ from rfmrisk.histories import flatten, parse_duration
 CANDIDATES = ("7D", "14D", "30D", "60D", "90D", "120D", "180D", "365D")
 
 
-def absence_curve(
-    histories: pd.DataFrame, windows: Sequence[str] = CANDIDATES
-) -> pd.DataFrame:
+def absence_curve(histories: pd.DataFrame, windows: Sequence[str] = CANDIDATES) -> pd.DataFrame:
     """Return, for each window, the share of active customers who stay away in it.
 
     Parameters

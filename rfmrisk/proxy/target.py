@@ -1,6 +1,7 @@
 """The proxy target: what was known before a cut-off, and how customers behaved after it."""
 
 import datetime as dt
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,13 @@ def derive_target(
     Raises
     ------
     ValueError
-        No customer was known that long ago, or all of them have the same label.
+        No customer was known that long ago, none of them bought in the outcome window, or all
+        of them have the same label.
+
+    Warns
+    -----
+    UserWarning
+        All of them bought in the outcome window.
 
     Examples
     --------
@@ -84,10 +91,9 @@ def derive_target(
     labeler = ProxyLabeler() if labeler is None else clone(labeler)
     if not isinstance(labeler, Pipeline):
         labeler = make_pipeline(RFMAggregator(window=outcome), labeler)
-    if outcome is None:
-        past, rows = histories, np.arange(len(histories))
-    else:
-        past, rows = rewind_rows(histories, outcome)
+    past, rows = before_outcome(histories, outcome)
+    if outcome is not None:
+        _check_outcome(past, histories.iloc[rows], outcome)
     labeler.fit(histories)
     y = labeler.predict(histories.iloc[rows])
     if len(np.unique(y)) < 2:
@@ -96,3 +102,31 @@ def derive_target(
             "outcome window must tell them apart; try another outcome"
         )
     return ProxyTarget(past, y, rows, labeler, outcome)
+
+
+def before_outcome(
+    histories: pd.DataFrame, outcome: str | dt.timedelta | None
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the histories before the outcome window, and which rows of today's they are."""
+    if outcome is None:
+        return histories, np.arange(len(histories))
+    return rewind_rows(histories, outcome)
+
+
+def _check_outcome(past: pd.DataFrame, present: pd.DataFrame, outcome: str | dt.timedelta) -> None:
+    before, after = flatten(past), flatten(present)
+    bought = (after.ends - after.starts) > (before.ends - before.starts)
+    if not bought.any():
+        raise ValueError(
+            f"none of the {len(bought):,} customers known {outcome} earlier bought in the outcome "
+            "window: a label would repeat what was known before it. Take a longer outcome "
+            "(suggest_outcome)"
+        )
+    if bought.all():
+        warnings.warn(
+            f"all {len(bought):,} customers known {outcome} earlier bought in the outcome window: "
+            "nobody stayed away, and the label tells only who bought least. A shorter outcome "
+            "tells more (suggest_outcome)",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -85,9 +85,7 @@ def _content(folder: Path) -> dict[str, Any]:
         "points": None if optional["points"] is None else _html(optional["points"], index=False),
         "candidates": _html(_table(folder, "candidates.csv").head(10), index=False),
         "pictures": {
-            "Receiver operating characteristic": _picture(
-                lambda axes: _roc(axes, test, models)
-            ),
+            "Receiver operating characteristic": _picture(lambda axes: _roc(axes, test, models)),
             "Precision and recall": _picture(lambda axes: _precision_recall(axes, test, models)),
             "Calibration": _picture(lambda axes: _calibration(axes, test, models)),
             "Kolmogorov-Smirnov": _picture(lambda axes: _ks(axes, test["target"], p_best)),
@@ -116,7 +114,7 @@ def _table(folder: Path, name: str) -> pd.DataFrame:
 def _html(table: pd.DataFrame, *, index: bool = True) -> str:
     shown = table.rename_axis(None) if index else table
     return shown.to_html(
-        index=index, na_rep="–", float_format=lambda value: f"{value:,.4g}", border=0
+        index=index, na_rep="-", float_format=lambda value: f"{value:,.4g}", border=0
     )
 
 

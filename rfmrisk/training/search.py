@@ -68,11 +68,10 @@ class TrainingResult:
     run_id: str | None = None
 
     def __repr__(self) -> str:
-        best = self.metrics.iloc[0]
-        baseline = self.metrics.loc["recency alone", "roc_auc"]
+        auc = self.metrics["roc_auc"]
         return (
             f"TrainingResult(best={self.model.facts['model']!r}, "
-            f"held-out ROC-AUC {best['roc_auc']:.3f}, recency alone {baseline:.3f}, "
+            f"held-out ROC-AUC {auc.iloc[0]:.3f}, recency alone {auc['recency alone']:.3f}, "
             f"customers {len(self.customers):,}, high-risk {self.customers['target'].mean():.1%})"
         )
 
@@ -174,9 +173,8 @@ def train(
     probabilities: dict[str, np.ndarray] = {}
     candidates = []
     for name in models:
-        searcher = _searcher(
-            CATALOGUE[name], search, n_iter, folds, scoring, random_state, n_jobs
-        )
+        options = {"scoring": scoring, "cv": folds, "n_jobs": n_jobs, "error_score": "raise"}
+        searcher = _searcher(CATALOGUE[name], search, n_iter, random_state, options)
         if progress:
             _show_progress(searcher)
         with watch(name) if watch else nullcontext():
@@ -192,8 +190,7 @@ def train(
     rfm = RFMAggregator().fit_transform(histories)
     metrics = _held_out(probabilities, y, test_rows, rfm["recency"].to_numpy(), threshold)
     customers = pd.DataFrame({"as_of": histories["as_of"], "target": y}, index=histories.index)
-    customers["part"] = "train"
-    customers.iloc[test_rows, customers.columns.get_loc("part")] = "test"
+    customers["part"] = np.where(np.isin(np.arange(len(y)), test_rows), "test", "train")
     customers = customers.assign(**{f"probability_{name}": p for name, p in probabilities.items()})
 
     facts = {
@@ -296,15 +293,8 @@ def _folds(
 
 
 def _searcher(
-    model: CatalogueModel,
-    search: str,
-    n_iter: int,
-    folds: list,
-    scoring: str,
-    random_state: int,
-    n_jobs: int | None,
+    model: CatalogueModel, search: str, n_iter: int, random_state: int, options: dict[str, Any]
 ) -> GridSearchCV | RandomizedSearchCV:
-    options = {"scoring": scoring, "cv": folds, "n_jobs": n_jobs, "error_score": "raise"}
     estimator = model.make(random_state)
     if search == "grid":
         return GridSearchCV(estimator, model.grid, **options)

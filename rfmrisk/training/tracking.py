@@ -12,7 +12,7 @@ import pandas as pd
 
 from rfmrisk import __version__
 from rfmrisk.persistence import TRUSTED_TYPES
-from rfmrisk.scoring import FACTS_FILE, MODEL_FILE, ScoringModel
+from rfmrisk.scoring import MODEL_FILE, ScoringModel
 from rfmrisk.training.search import TrainingResult
 
 EXPERIMENT = "rfmrisk"
@@ -89,14 +89,15 @@ class Tracker:
     def log_result(self, result: TrainingResult, folder: Path) -> str:
         """Log metrics, files and the model of a training; return the model's URI."""
         mlflow = self.mlflow
+        best = result.model.facts["model"]
         metrics = {
-            f"test_{name}" if model == result.model.facts["model"] else f"{model}_{name}".replace(" ", "_"): value
+            f"{'test' if model == best else model}_{name}".replace(" ", "_"): value
             for model, row in result.metrics.iterrows()
             for name, value in row.items()
             if pd.notna(value)
         }
         mlflow.log_metrics(metrics)
-        mlflow.set_tag("rfmrisk.model", result.model.facts["model"])
+        mlflow.set_tag("rfmrisk.model", best)
         mlflow.log_artifacts(str(folder), artifact_path="report")
         return self.log_model(result.model)
 
