@@ -1,6 +1,7 @@
 """The command line: rfmrisk train, score and report."""
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -54,6 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
         return FAILED
     return 0
+
+
+def run() -> None:
+    """Run the command line and end the process with its exit code."""
+    code = main()
+    if code == INTERRUPTED:
+        # Python waits at its end for the threads of libraries, and one that an interrupt caught
+        # while it started is never told to stop. All of ours is closed and tidy by now.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,210 @@
+"""The command line as a user runs it, in processes of its own where that matters."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
+
+from rfmrisk.cli import main
+from rfmrisk.datasets import make_transactions
+
+RUN = [sys.executable, "-c", "from rfmrisk.cli import run; run()"]
+QUICK = ["--models", "decision_tree", "--cv", "2"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a log and a training of it."""
+    folder = tmp_path_factory.mktemp("bank")
+    make_transactions(n_customers=400, random_state=0).to_csv(folder / "log.csv", index=False)
+    done = subprocess.run(
+        [*RUN, "train", "log.csv", *QUICK, "-o", "run", "--keep-tables"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder / "out.txt").write_text(done.stdout, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def at(place, monkeypatch):
+    monkeypatch.chdir(place)
+    return place
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Names in a folder that a failed command may not leave."""
+    kept = {"log.csv", "run", "out.txt", "mlflow.db", "mlruns"}
+    return sorted(path.name for path in folder.iterdir() if path.name not in kept)
+
+
+def test_train_leaves_model_tables_and_report(place):
+    """A training says where the model and the report are and what to type next."""
+    said = (place / "out.txt").read_text(encoding="utf-8")
+    assert "run/model.skops" in said
+    assert "run/report.html" in said
+    assert "rfmrisk score log.csv --model run" in said
+    for name in ("model.skops", "model.json", "report.html", "metrics.csv", "customers.csv"):
+        assert (place / "run" / name).stat().st_size > 0
+
+
+def test_kept_tables_can_be_checked_by_hand(place):
+    """Each table has the customer's id; the parts make up the whole; labels follow clusters."""
+    tables = {p.stem: pd.read_csv(p, index_col="customer") for p in place.glob("run/tables/*.csv")}
+    assert set(tables) == {
+        "rfm",
+        "rfm_clusters",
+        "rfm_labels",
+        "features_target",
+        "train",
+        "test",
+    }
+    flagged = tables["rfm_clusters"]["cluster"] == 2
+    assert (tables["rfm_labels"]["is_high_risk"] == flagged).all()
+    whole = pd.concat([tables["train"], tables["test"]]).sort_index()
+    pd.testing.assert_frame_equal(whole, tables["features_target"].sort_index())
+    log = pd.read_csv(place / "log.csv")
+    gross = log["Amount"].abs().groupby(log["CustomerId"]).sum()
+    assert tables["rfm"]["monetary"].le(gross.loc[tables["rfm"].index] + 1e-6).all()
+
+
+def test_score_gives_probability_score_and_reasons(at):
+    """A log is scored from the folder alone and the roles are remembered."""
+    assert main(["score", "log.csv", "--model", "run", "-o", "scores.csv"]) == 0
+    scores = pd.read_csv("scores.csv")
+    assert list(scores.columns) == [
+        "customer",
+        "as_of",
+        "probability",
+        "score",
+        "is_high_risk",
+        "reason_1",
+        "reason_2",
+        "reason_3",
+    ]
+    assert scores["probability"].between(0, 1).all()
+    riskiest = scores.sort_values("probability", ascending=False)
+    assert riskiest["score"].is_monotonic_increasing
+    Path("scores.csv").unlink()
+
+
+def test_mlflow_holds_the_runs_and_the_same_model(at):
+    """The store has parent, child and candidate runs, and its model scores the same."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{at}/mlflow.db")
+    runs = mlflow.search_runs(search_all_experiments=True)
+    parent = runs[runs["tags.mlflow.parentRunId"].isna()].iloc[0]
+    assert parent["status"] == "FINISHED"
+    assert 0.5 < parent["metrics.test_roc_auc"] <= 1
+    assert "metrics.recency_alone_roc_auc" in parent
+    assert (runs["tags.mlflow.parentRunId"] == parent["run_id"]).sum() == 1
+    assert len(runs) == 2 + 6
+    models = mlflow.search_logged_models(["1"], output_format="list")
+    assert main(["score", "log.csv", "--model", models[0].model_uri, "-o", "a.csv"]) == 0
+    assert main(["score", "log.csv", "--model", "run", "-o", "b.csv"]) == 0
+    assert Path("a.csv").read_text() == Path("b.csv").read_text()
+    Path("a.csv").unlink()
+    Path("b.csv").unlink()
+
+
+def test_report_is_made_again_from_the_folder(at):
+    """The report needs nothing but the folder, and says no more than its tables."""
+    before = Path("run/report.html").read_text(encoding="utf-8")
+    Path("run/report.html").unlink()
+    assert main(["report", "run"]) == 0
+    after = Path("run/report.html").read_text(encoding="utf-8")
+    assert len(after) == pytest.approx(len(before), rel=0.01)
+    assert "http" not in after.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "none.csv"], "there is no file 'none.csv'"),
+        (["train", "out.txt"], "unknown type"),
+        (["train", "log.csv", "--customer", "Klant"], "'Klant'.* not found .*the columns are"),
+        (["train", "log.csv", "--time", "ProductId"], "without a readable time"),
+        (["train", "log.csv", "--amount", "ProductId"], "without a finite number"),
+        (["train", "log.csv", "--as-of", "1990-01-01"], "no transaction lies before"),
+        (["train", "log.csv", "--outcome", "9000D"], "no customer was known 9000D earlier"),
+        (["train", "log.csv", "--outcome", "soon"], "duration such as '30D'; got 'soon'"),
+        (["train", "log.csv", "--models", "oracle"], "models must be names of"),
+        (["train", "log.csv", "-o", "run"], "exists already"),
+        (["train", "log.csv", "-o", "out.txt/run"], "cannot be written"),
+        (["score", "log.csv", "--model", "none", "-o", "s.csv"], "no model folder 'none'"),
+        (["score", "log.csv", "--model", "run", "-o", "s.doc"], "a .csv or .parquet file"),
+        (["score", "log.csv", "--model", "run", "-o", "no/s.csv"], "does not exist"),
+        (["score", "log.csv", "--model", "models:/no/1", "-o", "s.csv"], "no model"),
+        (["report", "mlruns"], "is not the folder of a training"),
+    ],
+)
+def test_bad_input_is_one_message_and_code_2(at, capsys, arguments, message):
+    """Bad input ends with code 2 and one line, and leaves nothing behind."""
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert pd.Series([said]).str.contains(message).all(), said
+    assert "Traceback" not in said
+    assert leftovers(at) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda log: log.iloc[:0], "empty"),
+        (lambda log: log[log["CustomerId"] == log["CustomerId"].iloc[0]], "1 customer"),
+        (lambda log: log.assign(Amount=0), "amounts are zero"),
+        (lambda log: log.assign(Amount=log["Amount"].where(log.index > 2)), "finite number"),
+        (lambda log: log.assign(CustomerId=log["CustomerId"].where(log.index > 2)), "CustomerId"),
+        (lambda log: log.drop(columns="Amount"), "'Amount'.* not found"),
+    ],
+)
+def test_bad_logs_are_one_message_and_code_2(at, capsys, change, message):
+    """A bad log ends with code 2 and one line, and leaves nothing behind."""
+    change(pd.read_csv("log.csv")).to_csv("bad.csv", index=False)
+    assert main(["train", "bad.csv", *QUICK, "-o", "bad-run"]) == 2
+    assert pd.Series([capsys.readouterr().err]).str.contains(message).all()
+    Path("bad.csv").unlink()
+    assert leftovers(at) == []
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_nothing_half_done(tmp_path):
+    """Ctrl-C in the middle ends with code 130, no folder, and a run marked KILLED."""
+    import mlflow
+
+    process = subprocess.Popen(
+        [*RUN, "train", "--models", "random_forest", "-o", "run"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"},
+    )
+    store = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    for _ in range(200):
+        time.sleep(0.2)
+        if (tmp_path / "mlflow.db").exists() and process.poll() is None:
+            try:
+                found = store.search_runs(["1"])
+            except mlflow.MlflowException:
+                continue
+            if len(found) >= 2:
+                break
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert b"Traceback" not in said
+    runs = store.search_runs(["1"])
+    assert {run.info.status for run in runs} <= {"KILLED", "FAILED"}
+    assert [r.info.status for r in runs if "mlflow.parentRunId" not in r.data.tags] == ["KILLED"]
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name not in ("mlruns",)) == ["mlflow.db"]

@@ -1,0 +1,80 @@
+"""Saving and loading without running code."""
+
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from rfmrisk import Scorecard, WOEEncoder, customer_features, rewind, to_histories
+from rfmrisk.datasets import make_transactions
+from rfmrisk.persistence import ModelFileError, dump, load
+from rfmrisk.proxy import ProxyTargetClassifier
+
+
+class Stranger(LogisticRegression):
+    """An estimator that the package does not know."""
+
+
+@pytest.fixture(scope="module")
+def histories():
+    return to_histories(make_transactions(n_customers=300, random_state=0))
+
+
+@pytest.mark.parametrize("last", [[WOEEncoder(), LogisticRegression()], [Scorecard()]])
+def test_a_round_trip_predicts_bit_for_bit_the_same(histories, tmp_path, last):
+    """A saved pipeline, and the estimator around it, predict what the fitted ones did."""
+    model = ProxyTargetClassifier(make_pipeline(customer_features(), *last)).fit(histories)
+    dump(model, tmp_path / "model.skops")
+    again = load(tmp_path / "model.skops")
+    past = rewind(histories, "10D")
+    np.testing.assert_array_equal(again.predict_proba(past), model.predict_proba(past))
+    assert again.score(histories) == model.score(histories)
+
+
+def test_unknown_types_are_refused_both_ways(tmp_path):
+    """A type that is not on the list can be neither saved nor loaded."""
+    model = Stranger().fit([[0], [1]], [0, 1])
+    with pytest.raises(ModelFileError, match="Stranger"):
+        dump(model, tmp_path / "model.skops")
+    assert list(tmp_path.iterdir()) == []
+    skops.io.dump(model, tmp_path / "foreign.skops")
+    with pytest.raises(ModelFileError, match="not trusted"):
+        load(tmp_path / "foreign.skops")
+
+
+class Attack:
+    """Runs a command when it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code has run')",)
+
+
+def test_a_malicious_file_never_runs(tmp_path):
+    """A pickle under the name of a model is refused unread."""
+    path = tmp_path / "model.skops"
+    path.write_bytes(pickle.dumps(Attack()))
+    with pytest.raises(ModelFileError, match="not a whole model file"):
+        load(path)
+
+
+def test_broken_files_give_one_kind_of_error(tmp_path):
+    """Missing, empty, cut off, or an archive of something else: one exception that says which."""
+    whole = tmp_path / "whole.skops"
+    dump(LogisticRegression().fit([[0], [1]], [0, 1]), whole)
+    data = whole.read_bytes()
+    broken = tmp_path / "broken.skops"
+    with pytest.raises(ModelFileError, match="there is no model file"):
+        load(broken)
+    for content in (b"", b"text", data[: len(data) // 2]):
+        broken.write_bytes(content)
+        with pytest.raises(ModelFileError, match="not a whole model file"):
+            load(broken)
+    for name, content in (("schema.json", "{"), ("schema.json", "[]"), ("other.txt", "")):
+        with zipfile.ZipFile(broken, "w") as archive:
+            archive.writestr(name, content)
+        with pytest.raises(ModelFileError, match="not a whole model file"):
+            load(broken)
