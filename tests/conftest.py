@@ -12,7 +12,12 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 
 # File, and the columns that hold the customer, the time and the amount.
 REAL_LOGS = {
-    "completejourney": ("completejourney.parquet", "household_id", "transaction_timestamp", "sales_value"),
+    "completejourney": (
+        "completejourney.parquet",
+        "household_id",
+        "transaction_timestamp",
+        "sales_value",
+    ),
     "online_retail": ("online_retail.parquet", "customer_id", "order_date", "revenue"),
     "cdnow": ("cdnow.csv", "customer_id", "date", "amount"),
 }

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from sklearn.pipeline import FeatureUnion
 
@@ -12,13 +12,29 @@ from rfmrisk.aggregation.spend import SpendAggregator
 from rfmrisk.aggregation.temporal import TemporalAggregator
 
 
+class CustomerFeatures(FeatureUnion):
+    """A FeatureUnion that can be saved with skops after it has made frames.
+
+    scikit-learn's keeps the pandas Index of each part's last output, in case a part cannot name
+    its features; ours can, and skops has no form for an Index.
+    """
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what no part of ours needs and no file can hold."""
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != _LAST_NAMES}
+
+
+_LAST_NAMES = "_transformers_feature_names_out"
+
+
 def customer_features(
     *,
     monetary: Literal["gross", "net"] = "gross",
     columns: Sequence[str] = ("amount",),
     windows: Sequence[str | dt.timedelta | None] = ("7D", "30D", "90D", None),
     categories: Sequence[str] | None = None,
-) -> FeatureUnion:
+) -> CustomerFeatures:
     """Make the union of the four aggregators, with pandas output.
 
     Parameters
@@ -32,8 +48,8 @@ def customer_features(
 
     Returns
     -------
-    FeatureUnion
-        Of ``rfm``, ``spend``, ``category`` and ``temporal``; features are called
+    CustomerFeatures
+        A FeatureUnion of ``rfm``, ``spend``, ``category`` and ``temporal``; features are called
         ``rfm__recency``, ``spend__amount_sum_30D`` and so on. Any parameter of a part can be
         set, and so searched over, as ``spend__windows``.
 
@@ -46,7 +62,7 @@ def customer_features(
     >>> list(features.columns[:4])
     ['rfm__recency', 'rfm__frequency', 'rfm__monetary', 'spend__amount_sum_7D']
     """
-    union = FeatureUnion(
+    union = CustomerFeatures(
         [
             ("rfm", RFMAggregator(monetary=monetary)),
             ("spend", SpendAggregator(columns=columns, windows=windows)),

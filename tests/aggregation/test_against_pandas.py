@@ -41,7 +41,9 @@ def logs(draw):
 def _decide(log):
     """Return the histories at AS_OF of four customers, and each one's rows as a plain frame."""
     decisions = pd.DataFrame({"customer": list("abcd"), "as_of": AS_OF})
-    histories = to_histories(log, customer="customer", time="time", amount="amount", as_of=decisions)
+    histories = to_histories(
+        log, customer="customer", time="time", amount="amount", as_of=decisions
+    )
     known = log[log["time"] < AS_OF].sort_values(["time", "amount", "balance", "kind"])
     return histories, {name: known[known["customer"] == name] for name in "abcd"}
 
