@@ -169,6 +169,16 @@ def parse_amounts(column: pa.ChunkedArray, name: str) -> Parsed:
     return Parsed(amounts, ~finite.to_numpy(), column)
 
 
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array, not copied where it is one already."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if types.is_string(column.type) and column.nbytes >= 2**31:
+        # Text beyond 2 GB needs wider offsets.
+        column = column.cast(pa.large_string())
+    return column.combine_chunks()
+
+
 def is_number(kind: pa.DataType) -> bool:
     """Whether values of this Arrow type can be summed."""
     return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)

@@ -10,7 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from rfmrisk._columns import arrow_column, check_columns, is_number, microseconds, parse_times
+from rfmrisk._columns import (
+    arrow_column,
+    check_columns,
+    is_number,
+    microseconds,
+    parse_times,
+    whole,
+)
 from rfmrisk._moments import iso
 from rfmrisk._segments import Ints, positions
 
@@ -120,7 +127,7 @@ def _lists(column: pd.Series) -> pa.Array:
     """Return the histories as an Arrow array of lists, from Arrow lists or Python's."""
     try:
         if isinstance(column.dtype, pd.ArrowDtype):
-            lists = pa.chunked_array(column).combine_chunks()
+            lists = whole(pa.chunked_array(column))
         else:
             lists = pa.array([_transactions(history) for history in column])
     except (pa.ArrowException, TypeError) as error:
@@ -159,7 +166,7 @@ def _with_roles(transactions: pa.Array) -> pa.StructArray:
             f"{times.bad.sum():,} of {len(times.bad):,} transactions have no readable time"
         )
     fields = {name: pc.struct_field(transactions, name) for name in names}
-    fields["time"] = times.converted.combine_chunks()
+    fields["time"] = whole(times.converted)
     return pa.StructArray.from_arrays(list(fields.values()), names=names)
 
 

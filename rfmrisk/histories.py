@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyarrow import types
 
 from rfmrisk._columns import (
     OnBad,
@@ -25,6 +24,7 @@ from rfmrisk._columns import (
     microseconds,
     parse_ids,
     parse_times,
+    whole,
 )
 from rfmrisk._files import read_table
 from rfmrisk._moments import DAY, iso, parse_duration, parse_moment
@@ -163,13 +163,13 @@ def to_histories(
             "to it"
         )
 
-    codes, ids = encode(_whole(table[customer]))
+    codes, ids = encode(whole(table[customer]))
     times = microseconds(table[time])
-    order, offsets = _order(codes, times, [_whole(table[name]) for name in (amount, *extras)])
+    order, offsets = _order(codes, times, [whole(table[name]) for name in (amount, *extras)])
     times = times[order]
     fields = {"time": time, "amount": amount} | {name: name for name in extras}
     transactions = pa.StructArray.from_arrays(
-        [_whole(table[name]).take(pa.array(order)) for name in fields.values()], names=list(fields)
+        [whole(table[name]).take(pa.array(order)) for name in fields.values()], names=list(fields)
     )
 
     starts, ends = offsets[:-1], offsets[1:]
@@ -319,12 +319,5 @@ def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa
     return (
         found.to_numpy().astype(np.int64),
         microseconds(moments.converted),
-        _whole(asked.converted),
+        whole(asked.converted),
     )
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return one array; text beyond 2 GB needs wider offsets for that."""
-    if types.is_string(column.type) and column.nbytes >= 2**31:
-        column = column.cast(pa.large_string())
-    return column.combine_chunks()

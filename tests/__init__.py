@@ -1,0 +1,1 @@
+"""The tests mirror the package; what several of them share lies beside them."""

@@ -1,0 +1,1 @@
+"""The aggregators, against the obvious computation and at their edges."""
