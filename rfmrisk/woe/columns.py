@@ -198,7 +198,7 @@ def level_text(level: Any) -> str:
 
 def _from_arrow(column: pa.ChunkedArray) -> pd.Series:
     if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+        return column.to_pandas()
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.large_string())
     return pd.Series(pd.arrays.ArrowExtensionArray(column))
