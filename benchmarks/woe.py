@@ -3,7 +3,8 @@
 Both run in this process with at most 6 bins, at least 5 % of the rows in each, monotone. The
 peer's fit is timed with the direction it guesses (one solve a column); its information value is
 that of the better of both directions, solved apart. Information values are computed by one
-function from the bins of each.
+function from the bins of each. The test AUC is that of a logistic regression on the WoE, with the
+defaults of each: ours pools levels under 1 %.
 
 Run ``python -m benchmarks.woe`` (10 minutes), or with ``--quick`` (1 minute). The tables of real
 data need the folder ``shared/data`` beside that of the project, and are left out without it.
@@ -152,7 +153,11 @@ def compare_real(name: str, n_splits: int) -> None:
     y = (frame.pop(target) == bad).to_numpy().astype(int)
     X = frame.drop(columns="ID", errors="ignore")
     print(f"\n{name}: {X.shape[0]:,} x {X.shape[1]}")
-    compare_values(X, y, WOEEncoder().fit(X, y).information_value_)
+    # The peer pools no rare levels, so neither do we where values are compared.
+    compare_values(X, y, WOEEncoder(min_level_size=0).fit(X, y).information_value_)
+    print(
+        f"  sum of IV with rare levels pooled {WOEEncoder().fit(X, y).information_value_.sum():.6f}"
+    )
     auc = []
     for train, test in StratifiedShuffleSplit(n_splits, test_size=0.3, random_state=0).split(X, y):
         row = []

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from rfmrisk.metrics import psi_reading, quantile_cuts
 from rfmrisk.woe.binning import psi_of
 from rfmrisk.woe.bins import ColumnBins, bin_labels
+from rfmrisk.woe.columns import read_table
 from rfmrisk.woe.encoder import WOEEncoder
 from rfmrisk.woe.sql import score_sql
 from rfmrisk.woe.target import check_weight, classes_of
@@ -430,6 +431,12 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(codes))
         names = self.encoder_.column_names()
         labels = {j: bin_labels(self.encoder_.bins_[j]) for j in self.used_.tolist()}
+        table = read_table(self, X, reset=False)
+        values = {
+            j: table.read(j)
+            for j in self.used_[np.unique(order)].tolist()
+            if self.encoder_.bins_[j]["kind"] == "categorical"
+        }
         rows, found = [], []
         for row, columns in enumerate(order):
             for rank, k in enumerate(columns[lost[row, columns] > 0], start=1):
@@ -443,8 +450,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
                         "bin": labels[j][code],
                         "points": self.points_[j][code].item(),
                         "lost": cost,
-                        "reason": f"{names[j]} {'' if _state(labels[j][code]) else 'in '}"
-                        f"{labels[j][code]}: {cost:.6g} points below the best",
+                        "reason": f"{_said(names[j], labels[j][code], values.get(j), row)}: "
+                        f"{cost:.6g} points below the best",
                     }
                 )
         columns = ["rank", "feature", "bin", "points", "lost", "reason"]
@@ -730,8 +737,13 @@ def _covariance(woe: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArr
     return inverse
 
 
-def _state(label: str) -> bool:
-    return label in ("missing", "unseen")
+def _said(name: str, label: str, values: Any, row: int) -> str:
+    """Say what a customer has: the interval of a number, or the level itself."""
+    if label == "missing":
+        return f"{name} missing"
+    return (
+        f"{name} in {label}" if values is None else f"{name} is {next(iter(values[row : row + 1]))}"
+    )
 
 
 def _plain(column: Any) -> dict[str, Any]:

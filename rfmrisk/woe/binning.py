@@ -103,12 +103,16 @@ def sort_column(
 ) -> tuple[NDArray[np.int64], Places]:
     """Sort a column, as integers, and add up its weights.
 
-    The bits of a float, read as an integer, sort like the float (once those of negatives are
-    flipped), so y travels through the sort in the lowest bit. Values that differ in that bit
-    alone, 2e-16 of their size, count as equal.
+    The bits of a float, read as sign and magnitude of an integer, sort like the float, and so y
+    travels through the sort in the lowest bit. Values that differ in that bit alone, 2e-16 of
+    their size, count as equal; so do -0.0 and 0.0.
     """
-    keys = (x + 0.0).view(np.int64)  # the sum makes one zero of -0.0 and 0.0
-    keys ^= (keys >> 63) & np.iinfo(np.int64).max
+    keys = np.array(x, dtype=np.float64).view(np.int64)
+    negative = keys >> 63  # all bits of a negative, none of another
+    keys &= np.iinfo(np.int64).max
+    keys ^= negative
+    keys -= negative
+    del negative
     keys &= ~1
     keys |= bad
     if weight is None:
@@ -131,9 +135,8 @@ def _before(values: NDArray) -> NDArray:
 
 
 def _value(key: np.int64) -> float:
-    bits = np.array([key])
-    bits ^= (bits >> 63) & np.iinfo(np.int64).max
-    return float(bits.view(np.float64)[0])
+    magnitude = np.array([abs(key)]).view(np.float64)[0]
+    return float(np.copysign(magnitude, key))
 
 
 def best_places(places: Places, shape: Shape, rules: Rules) -> NDArray[np.intp]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from rfmrisk.woe.binning import count_cuts, cut_numbers, group_levels, weight_of_evidence
-from rfmrisk.woe.columns import as_levels, as_numbers, level_text
+from rfmrisk.woe.columns import as_levels, as_numbers, column_kind, level_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,7 +196,21 @@ def bin_codes(values: Any, column: ColumnBins, name: str) -> NDArray[np.intp]:
     """
     if column["kind"] == "numeric":
         return codes_of_numbers(as_numbers(values, name), column)
-    return codes_of_levels(*as_levels(values, name), column)
+    codes, levels = as_levels(values, name)
+    numbers = levels and column["levels"] and column_kind(values, name) == "numeric"
+    if numbers and not any(map(_is_number, column["levels"])):
+        raise TypeError(
+            f"Column {name!r} was fitted as text and now holds numbers, such as {levels[0]}."
+        )
+    return codes_of_levels(codes, levels, column)
+
+
+def _is_number(level: str) -> bool:
+    try:
+        float(level)
+    except ValueError:
+        return False
+    return True
 
 
 def missing_bin(column: ColumnBins) -> int:

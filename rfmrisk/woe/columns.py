@@ -75,11 +75,13 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Table:
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
         names = [f"x{j}" for j in range(estimator.n_features_in_)]
+    # Views of all columns at once: taking one by its position costs pandas four times as much.
+    series = [column for _, column in frame.items()] if isinstance(frame, pd.DataFrame) else []
 
     def read(j: int) -> Any:
         if frame is None:
             return X[:, j]
-        return frame.iloc[:, j] if isinstance(frame, pd.DataFrame) else _from_arrow(frame.column(j))
+        return series[j] if series else _from_arrow(frame.column(j))
 
     return Table([str(name) for name in names], X.shape[0] if frame is None else len(frame), read)
 
@@ -96,6 +98,8 @@ def column_kind(values: Any, name: str) -> Kind:
         For dates, durations, complex numbers and nested entries.
     """
     dtype = values.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
+        return "categorical" if dtype.kind == "b" else "numeric"
     if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
         return "categorical"
     if pd.api.types.is_complex_dtype(dtype):
@@ -134,8 +138,8 @@ def as_numbers(values: Any, name: str) -> NDArray[np.float64]:
                 "give it numbers, or fit it as text."
             )
         return np.full(len(values), np.nan)
-    if isinstance(values, np.ndarray) and values.dtype != object:
-        x = values.astype(np.float64, copy=False)
+    if isinstance(values.dtype, np.dtype) and values.dtype != object:
+        x = np.asarray(values).astype(np.float64, copy=False)
     else:
         x = pd.Series(values).to_numpy(dtype=np.float64, na_value=np.nan)
     if not np.isfinite(x).all() and np.isinf(x).any():
@@ -194,7 +198,7 @@ def level_text(level: Any) -> str:
 
 def _from_arrow(column: pa.ChunkedArray) -> pd.Series:
     if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+        return column.to_pandas()
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.large_string())
     return pd.Series(pd.arrays.ArrowExtensionArray(column))

@@ -1,0 +1,94 @@
+"""Displays draw what was computed elsewhere."""
+
+import builtins
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rfmrisk.plotting import WOEDisplay
+from rfmrisk.scorecard import Scorecard
+from rfmrisk.woe import WOEEncoder
+
+matplotlib = pytest.importorskip("matplotlib")
+
+
+@pytest.fixture
+def pyplot():
+    """Draw without a window, and close what was drawn."""
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - after the backend is chosen
+
+    yield plt
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    """Fit an encoder on three columns."""
+    rng = np.random.default_rng(0)
+    risk = rng.normal(size=400)
+    X = pd.DataFrame(
+        {
+            "noise": rng.normal(size=400),
+            "risk": np.where(rng.random(400) < 0.1, np.nan, risk),
+            "c": rng.choice(["a", "a level with a very long name"], 400),
+        }
+    )
+    return WOEEncoder().fit(X, rng.random(400) < 1 / (1 + np.exp(1 - risk)))
+
+
+def test_draws_every_feature_by_information_value(pyplot, encoder):
+    """One axes each, the strongest first, with its value in the title."""
+    display = WOEDisplay.from_estimator(encoder)
+    titles = [ax.get_title() for ax in display.axes_]
+    assert len(titles) == 3
+    assert titles[0] == f"risk (IV {encoder.information_value_[1]:.3f})"
+    assert display.figure_ is display.axes_[0].figure
+
+
+@pytest.mark.parametrize("kind", ["woe", "bad_rate"])
+def test_draws_the_numbers_of_the_table(pyplot, encoder, kind):
+    """Bars are counts, and the line is the WoE or the bad rate."""
+    display = WOEDisplay.from_estimator(encoder, "risk", kind=kind)
+    table = encoder.binning_table("risk").iloc[:-1]
+    ax = display.axes_[0]
+    line = ax.figure.axes[-1].get_lines()[0]
+    assert [bar.get_height() for bar in ax.patches] == table["count"].tolist()
+    assert line.get_ydata() == pytest.approx(table[kind].to_numpy()[:-1])
+
+
+def test_draws_where_it_is_told(pyplot, encoder):
+    """Given axes are used, and plot returns the display."""
+    _, ax = pyplot.subplots(1, 2)
+    display = WOEDisplay.from_estimator(encoder, ["risk", 2], ax=ax)
+    assert display.axes_ == list(ax)
+    assert display.plot() is display
+    with pytest.raises(ValueError, match="ax must hold 2 axes; got 1"):
+        display.plot(ax[0])
+
+
+def test_takes_a_scorecard(pyplot):
+    """A scorecard is drawn by its encoder."""
+    card = Scorecard().fit([[float(k)] for k in range(100)], np.arange(100) % 10 < 4)
+    assert WOEDisplay.from_estimator(card).axes_[0].get_title().startswith("x0 (IV")
+
+
+def test_refuses_another_kind(encoder):
+    """The error lists the kinds."""
+    with pytest.raises(ValueError, match="kind must be 'woe' or 'bad_rate'; got 'points'"):
+        WOEDisplay.from_estimator(encoder, kind="points")
+
+
+def test_says_how_to_get_matplotlib(monkeypatch, encoder):
+    """Without matplotlib, the error names the extra."""
+    real = builtins.__import__
+
+    def without(name, *arguments, **options):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r"rfmrisk\[train\]"):
+        WOEDisplay.from_estimator(encoder)
