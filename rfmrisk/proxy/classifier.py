@@ -110,14 +110,15 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
                 stacklevel=2,
             )
         self.outcome_ = suggest_outcome(histories) if self.outcome == "auto" else self.outcome
+        past, rows = rewind_rows(histories, self.outcome_)
+        present = histories.iloc[rows]
+        self._check_outcome(past, present)
+
         labeler = ProxyLabeler() if self.labeler is None else clone(self.labeler)
         if not isinstance(labeler, Pipeline):
             labeler = make_pipeline(RFMAggregator(window=self.outcome_), labeler)
         self.labeler_ = labeler.fit(histories)
-
-        past, rows = rewind_rows(histories, self.outcome_)
-        self._check_outcome(past, histories.iloc[rows])
-        target = self.labeler_.predict(histories.iloc[rows])
+        target = self.labeler_.predict(present)
         if len(np.unique(target)) < 2:
             raise ValueError(
                 f"all {len(target):,} customers known {self.outcome_} earlier have the label "
