@@ -131,7 +131,7 @@ class WOEDisplay:
 
     def _make_axes(self) -> list[Any]:
         try:
-            import matplotlib.pyplot as plt  # noqa: PLC0415 - only who draws needs it
+            import matplotlib.pyplot as plt
         except ImportError as error:
             raise ImportError(
                 "WOEDisplay needs matplotlib: python -m pip install 'rfmrisk[train]'"

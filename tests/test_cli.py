@@ -21,7 +21,7 @@ QUICK = ["--models", "decision_tree", "--cv", "2"]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a log and a training of it."""
+    """Make a folder with a log and a training of it."""
     folder = tmp_path_factory.mktemp("bank")
     make_transactions(n_customers=400, random_state=0).to_csv(folder / "log.csv", index=False)
     done = subprocess.run(

@@ -17,7 +17,7 @@ matplotlib = pytest.importorskip("matplotlib")
 def pyplot():
     """Draw without a window, and close what was drawn."""
     matplotlib.use("agg")
-    import matplotlib.pyplot as plt  # noqa: PLC0415 - after the backend is chosen
+    import matplotlib.pyplot as plt
 
     yield plt
     plt.close("all")

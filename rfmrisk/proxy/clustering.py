@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.cluster import KMeans
-from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
 from rfmrisk.proxy.ranking import Floats, Ints
@@ -58,8 +57,9 @@ def cluster_centres(
 
 
 def nearest(scaled: Floats, centres: Floats) -> Ints:
-    """Return the number of the nearest centre of each row."""
-    return pairwise_distances_argmin(scaled, centres).astype(np.int64)
+    """Return the number of the nearest centre of each row, the first where two are as near."""
+    distances = np.stack([((scaled - centre) ** 2).sum(axis=1) for centre in centres])
+    return np.argmin(distances, axis=0)
 
 
 def threshold_for(risk: Floats, n_flagged: float) -> float:

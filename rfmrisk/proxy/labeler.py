@@ -16,6 +16,7 @@ from rfmrisk.proxy.ranking import (
     Ints,
     check_directions,
     choose_columns,
+    count_levels,
     risky_ranks,
     significant,
     with_history,
@@ -325,8 +326,10 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
 
     def _learn_scaling(self, table: Floats) -> None:
         # Sums run over sorted columns: they do not depend on the order of the rows.
-        self._ordered = np.sort(table, axis=0)
-        ordered = self._ordered
+        ordered = np.sort(table, axis=0)
+        counted = [count_levels(values) for values in ordered.T]
+        self._levels = [levels for levels, _ in counted]
+        self._below = [below for _, below in counted]
         self._unit = np.ones(table.shape[1])
         self._center, self._spread = np.zeros(table.shape[1]), np.ones(table.shape[1])
         if not len(table):
@@ -343,14 +346,18 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
             self._spread = high - low
         self._spread = np.where(self._spread > 0, self._spread, 1.0)
 
+    def _ranks(self, table: Floats) -> Floats:
+        counted = list(zip(self._levels, self._below, strict=True))
+        return risky_ranks(counted, table, self._signs)
+
     def _average_rank(self, table: Floats) -> Floats:
-        return risky_ranks(self._ordered, table, self._signs).mean(axis=1)
+        return self._ranks(table).mean(axis=1)
 
     def _scale(self, table: Floats, risk: Floats) -> Floats:
         if self.scaling == "risk" or self.strategy == "share":
             return risk[:, None]
         if self.scaling == "rank":
-            return risky_ranks(self._ordered, table, self._signs)
+            return self._ranks(table)
         if self.scaling == "log":
             table = _signed_log(table / self._unit)
         return (table - self._center) / self._spread

@@ -8,6 +8,8 @@ import pandas as pd
 from rfmrisk._segments import first_at_or_after
 from rfmrisk.histories import flatten, parse_duration
 
+# Customers count as active for this long after a purchase.
+ACTIVE = "90D"
 CANDIDATES = ("7D", "14D", "30D", "60D", "90D", "120D", "180D", "365D")
 
 
@@ -24,9 +26,14 @@ def absence_curve(histories: pd.DataFrame, windows: Sequence[str] = CANDIDATES) 
     Returns
     -------
     DataFrame of shape (n_windows, 2)
-        Index ``window``; ``n_active``, the customers with a transaction in the window of the
-        same length just before, and ``share_absent``, the share of them without one in the
-        window. Windows for which the log is too short are left out.
+        Index ``window``; ``n_active``, the customers with a transaction in the 90 days just
+        before the window, and ``share_absent``, the share of them without one in the window.
+        Windows for which the log is too short, less than twice as long, are left out.
+
+    Raises
+    ------
+    ValueError
+        There are no transactions, or a window is not a positive duration.
 
     Examples
     --------
@@ -41,13 +48,16 @@ def absence_curve(histories: pd.DataFrame, windows: Sequence[str] = CANDIDATES) 
     if not len(flat.times):
         raise ValueError("the histories hold no transactions")
     span = int(flat.as_of.max() - flat.times.min())
+    active_for = parse_duration(ACTIVE, "ACTIVE")
     rows: dict[str, tuple[int, float]] = {}
     for window in windows:
         length = parse_duration(window, "each of windows")
         if 2 * length > span:
             continue
         opening = first_at_or_after(flat.times, flat.starts, flat.ends, flat.as_of - length)
-        before = first_at_or_after(flat.times, flat.starts, flat.ends, flat.as_of - 2 * length)
+        before = first_at_or_after(
+            flat.times, flat.starts, flat.ends, flat.as_of - length - active_for
+        )
         active = opening > before
         absent = (flat.ends == opening)[active]
         if len(absent):

@@ -108,16 +108,24 @@ def significant(values: Any) -> Floats:
     return np.rint(values * scale) / scale
 
 
-def risky_ranks(ordered: Floats, values: Floats, signs: Sequence[int]) -> Floats:
-    """Return the mid-rank of each value among the ordered ones, as a share, 1 being riskiest.
+def count_levels(values: Floats) -> tuple[Floats, Floats]:
+    """Return the distinct values, ascending, and the share of all below each and below infinity."""
+    levels, counts = np.unique(values, return_counts=True)
+    return levels, np.concatenate(([0], np.cumsum(counts))) / max(len(values), 1)
 
-    ``ordered`` (n, f) is sorted column by column and rounded like ``values`` (m, f).
+
+def risky_ranks(
+    counted: Sequence[tuple[Floats, Floats]], values: Floats, signs: Sequence[int]
+) -> Floats:
+    """Return the mid-rank of each value among the counted ones, as a share, 1 being riskiest.
+
+    ``counted`` has the levels of each of the f columns; ``values`` is (n, f).
     """
     ranks = np.empty_like(values)
-    for column, sign in enumerate(signs):
-        below = np.searchsorted(ordered[:, column], values[:, column], side="left")
-        up_to = np.searchsorted(ordered[:, column], values[:, column], side="right")
-        rank = (below + up_to) / (2 * len(ordered))
+    for column, ((levels, below), sign) in enumerate(zip(counted, signs, strict=True)):
+        place = np.searchsorted(levels, values[:, column])
+        equal = levels[np.minimum(place, len(levels) - 1)] == values[:, column]
+        rank = (below[place] + below[place + equal]) / 2
         ranks[:, column] = rank if sign == 1 else 1 - rank
     return ranks
 
