@@ -98,6 +98,11 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
     noise of the sample: on 2,000 customers twice as many labels flip under a bootstrap. With the
     other scalings it starts from equal parts of the ranking and runs to convergence.
 
+    Recency looks at the whole history even where a window restricts frequency and monetary value.
+    Customers with a frequency of 0 were all absent from the window, and are clustered as equally
+    long absent: how long they had been so before it is no part of what followed. The continuous
+    risk of `decision_function` keeps the difference.
+
     A customer without any history has no recency (NaN, in a column called recency). It belongs
     to no cluster (-1), takes no part in the fit, has the highest risk (1.0) and is labelled
     high-risk.
@@ -165,6 +170,7 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
         self._learn_scaling(table)
         self.n_clusters_ = int(self.n_clusters) if self.strategy == "clusters" else 2
 
+        table = self._within_window(table)
         risk = self._average_rank(table)
         scaled = self._scale(table, risk)
         self._check_distinct(scaled, len(values))
@@ -209,6 +215,7 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
         known, table = self._known_table(X)
         clusters = np.full(len(known), _NO_HISTORY)
         if len(table):
+            table = self._within_window(table)
             risk = self._average_rank(table)
             clusters[known] = self._assign(self._scale(table, risk), risk)
         return clusters
@@ -323,6 +330,16 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
         )[:, self._places]
         known = with_history(values, self.columns_, self._recency)
         return known, significant(values[known])
+
+    def _within_window(self, table: Floats) -> Floats:
+        """Tie the customers without a transaction in the window, whenever they came before it."""
+        ends = [name.split("__")[-1] for name in self.columns_]
+        if "recency" not in ends or "frequency" not in ends:
+            return table
+        recency, frequency = ends.index("recency"), ends.index("frequency")
+        table = table.copy()
+        table[table[:, frequency] == 0, recency] = self._levels[recency][-1:]
+        return table
 
     def _learn_scaling(self, table: Floats) -> None:
         # Sums run over sorted columns: they do not depend on the order of the rows.
