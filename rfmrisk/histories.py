@@ -24,6 +24,7 @@ from rfmrisk._columns import (
     microseconds,
     parse_ids,
     parse_times,
+    take,
     whole,
 )
 from rfmrisk._files import read_table
@@ -165,8 +166,9 @@ def to_histories(
 
     codes, ids = encode(whole(table[customer]))
     times = microseconds(table[time])
-    order, offsets = _order(codes, times, [whole(table[name]) for name in (amount, *extras)])
-    times = times[order]
+    tie_breakers = [whole(table[name]) for name in (amount, *extras)]
+    order, offsets = _order(codes, times, tie_breakers)
+    times = take(times, order)
     fields = {"time": time, "amount": amount} | {name: name for name in extras}
     transactions = pa.StructArray.from_arrays(
         [whole(table[name]).take(pa.array(order)) for name in fields.values()], names=list(fields)
@@ -263,14 +265,14 @@ def _order(
         order, offsets = group(codes, n_customers)
     else:
         by_time = np.argsort(times)
-        order, offsets = group(codes[by_time], n_customers)
+        order, offsets = group(take(codes, by_time), n_customers)
         order = by_time[order]
 
     # Transactions of one customer at one time are in any order still. Most logs have few, and
     # only they are sorted further, run by run.
-    times = times[order]
-    begins = np.append(times[1:] != times[:-1], True)
-    begins = np.concatenate(([True], begins))
+    times = take(times, order)
+    begins = np.ones(len(times) + 1, dtype=bool)
+    np.not_equal(times[1:], times[:-1], out=begins[1:-1])
     begins[offsets] = True
     tied = np.flatnonzero(~(begins[:-1] & begins[1:]))
     for column in tie_breakers:
