@@ -165,14 +165,11 @@ def to_histories(
         )
 
     codes, ids = encode(whole(table[customer]))
-    times = microseconds(table[time])
-    tie_breakers = [whole(table[name]) for name in (amount, *extras)]
-    order, offsets = _order(codes, times, tie_breakers)
-    times = take(times, order)
-    fields = {"time": time, "amount": amount} | {name: name for name in extras}
-    transactions = pa.StructArray.from_arrays(
-        [whole(table[name]).take(pa.array(order)) for name in fields.values()], names=list(fields)
-    )
+    columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
+    order, offsets, times = _order(codes, microseconds(table[time]), list(columns.values()))
+    fields = {"time": pa.array(times.view("datetime64[us]"))}
+    fields |= {name: column.take(pa.array(order)) for name, column in columns.items()}
+    transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
 
     starts, ends = offsets[:-1], offsets[1:]
     by_decision = hasattr(as_of, "__arrow_c_stream__")
@@ -255,8 +252,8 @@ def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd
 
 def _order(
     codes: Ints, times: Ints, tie_breakers: list[pa.Array]
-) -> tuple[NDArray[np.integer], Ints]:
-    """Return the order by customer, time and then the tie-breakers, and the customers' offsets.
+) -> tuple[NDArray[np.integer], Ints, Ints]:
+    """Return the order by customer, time and the tie-breakers, the offsets, the times in order.
 
     Columns without an order, such as lists, break no ties.
     """
@@ -289,7 +286,7 @@ def _order(
         keys = keys[by_key]
         begins[tied[1:]] |= keys[1:] != keys[:-1]
         tied = tied[~(begins[tied] & begins[tied + 1])]
-    return order, offsets
+    return order, offsets, times
 
 
 def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa.Array]:
