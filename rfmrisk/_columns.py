@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import types
 
 from rfmrisk._segments import Ints
@@ -179,6 +180,11 @@ def whole(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks()
 
 
+def take(values: NDArray, order: NDArray[np.integer]) -> NDArray:
+    """Return ``values[order]``; Arrow gathers several times faster than NumPy."""
+    return pa.array(values).take(pa.array(order)).to_numpy()
+
+
 def is_number(kind: pa.DataType) -> bool:
     """Whether values of this Arrow type can be summed."""
     return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
@@ -191,7 +197,8 @@ def microseconds(times: pa.Array | pa.ChunkedArray) -> Ints:
 
 def arrow_column(column: pd.Series) -> pa.ChunkedArray:
     try:
-        values = pa.chunked_array(column)
+        # Without its index: Arrow asks a Series for attributes, and pandas then hashes all labels.
+        values = pa.chunked_array(column.reset_index(drop=True))
     except (pa.ArrowException, TypeError) as error:
         raise ValueError(
             f"column {str(column.name)!r} holds values of mixed or unknown types: {error}. "

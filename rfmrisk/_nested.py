@@ -127,7 +127,7 @@ def _lists(column: pd.Series) -> pa.Array:
     """Return the histories as an Arrow array of lists, from Arrow lists or Python's."""
     try:
         if isinstance(column.dtype, pd.ArrowDtype):
-            lists = whole(pa.chunked_array(column))
+            lists = whole(arrow_column(column))
         else:
             lists = pa.array([_transactions(history) for history in column])
     except (pa.ArrowException, TypeError) as error:
@@ -175,11 +175,14 @@ def _check(flat: FlatHistories) -> None:
     if unusable:
         raise ValueError(f"{unusable:,} of {len(flat.times):,} transactions have no finite amount")
     falling = np.flatnonzero(flat.times[1:] < flat.times[:-1]) + 1
-    unsorted = np.setdiff1d(falling, flat.starts)
-    if len(unsorted):
-        raise ValueError(
-            f"histories must be sorted by time: {len(unsorted):,} transactions are out of order"
-        )
+    if len(falling):
+        begins = np.zeros(len(flat.times) + 1, dtype=bool)
+        begins[flat.starts] = True
+        unsorted = np.count_nonzero(~begins[falling])
+        if unsorted:
+            raise ValueError(
+                f"histories must be sorted by time: {unsorted:,} transactions are out of order"
+            )
     filled = np.flatnonzero(flat.ends > flat.starts)
     last = flat.times[flat.ends[filled] - 1]
     late = np.flatnonzero(last >= flat.as_of[filled])

@@ -24,6 +24,7 @@ from rfmrisk._columns import (
     microseconds,
     parse_ids,
     parse_times,
+    take,
     whole,
 )
 from rfmrisk._files import read_table
@@ -164,13 +165,11 @@ def to_histories(
         )
 
     codes, ids = encode(whole(table[customer]))
-    times = microseconds(table[time])
-    order, offsets = _order(codes, times, [whole(table[name]) for name in (amount, *extras)])
-    times = times[order]
-    fields = {"time": time, "amount": amount} | {name: name for name in extras}
-    transactions = pa.StructArray.from_arrays(
-        [whole(table[name]).take(pa.array(order)) for name in fields.values()], names=list(fields)
-    )
+    columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
+    order, offsets, times = _order(codes, microseconds(table[time]), list(columns.values()))
+    fields = {"time": pa.array(times.view("datetime64[us]"))}
+    fields |= {name: column.take(pa.array(order)) for name, column in columns.items()}
+    transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
 
     starts, ends = offsets[:-1], offsets[1:]
     by_decision = hasattr(as_of, "__arrow_c_stream__")
@@ -253,8 +252,8 @@ def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd
 
 def _order(
     codes: Ints, times: Ints, tie_breakers: list[pa.Array]
-) -> tuple[NDArray[np.integer], Ints]:
-    """Return the order by customer, time and then the tie-breakers, and the customers' offsets.
+) -> tuple[NDArray[np.integer], Ints, Ints]:
+    """Return the order by customer, time and the tie-breakers, the offsets, the times in order.
 
     Columns without an order, such as lists, break no ties.
     """
@@ -263,14 +262,14 @@ def _order(
         order, offsets = group(codes, n_customers)
     else:
         by_time = np.argsort(times)
-        order, offsets = group(codes[by_time], n_customers)
+        order, offsets = group(take(codes, by_time), n_customers)
         order = by_time[order]
 
     # Transactions of one customer at one time are in any order still. Most logs have few, and
     # only they are sorted further, run by run.
-    times = times[order]
-    begins = np.append(times[1:] != times[:-1], True)
-    begins = np.concatenate(([True], begins))
+    times = take(times, order)
+    begins = np.ones(len(times) + 1, dtype=bool)
+    np.not_equal(times[1:], times[:-1], out=begins[1:-1])
     begins[offsets] = True
     tied = np.flatnonzero(~(begins[:-1] & begins[1:]))
     for column in tie_breakers:
@@ -287,7 +286,7 @@ def _order(
         keys = keys[by_key]
         begins[tied[1:]] |= keys[1:] != keys[:-1]
         tied = tied[~(begins[tied] & begins[tied + 1])]
-    return order, offsets
+    return order, offsets, times
 
 
 def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa.Array]:
