@@ -10,7 +10,7 @@ def progress(steps: Iterable[Any], description: str, total: int | None = None) -
     if sys.stderr is None or not sys.stderr.isatty():
         return steps
     try:
-        from tqdm import tqdm
+        from tqdm import tqdm  # noqa: PLC0415 (only in the extra train)
     except ImportError:
         return steps
     # A bar that would be gone within half a second is not shown.
