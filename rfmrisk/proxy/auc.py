@@ -1,0 +1,64 @@
+"""ROC-AUC under a bootstrap of customers, for several scores at once."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from rfmrisk.proxy.progress import progress
+from rfmrisk.proxy.ranking import Floats
+
+
+def bootstrap_auc(
+    scores: Floats,
+    bad: NDArray[np.bool_],
+    customers: pd.Index,
+    n_resamples: int,
+    random_state: Any,
+) -> Floats:
+    """Return the AUC of each score in each bootstrap sample, all scores in the same samples.
+
+    Customers are drawn with all their rows; a tie counts half. Samples with one class only are
+    NaN.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (k, n)
+        Higher is riskier.
+    bad : ndarray of bool of shape (n,)
+    customers : Index of length n
+    n_resamples : int
+    random_state : int, RandomState instance or None
+
+    Returns
+    -------
+    ndarray of shape (n_resamples + 1, k)
+        The first row is the sample itself.
+    """
+    rng = check_random_state(random_state)
+    codes, distinct = pd.factorize(customers)
+    places = [np.unique(score, return_inverse=True)[1] for score in scores]
+    found = np.empty((n_resamples + 1, len(scores)))
+    for draw in progress(range(n_resamples + 1), "bootstrap of the AUC"):
+        weight = np.ones(len(distinct))
+        if draw:
+            drawn = rng.randint(len(distinct), size=len(distinct))
+            weight = np.bincount(drawn, minlength=len(distinct)).astype(float)
+        weight = weight[codes]
+        found[draw] = [_auc(place, bad, weight) for place in places]
+    return found
+
+
+def interval(values: Floats) -> tuple[float, float]:
+    """Return the 95 % percentile interval."""
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _auc(place: NDArray[np.int64], bad: NDArray[np.bool_], weight: Floats) -> float:
+    bads = np.bincount(place, weights=np.where(bad, weight, 0.0))
+    goods = np.bincount(place, weights=np.where(bad, 0.0, weight))
+    pairs = bads.sum() * goods.sum()
+    return float(bads @ (np.cumsum(goods) - goods / 2) / pairs) if pairs else np.nan

@@ -1,0 +1,240 @@
+"""Back-test in time: train on decisions up to a date, test on the next."""
+
+import datetime as dt
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from rfmrisk.aggregation import RFMAggregator
+from rfmrisk.histories import flatten, parse_duration, rewind, rewind_rows
+from rfmrisk.proxy.labeler import ProxyLabeler
+from rfmrisk.proxy.progress import progress
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class RollingOrigin:
+    """Decisions of several dates, with the splits between them; what `rolling_origin` returns.
+
+    Pass it as ``cv`` to whatever of scikit-learn takes a splitter.
+
+    Attributes
+    ----------
+    histories : DataFrame of shape (n_rows, 2)
+        One row per customer and decision.
+    y : ndarray of int of shape (n_rows,) or None
+        The proxy label over the outcome window after each decision; None where the decisions
+        were given, whose labels are the caller's.
+    splits : list of (train, test)
+        Positions of rows, the earliest test date first.
+    outcome : str
+        Length of the outcome window.
+    """
+
+    histories: pd.DataFrame
+    y: NDArray[np.int64] | None
+    splits: list[Split]
+    outcome: str
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per split: the dates, the rows, and the bad rate of the test part."""
+        as_of = self.histories["as_of"]
+        rows = [
+            {
+                "train_from": as_of.iloc[train].min(),
+                "train_to": as_of.iloc[train].max(),
+                "test_from": as_of.iloc[test].min(),
+                "test_to": as_of.iloc[test].max(),
+                "n_train": len(train),
+                "n_test": len(test),
+                "bad_rate": np.nan if self.y is None else float(self.y[test].mean()),
+            }
+            for train, test in self.splits
+        ]
+        return pd.DataFrame(rows).rename_axis("split")
+
+    def split(self, X: Any = None, y: Any = None, groups: Any = None) -> Iterator[Split]:
+        """Yield the training and test rows of each split.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_rows, ...) or None
+            Must have the rows of ``histories``.
+        y, groups : None
+            Ignored.
+
+        Yields
+        ------
+        train, test : ndarrays of int
+        """
+        if X is not None and len(X) != len(self.histories):
+            raise ValueError(
+                f"the splits are of {len(self.histories):,} rows (the attribute histories); "
+                f"got {len(X):,}"
+            )
+        yield from self.splits
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups : None
+            Ignored.
+
+        Returns
+        -------
+        int
+        """
+        return len(self.splits)
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def __iter__(self) -> Iterator[Split]:
+        return iter(self.splits)
+
+    def __repr__(self) -> str:
+        return (
+            f"{len(self.splits)} splits by time of {len(self.histories):,} decisions, outcome "
+            f"window {self.outcome}\n{self.table.to_string()}"
+        )
+
+
+def rolling_origin(
+    histories: pd.DataFrame,
+    outcome: str | dt.timedelta = "30D",
+    n: int = 6,
+    *,
+    labeler: Any = None,
+) -> RollingOrigin:
+    """Split decisions by time, so that no training label knows anything after the test date.
+
+    A decision is in training only if its outcome window has closed by the date of the test.
+
+    Parameters
+    ----------
+    histories : DataFrame of shape (n_rows, 2)
+        As made by `to_histories`. Where all rows have one ``as_of``, earlier decisions are made
+        by rewinding it and labelled by what followed; the last test date lies one outcome window
+        before it. Where there are several, they are the decisions, and their labels your own;
+        the dates that can be tested are cut into ``n`` consecutive parts.
+    outcome : str or timedelta, default="30D"
+        Length of the outcome window.
+    n : int, default=6
+        Number of tests. Rewound dates lie one outcome window apart, or, where the log is too short
+        for that, an equal part of it.
+    labeler : ProxyLabeler, Pipeline or None, default=None
+        As in `ProxyTargetClassifier`; refitted at each date on what is known when its outcome
+        window closes. Not used where the decisions are given.
+
+    Returns
+    -------
+    RollingOrigin
+        Its ``histories`` and ``y`` are the table to train on, and it is the ``cv``.
+
+    Raises
+    ------
+    ValueError
+        The log, or the span of the decisions, is too short.
+
+    Warns
+    -----
+    UserWarning
+        The given decisions have fewer test dates than ``n``.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from rfmrisk import RFMAggregator, to_histories
+    >>> from rfmrisk.datasets import make_transactions
+    >>> from rfmrisk.proxy import rolling_origin
+    >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
+    >>> test = rolling_origin(histories, outcome="30D", n=3)
+    >>> model = make_pipeline(RFMAggregator(), StandardScaler(), LogisticRegression())
+    >>> cross_val_score(model, test.histories, test.y, cv=test, scoring="roc_auc").shape
+    (3,)
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"n must be an integer of at least 1; got {n!r}")
+    length = parse_duration(outcome, "outcome")
+    moments = flatten(histories).as_of
+    if len(np.unique(moments)) > 1:
+        return RollingOrigin(histories, None, _splits(moments, length, int(n)), str(outcome))
+    decisions, y = _rewound(histories, outcome, length, int(n), labeler)
+    moments = flatten(decisions).as_of
+    return RollingOrigin(decisions, y, _splits(moments, length, int(n)), str(outcome))
+
+
+def _rewound(
+    histories: pd.DataFrame, outcome: str | dt.timedelta, length: int, n: int, labeler: Any
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Return the decisions of all dates, the earliest first, and their labels."""
+    flat = flatten(histories)
+    span = int(flat.as_of[0] - flat.times.min()) if len(flat.times) else 0
+    parts = _parts(span, length, n)
+    labeler = ProxyLabeler() if labeler is None else labeler
+    if not isinstance(labeler, Pipeline):
+        labeler = make_pipeline(RFMAggregator(window=outcome), labeler)
+
+    rewound, labels = [], []
+    steps = range(n - 1 + parts, -1, -1)
+    for step in progress(steps, "decisions", len(steps)):
+        back = dt.timedelta(microseconds=step * length // parts)
+        known = rewind(histories, back) if step else histories
+        past, rows = rewind_rows(known, outcome)
+        rewound.append(past)
+        labels.append(clone(labeler).fit(known).predict(known.iloc[rows]))
+    return pd.concat(rewound), np.concatenate(labels).astype(np.int64)
+
+
+def _parts(span: int, length: int, n: int) -> int:
+    """Return into how many steps an outcome window is cut so that n test dates fit.
+
+    The last outcome window, n - 1 steps, the window between training and the first test, and as
+    much history before the first decision have to fit.
+    """
+    room = span - 3 * length
+    if room < 0 or (n > 1 and room == 0):
+        days = length / 86_400_000_000
+        raise ValueError(
+            f"the log spans {span / 86_400_000_000:.0f} days; a back-test with an outcome window "
+            f"of {days:g} days needs more than {3 * days:g}: take a shorter outcome"
+        )
+    return max(1, -(-(n - 1) * length // room)) if n > 1 else 1
+
+
+def _splits(moments: NDArray[np.int64], length: int, n: int) -> list[Split]:
+    """Cut the dates that have training decisions into n consecutive parts, one per test."""
+    dates = np.unique(moments)
+    dates = dates[dates - length >= dates[0]]
+    if not len(dates):
+        raise ValueError(
+            "no decision lies an outcome window after the first one: training needs labels that "
+            "are known at the date of the test. Give decisions over a longer time"
+        )
+    if len(dates) < n:
+        warnings.warn(
+            f"the decisions have {len(dates)} test date(s), fewer than n={n}",
+            UserWarning,
+            stacklevel=3,
+        )
+    return [
+        (
+            np.flatnonzero(moments <= part[0] - length),
+            np.flatnonzero((moments >= part[0]) & (moments <= part[-1])),
+        )
+        for part in np.array_split(dates, min(n, len(dates)))
+    ]
