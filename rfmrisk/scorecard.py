@@ -261,16 +261,18 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         self.n_features_in_ = self.encoder_.n_features_in_
         if hasattr(self.encoder_, "feature_names_in_"):
             self.feature_names_in_ = self.encoder_.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
 
     def _fit_coefficients(
         self, woe: NDArray[np.float64], bad: NDArray[np.bool_], weight: NDArray[np.float64] | None
     ) -> None:
         used = np.flatnonzero(self.encoder_.selected_)
-        classifier = LogisticRegression(max_iter=1000) if self.classifier is None else None
+        base = LogisticRegression(max_iter=1000) if self.classifier is None else self.classifier
         options = {} if weight is None else {"sample_weight": weight}
         self.coef_ = np.zeros(woe.shape[1])
         while True:
-            self.classifier_ = clone(self.classifier if classifier is None else classifier)
+            self.classifier_ = clone(base)
             self.classifier_.fit(woe[:, used], bad.astype(np.intp), **options)
             if not hasattr(self.classifier_, "coef_"):
                 raise TypeError(
