@@ -60,6 +60,9 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Table:
     frame: Any = None
     if isinstance(X, pd.DataFrame) or hasattr(X, "__arrow_c_stream__"):
         frame = X
+        if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
+            twice = ", ".join(map(str, X.columns[X.columns.duplicated()].unique()))
+            raise ValueError(f"Column names must be unique; got more than one {twice}.")
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         if not isinstance(X, pd.DataFrame):
             frame = pa.table(X)
@@ -73,9 +76,6 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Table:
         X = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator)
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     names = getattr(estimator, "feature_names_in_", None)
-    if reset and names is not None and len(set(names)) < len(names):
-        twice = sorted({name for name in names if list(names).count(name) > 1})
-        raise ValueError(f"Column names must be unique; got more than one {', '.join(twice)}.")
     if names is None:
         names = [f"x{j}" for j in range(estimator.n_features_in_)]
     # Views of all columns at once: taking one by its position costs pandas four times as much.
