@@ -14,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from rfmrisk.metrics import psi_reading, quantile_cuts
 from rfmrisk.woe.binning import psi_of
-from rfmrisk.woe.bins import ColumnBins, bin_labels
-from rfmrisk.woe.columns import read_table
+from rfmrisk.woe.bins import bin_labels, missing_bin
+from rfmrisk.woe.columns import as_levels, read_table
 from rfmrisk.woe.encoder import WOEEncoder
+from rfmrisk.woe.exchange import encoder_from_plain, encoder_to_plain
 from rfmrisk.woe.sql import score_sql
 from rfmrisk.woe.target import check_weight, classes_of
 
@@ -242,9 +243,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         if not isinstance(encoder, WOEEncoder):
             raise TypeError(f"encoder must be a WOEEncoder or None; got {type(encoder).__name__}.")
         self.encoder_ = clone(encoder).fit(X, y, sample_weight=sample_weight)
-        for attribute in ("feature_names_in_", "n_features_in_"):
-            if hasattr(self.encoder_, attribute):
-                setattr(self, attribute, getattr(self.encoder_, attribute))
+        self._copy_names()
         codes = self.encoder_.bin_numbers(X)
         self.classes_, bad = classes_of(y, len(codes))
         weight = check_weight(sample_weight, len(bad))
@@ -257,15 +256,23 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         self.score_counts_ = self._count_scores(score, weight)
         return self
 
+    def _copy_names(self) -> None:
+        """Expect the columns that the encoder expects."""
+        self.n_features_in_ = self.encoder_.n_features_in_
+        if hasattr(self.encoder_, "feature_names_in_"):
+            self.feature_names_in_ = self.encoder_.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
     def _fit_coefficients(
         self, woe: NDArray[np.float64], bad: NDArray[np.bool_], weight: NDArray[np.float64] | None
     ) -> None:
         used = np.flatnonzero(self.encoder_.selected_)
-        classifier = LogisticRegression(max_iter=1000) if self.classifier is None else None
+        base = LogisticRegression(max_iter=1000) if self.classifier is None else self.classifier
         options = {} if weight is None else {"sample_weight": weight}
         self.coef_ = np.zeros(woe.shape[1])
         while True:
-            self.classifier_ = clone(self.classifier if classifier is None else classifier)
+            self.classifier_ = clone(base)
             self.classifier_.fit(woe[:, used], bad.astype(np.intp), **options)
             if not hasattr(self.classifier_, "coef_"):
                 raise TypeError(
@@ -427,35 +434,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         ----------
         .. [1] 12 CFR 1002.9 (Regulation B), official interpretation of paragraph 9(b)(2), 5.
         """
-        codes, lost, order = self._losses(X, n)
-        index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(codes))
-        names = self.encoder_.column_names()
-        labels = {j: bin_labels(self.encoder_.bins_[j]) for j in self.used_.tolist()}
-        table = read_table(self, X, reset=False)
-        values = {
-            j: table.read(j)
-            for j in self.used_[np.unique(order)].tolist()
-            if self.encoder_.bins_[j]["kind"] == "categorical"
-        }
-        rows, found = [], []
-        for row, columns in enumerate(order):
-            for rank, k in enumerate(columns[lost[row, columns] > 0], start=1):
-                j, cost = int(self.used_[k]), lost[row, k].item()
-                code = int(codes[row, j])
-                rows.append(row)
-                found.append(
-                    {
-                        "rank": rank,
-                        "feature": names[j],
-                        "bin": labels[j][code],
-                        "points": self.points_[j][code].item(),
-                        "lost": cost,
-                        "reason": f"{_said(names[j], labels[j][code], values.get(j), row)}: "
-                        f"{cost:.6g} points below the best",
-                    }
-                )
-        columns = ["rank", "feature", "bin", "points", "lost", "reason"]
-        return pd.DataFrame(found, index=index[rows], columns=columns)
+        index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(X))
+        table = self._reasons(X, n)
+        return table.set_axis(index[table.index])
 
     def reasons_text(self, X: Any, n: int = 3) -> NDArray[np.object_]:
         """Return the reasons of each customer as one line of text, ``"; "`` between them.
@@ -472,20 +453,53 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         ndarray of str, shape (n,)
             Empty for a customer who has the best of everything.
         """
-        frame = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else X
-        table = self.reasons(frame, n)
-        lines = table["reason"].groupby(level=0).agg("; ".join)
-        return lines.reindex(range(len(X)), fill_value="").to_numpy(dtype=object)
+        reasons = self._reasons(X, n)
+        lines: list[list[str]] = [[] for _ in range(len(X))]
+        for row, reason in zip(reasons.index, reasons["reason"], strict=True):
+            lines[row].append(reason)
+        return np.array(["; ".join(line) for line in lines], dtype=object)
 
-    def _losses(self, X: Any, n: int) -> tuple[NDArray[np.intp], NDArray, NDArray[np.intp]]:
-        """Compute the points lost by each used feature, and the n greatest of each row."""
+    def _reasons(self, X: Any, n: int) -> pd.DataFrame:
+        """List the reasons under the positions of the rows."""
         codes = self._codes(X)
-        lost = np.zeros((len(codes), len(self.used_)), dtype=self.points_[0].dtype)
-        for k, j in enumerate(self.used_.tolist()):
-            column, points = self.encoder_.bins_[j], self.points_[j]
-            seen = np.append(column["goods"] + column["bads"] > 0, False)
-            lost[:, k] = np.maximum(points[seen].max() - points[codes[:, j]], 0)
-        return codes, lost, np.argsort(-lost, axis=1, kind="stable")[:, :n]
+        table = read_table(self, X, reset=False)
+        columns, used = self.encoder_.bins_, self.used_.tolist()
+        lost = np.zeros((len(codes), len(used)), dtype=self.points_[0].dtype)
+        for k, j in enumerate(used):
+            trained = np.append(columns[j]["goods"] + columns[j]["bads"] > 0, False)
+            points = self.points_[j]
+            lost[:, k] = np.maximum(points[trained].max() - points[codes[:, j]], 0)
+        order = np.argsort(-lost, axis=1, kind="stable")[:, :n]
+        cost = np.take_along_axis(lost, order, axis=1)
+        row, rank = np.nonzero(cost > 0)
+        cost, feature = cost[row, rank], self.used_[order[row, rank]]
+        text = {name: np.empty(len(row), dtype=object) for name in ("feature", "bin", "reason")}
+        points = np.zeros(len(row), dtype=lost.dtype)
+        for j in np.unique(feature).tolist():
+            here = feature == j
+            name, code = table.names[j], codes[row[here], j]
+            labels = np.array(bin_labels(columns[j]), dtype=object)
+            text["feature"][here], text["bin"][here] = name, labels[code]
+            said = f"{name} in " + labels
+            said[missing_bin(columns[j])] = f"{name} missing"
+            text["reason"][here] = said[code]
+            if columns[j]["kind"] == "categorical":  # a level says more than its group
+                level_codes, levels = as_levels(table.read(j), name)
+                words = [*(f"{name} is {level}" for level in levels), f"{name} missing"]
+                text["reason"][here] = np.array(words, dtype=object)[level_codes[row[here]]]
+            points[here] = self.points_[j][code]
+        amounts, place = np.unique(cost, return_inverse=True)
+        tails = np.array([f": {amount:.6g} points below the best" for amount in amounts.tolist()])
+        text["reason"] += tails.astype(object)[place]
+        found = {
+            "rank": rank + 1,
+            "feature": text["feature"],
+            "bin": text["bin"],
+            "points": points,
+            "lost": cost,
+            "reason": text["reason"],
+        }
+        return pd.DataFrame(found, index=row)
 
     def summary(self, confidence: float = 0.95) -> pd.DataFrame:
         """Lay out the coefficients with their uncertainty.
@@ -621,22 +635,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             },
             "classes": self.classes_.tolist(),
             "intercept": self.intercept_,
-            "named": hasattr(self, "feature_names_in_"),
-            "encoder": {
-                name: value
-                for name, value in self.encoder_.get_params().items()
-                if name not in ("monotonic", "cut_points", "special_values")
-            },
-            "columns": [
-                {"name": name, "coefficient": coefficient, "used": used, **_plain(column)}
-                for name, coefficient, used, column in zip(
-                    self.encoder_.column_names(),
-                    self.coef_.tolist(),
-                    np.isin(np.arange(len(self.coef_)), self.used_).tolist(),
-                    self.encoder_.bins_,
-                    strict=True,
-                )
-            ],
+            "coefficients": self.coef_.tolist(),
+            "used": self.used_.tolist(),
+            "encoder": encoder_to_plain(self.encoder_),
             "covariance": [
                 [None if np.isnan(v) else v for v in row] for row in self.covariance_.tolist()
             ],
@@ -678,34 +679,14 @@ class Scorecard(ClassifierMixin, BaseEstimator):
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Scorecard:
         card = cls(**state["scale"])
-        columns = state["columns"]
-        encoder = WOEEncoder(**state["encoder"])
-        encoder.n_features_in_ = card.n_features_in_ = len(columns)
-        if state["named"]:
-            names = np.array([column["name"] for column in columns], dtype=object)
-            encoder.feature_names_in_ = card.feature_names_in_ = names
-        encoder.bins_ = [
-            ColumnBins(
-                kind=column["kind"],
-                cuts=np.array(column["cuts"], dtype=np.float64),
-                levels=column["levels"],
-                n_bins=column["n_bins"],
-                special=column["special"],
-                goods=np.array(column["goods"], dtype=np.float64),
-                bads=np.array(column["bads"], dtype=np.float64),
-                woe=np.array(column["woe"], dtype=np.float64),
-                iv=np.array(column["iv"], dtype=np.float64),
-            )
-            for column in columns
-        ]
-        encoder.information_value_ = np.array([column["iv"].sum() for column in encoder.bins_])
-        encoder.selected_ = encoder.information_value_ >= encoder.min_iv
-        card.encoder_ = encoder
+        card.encoder_ = encoder_from_plain(state["encoder"])
+        card._copy_names()
         card.classes_ = np.array(state["classes"])
         card.intercept_ = state["intercept"]
-        card.coef_ = np.array([column["coefficient"] for column in columns])
-        card.used_ = np.flatnonzero([column["used"] for column in columns])
-        card.wrong_sign_ = [column["name"] for column in columns if column["coefficient"] > 0]
+        card.coef_ = np.array(state["coefficients"])
+        card.used_ = np.array(state["used"], dtype=np.intp)
+        names = card.encoder_.column_names()
+        card.wrong_sign_ = [names[j] for j in np.flatnonzero(card.coef_ > 0)]
         card.covariance_ = np.array(state["covariance"], dtype=np.float64)
         card.score_cuts_ = np.array(state["score_cuts"])
         card.score_counts_ = np.array(state["score_counts"])
@@ -735,22 +716,6 @@ def _covariance(woe: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArr
     inverse[loose] = np.nan
     inverse[:, loose] = np.nan
     return inverse
-
-
-def _said(name: str, label: str, values: Any, row: int) -> str:
-    """Say what a customer has: the interval of a number, or the level itself."""
-    if label == "missing":
-        return f"{name} missing"
-    return (
-        f"{name} in {label}" if values is None else f"{name} is {next(iter(values[row : row + 1]))}"
-    )
-
-
-def _plain(column: Any) -> dict[str, Any]:
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in column.items()
-    }
 
 
 def _number(value: Any) -> Any:

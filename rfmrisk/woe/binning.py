@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rfmrisk.woe.partition import Phases
 
 # Values that are compared at once; they stay in the processor's cache.
-BLOCK = 16_384
+BLOCK = 65_536
 # Places on which the isotonic fits are made, and in a window around a cut when it is refined.
 GRID = 1024
 WINDOW = 512
@@ -273,10 +273,12 @@ def count_cuts(x: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.
         return np.searchsorted(cuts, x, side="right")
     codes = np.zeros(len(x), dtype=np.uint8)
     above = np.empty(min(len(x), BLOCK), dtype=bool)
+    one = above.view(np.uint8)
     for start in range(0, len(x), BLOCK):
         part, code = x[start : start + BLOCK], codes[start : start + BLOCK]
         for cut in cuts:
-            code += np.greater_equal(part, cut, out=above[: len(part)])
+            np.greater_equal(part, cut, out=above[: len(part)])
+            code += one[: len(part)]
     return codes.astype(np.intp)
 
 

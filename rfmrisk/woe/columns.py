@@ -60,6 +60,9 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Table:
     frame: Any = None
     if isinstance(X, pd.DataFrame) or hasattr(X, "__arrow_c_stream__"):
         frame = X
+        if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
+            twice = ", ".join(map(str, X.columns[X.columns.duplicated()].unique()))
+            raise ValueError(f"Column names must be unique; got more than one {twice}.")
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         if not isinstance(X, pd.DataFrame):
             frame = pa.table(X)

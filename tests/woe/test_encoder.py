@@ -448,6 +448,12 @@ class TestBadInput:
         with pytest.raises(ValueError, match=message):
             WOEEncoder(**parameters).fit(X, y)
 
+    def test_a_column_name_twice(self):
+        """Names lead to parameters and tables, so each is there once."""
+        X = pd.DataFrame([[1.0, 2.0], [2.0, 1.0]], columns=["a", "a"])
+        with pytest.raises(ValueError, match="unique; got more than one a"):
+            WOEEncoder().fit(X, [0, 1])
+
     def test_not_fitted(self):
         """Nothing works before fit."""
         with pytest.raises(NotFittedError):
