@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 from scipy.special import expit, ndtr, ndtri
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
@@ -146,7 +147,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         rounded, so that it can be added up by hand. Probabilities are never rounded.
     positive : bool, default=False
         Whether a feature may only count in the direction of its WoE. Features with the wrong
-        sign are left out, the worst first, and the rest is fitted again, until none is left.
+        sign are left out: those that the same regression under that bound leaves out, then the
+        worst first, and the rest is fitted again, until none is left.
 
     Attributes
     ----------
@@ -271,6 +273,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         base = LogisticRegression(max_iter=1000) if self.classifier is None else self.classifier
         options = {} if weight is None else {"sample_weight": weight}
         self.coef_ = np.zeros(woe.shape[1])
+        if self.positive and isinstance(base, LogisticRegression):
+            used = _right_signs(woe, bad, weight, used, base.C)
         while True:
             self.classifier_ = clone(base)
             self.classifier_.fit(woe[:, used], bad.astype(np.intp), **options)
@@ -701,6 +705,36 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def _right_signs(
+    woe: NDArray[np.float64],
+    bad: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+    used: NDArray[np.intp],
+    C: float,
+) -> NDArray[np.intp]:
+    """Choose the features that count where no coefficient may be positive.
+
+    They are those of the logistic regression with L2 penalty under that bound, a convex problem
+    solved at once; fitted again without the bound, they keep their signs.
+    """
+    design = woe[:, used]
+    sign = np.where(bad, 1.0, -1.0)
+    weight = np.ones(len(bad)) if weight is None else weight
+
+    def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        intercept, coefficients = theta[0], theta[1:]
+        margin = sign * (intercept + design @ coefficients)
+        value = C * weight @ np.logaddexp(0, -margin) + coefficients @ coefficients / 2
+        pull = -C * weight * sign * expit(-margin)
+        return value, np.append(pull.sum(), design.T @ pull + coefficients)
+
+    bounds = [(None, None), *[(None, 0)] * len(used)]
+    start = np.zeros(len(used) + 1)
+    theta = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    kept = used[theta[1:] < 0]
+    return kept if len(kept) else used
 
 
 def _covariance(woe: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
