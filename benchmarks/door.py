@@ -39,6 +39,7 @@ def main() -> None:
     else:
         print(f"no table of the real log: there is no {DATA}")
     rfm_in_memory(1_000_000, 100_000)
+    decisions(1_000_000, 100_000)
     if large:
         rfm_in_memory(10_000_000, 1_000_000, repeats=3)
 
@@ -124,17 +125,7 @@ def features_by_hand() -> pd.DataFrame:
 
 def rfm_in_memory(n_transactions: int, n_customers: int, repeats: int = 7) -> None:
     """Time recency, frequency and monetary of an unsorted log with text ids."""
-    rng = np.random.default_rng(0)
-    ids = pd.Series(np.arange(n_customers)).astype("str").radd("CustomerId_")
-    start = np.datetime64("2024-01-01", "us")
-    seconds = rng.integers(365 * 86_400, size=n_transactions)
-    log = pd.DataFrame(
-        {
-            "CustomerId": ids.take(rng.integers(n_customers, size=n_transactions)).array,
-            "TransactionStartTime": start + seconds.astype("timedelta64[s]"),
-            "Amount": rng.lognormal(3, 1, n_transactions).round(2),
-        }
-    )
+    log = make_log(n_transactions, n_customers)
     as_of = log["TransactionStartTime"].max().normalize() + DAY
 
     def ours() -> pd.DataFrame:
@@ -168,6 +159,34 @@ def rfm_in_memory(n_transactions: int, n_customers: int, repeats: int = 7) -> No
         contenders["Polars"] = by_polars
     title = f"RFM in memory, {n_transactions:,} transactions of {n_customers:,} customers, text ids"
     report(title, contenders, repeats)
+
+
+def decisions(n_transactions: int, n_customers: int, n_decisions: int = 100_000) -> None:
+    """Time features at as many moments as there are decisions, each seeing only what was known."""
+    log = make_log(n_transactions, n_customers)
+    # The customers and times of some other transactions are the decisions.
+    asked = make_log(n_decisions, n_customers, seed=1).drop(columns="Amount")
+    asked.columns = ["CustomerId", "as_of"]
+
+    def ours() -> pd.DataFrame:
+        return customer_features().fit_transform(to_histories(log, as_of=asked))
+
+    title = f"{n_decisions:,} decisions over {n_transactions:,} transactions, all features"
+    report(title, {"rfmrisk": ours}, repeats=5)
+
+
+def make_log(n_transactions: int, n_customers: int, seed: int = 0) -> pd.DataFrame:
+    """Make an unsorted log of a year, with text ids."""
+    rng = np.random.default_rng(seed)
+    ids = pd.Series(np.arange(n_customers)).astype("str").radd("CustomerId_")
+    seconds = rng.integers(365 * 86_400, size=n_transactions).astype("timedelta64[s]")
+    return pd.DataFrame(
+        {
+            "CustomerId": ids.take(rng.integers(n_customers, size=n_transactions)).array,
+            "TransactionStartTime": np.datetime64("2024-01-01", "us") + seconds,
+            "Amount": rng.lognormal(3, 1, n_transactions).round(2),
+        }
+    )
 
 
 def report(title: str, contenders: dict[str, Callable[[], Any]], repeats: int) -> None:

@@ -196,6 +196,7 @@ def microseconds(times: pa.Array | pa.ChunkedArray) -> Ints:
 
 
 def arrow_column(column: pd.Series) -> pa.ChunkedArray:
+    """Return a pandas column in Arrow's form; objects must be of one type, and of one zone."""
     try:
         # Without its index: Arrow asks a Series for attributes, and pandas then hashes all labels.
         values = pa.chunked_array(column.reset_index(drop=True))
@@ -221,9 +222,11 @@ def _check_zones(n_zoned: int, n_naive: int, name: str) -> None:
 
 
 def _without_views(kind: pa.DataType) -> pa.DataType:
-    """Return the type without string views, which Arrow cannot yet sort or take."""
+    """Return the type without views, which Arrow cannot yet sort or take."""
     if types.is_string_view(kind):
         return pa.large_string()
+    if types.is_binary_view(kind):
+        return pa.large_binary()
     if types.is_dictionary(kind):
         return pa.dictionary(kind.index_type, _without_views(kind.value_type), kind.ordered)
     if types.is_list(kind):

@@ -97,7 +97,7 @@ def to_histories(
 
     The same transactions give the same histories, bit for bit, whatever the order of the log's
     rows: customers are sorted by id, and transactions by time, then amount, then the further
-    columns.
+    columns that have an order (lists and structs have none).
 
     Parameters
     ----------

@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 
 from rfmrisk import read_transactions, to_histories
 from rfmrisk.datasets import make_transactions
+
+# A shared machine may take its time over an example.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

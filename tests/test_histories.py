@@ -345,11 +345,12 @@ def test_nested_polars_columns_are_kept(shop):
     """Lists and structs of text, which Polars sends as views, come through."""
     pl = pytest.importorskip("polars")
     frame = pl.from_pandas(shop).with_columns(
-        pair=pl.concat_list("who", "who"), all=pl.struct("who")
+        pair=pl.concat_list("who", "who"), all=pl.struct("who"), raw=pl.lit(b"x")
     )
     history = to_histories(frame, **ROLES).loc["cy", "history"]
     assert history[0]["pair"] == ["cy", "cy"]
     assert history[0]["all"] == {"who": "cy"}
+    assert history[0]["raw"] == b"x"
 
 
 def test_duckdb_uuids_and_wide_numbers():

@@ -93,6 +93,8 @@ class SpendAggregator(HistoryAggregator):
         windows = [(window, *_halves(flat, window)) for window in self.windows]
         for column in self.columns:
             values = flat.numbers(column)
+            if np.isinf(values).any():
+                raise ValueError(f"the field {column!r} holds infinite values; mend or drop them")
             missing = np.isnan(values)
             present = None if not missing.any() else ~missing
             for window, starts, middles in windows:

@@ -148,6 +148,7 @@ def test_night_may_lie_within_a_day():
         (SpendAggregator(stats=None), "stats must be a list; got None"),
         (SpendAggregator(columns=("balance",)), "no field 'balance'; they have"),
         (SpendAggregator(columns=("kind",)), "'kind' must be numeric to be summed"),
+        (SpendAggregator(columns=("endless",)), "the field 'endless' holds infinite values"),
         (CategoryAggregator("kind"), "columns must be a list; got 'kind'"),
         (CategoryAggregator(["amount"]), "must hold text, categories, booleans or integers"),
         (CategoryAggregator(["colour"]), "no field 'colour'; they have"),
@@ -159,7 +160,7 @@ def test_night_may_lie_within_a_day():
 def test_parameters_are_checked_by_fit(aggregator, message):
     """A parameter that cannot be is refused with what was got and what is allowed."""
     with pytest.raises(ValueError, match=message):
-        aggregator.fit(make(["2024-05-01"], kind=["x"]))
+        aggregator.fit(make(["2024-05-01"], kind=["x"], endless=[np.inf]))
 
 
 def test_the_recipe_passes_its_options_on(histories):
