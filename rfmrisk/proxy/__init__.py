@@ -2,19 +2,35 @@
 
 from rfmrisk.proxy.backtest import RollingOrigin, rolling_origin
 from rfmrisk.proxy.classifier import ProxyTargetClassifier
+from rfmrisk.proxy.display import (
+    AbsenceDisplay,
+    ClusterDisplay,
+    LeakageDisplay,
+    ProxyValidationDisplay,
+    RollingOriginDisplay,
+    StabilityDisplay,
+)
 from rfmrisk.proxy.labeler import ProxyLabeler
 from rfmrisk.proxy.leakage import LeakageReport, leakage_report
 from rfmrisk.proxy.outcome import absence_curve, suggest_outcome
+from rfmrisk.proxy.segments import RFMSegments
 from rfmrisk.proxy.stability import LabelStability, label_stability
 from rfmrisk.proxy.validation import ProxyValidation, validate_proxy
 
 __all__ = [
+    "AbsenceDisplay",
+    "ClusterDisplay",
     "LabelStability",
+    "LeakageDisplay",
     "LeakageReport",
     "ProxyLabeler",
     "ProxyTargetClassifier",
     "ProxyValidation",
+    "ProxyValidationDisplay",
+    "RFMSegments",
     "RollingOrigin",
+    "RollingOriginDisplay",
+    "StabilityDisplay",
     "absence_curve",
     "label_stability",
     "leakage_report",
