@@ -17,7 +17,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from rfmrisk.scorecard import Scorecard, probability_to_score, score_to_probability
 from rfmrisk.woe import WOEEncoder
@@ -29,23 +28,6 @@ REAL = {
     "credit_data_modeldata": ("Status", "bad"),
     "lending_club_modeldata": ("Class", "bad"),
 }
-
-# Checks of scikit-learn that cannot hold, each with its reason.
-EXPECTED_FAILURES = {
-    "Scorecard": {
-        "check_classifiers_classes": "labels of text are refused: sorted, 'good' would be the bad",
-    }
-}
-
-
-@parametrize_with_checks(
-    [Scorecard()],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES[type(estimator).__name__],
-)
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-def test_scikit_learn_checks(estimator, check):
-    """Every check of scikit-learn that applies holds."""
-    check(estimator)
 
 
 @pytest.fixture(scope="module")

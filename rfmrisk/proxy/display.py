@@ -485,7 +485,7 @@ class RollingOriginDisplay:
 def _axes(ax: Any) -> tuple[Any, Any]:
     if ax is None:
         try:
-            from matplotlib import pyplot as plt  # noqa: PLC0415 (only in the extra train)
+            from matplotlib import pyplot as plt
         except ImportError as error:
             raise ImportError(
                 "drawing needs matplotlib: install it with pip install 'rfmrisk[train]'"

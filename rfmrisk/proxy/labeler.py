@@ -101,7 +101,7 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
     Recency looks at the whole history even where a window restricts frequency and monetary value.
     Customers with a frequency of 0 were all absent from the window, and are clustered as equally
     long absent: how long they had been so before it is no part of what followed. The continuous
-    risk of `decision_function` keeps the difference.
+    risk of `decision_function`, and with it ``strategy="share"``, keeps the difference.
 
     A customer without any history has no recency (NaN, in a column called recency). It belongs
     to no cluster (-1), takes no part in the fit, has the highest risk (1.0) and is labelled
@@ -334,7 +334,7 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
     def _within_window(self, table: Floats) -> Floats:
         """Tie the customers without a transaction in the window, whenever they came before it."""
         ends = [name.split("__")[-1] for name in self.columns_]
-        if "recency" not in ends or "frequency" not in ends:
+        if self.strategy == "share" or "recency" not in ends or "frequency" not in ends:
             return table
         recency, frequency = ends.index("recency"), ends.index("frequency")
         table = table.copy()

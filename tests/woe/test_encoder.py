@@ -14,25 +14,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from rfmrisk.woe import WOEEncoder
 from rfmrisk.woe.columns import level_text
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
-
-# Checks of scikit-learn that cannot hold, each with its reason.
-EXPECTED_FAILURES: dict[str, dict[str, str]] = {"WOEEncoder": {}}
-
-
-@parametrize_with_checks(
-    [WOEEncoder(), WOEEncoder(monotonic="auto_shape", unseen="missing", min_bin_size=0.1)],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES[type(estimator).__name__],
-)
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-def test_scikit_learn_checks(estimator, check):
-    """Every check of scikit-learn that applies holds."""
-    check(estimator)
 
 
 def customers(n=600, seed=0):
