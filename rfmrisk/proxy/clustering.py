@@ -1,5 +1,6 @@
 """K-Means that gives the same clusters whatever the seed and the order of the rows."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,9 @@ def cluster_centres(
             if len(np.unique(nearest(scaled, centres))) == n_clusters:
                 return centres
     start = np.array([part.mean(axis=0) for part in np.array_split(scaled, n_clusters)])
-    with threadpool_limits(limits=1, user_api="openmp"):
+    with threadpool_limits(limits=1, user_api="openmp"), warnings.catch_warnings():
+        # A cluster that stays empty is said by the labeler, with what to do.
+        warnings.filterwarnings("ignore", message="Number of distinct clusters")
         kmeans = KMeans(
             n_clusters, init=start, n_init=1, tol=1e-6, max_iter=1_000, random_state=random_state
         ).fit(scaled)

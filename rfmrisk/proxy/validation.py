@@ -166,16 +166,15 @@ def validate_proxy(
             f"{len(scores):,}"
         )
     if isinstance(risk, pd.Series) and isinstance(outcome, pd.Series):
-        rows, truth = _match(scores, truth)
+        rows, truth, n_without_risk = _match(scores, truth)
     elif len(scores) == len(truth):
-        rows = np.arange(len(scores))
+        rows, n_without_risk = np.arange(len(scores)), 0
         truth = truth.set_axis(scores.index if isinstance(risk, pd.Series) else truth.index)
     else:
         raise ValueError(
             f"risk has {len(scores):,} rows and outcome {len(truth):,}: give both as Series "
             "with the customers as index, or in the same order"
         )
-    n_without_risk = n_outcomes - truth.index.nunique() if n_outcomes != len(truth) else 0
     if n_without_risk:
         warnings.warn(
             f"{n_without_risk:,} of {n_outcomes:,} ids of outcome have no risk: they are not "
@@ -210,6 +209,11 @@ def validate_proxy(
 
 
 def _series(values: Any, name: str) -> pd.Series:
+    if np.ndim(values) != 1:
+        raise ValueError(
+            f"{name} must have one value per customer, such as predict_proba(X)[:, 1]; got shape "
+            f"{np.shape(values)}"
+        )
     series = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values))
     try:
         series = series.astype(np.float64)
@@ -224,10 +228,10 @@ def _series(values: Any, name: str) -> pd.Series:
     return series
 
 
-def _match(scores: pd.Series, truth: pd.Series) -> tuple[NDArray[np.intp], pd.Series]:
-    """Return the rows of the scores that have an outcome, and these outcomes."""
+def _match(scores: pd.Series, truth: pd.Series) -> tuple[NDArray[np.intp], pd.Series, int]:
+    """Return the rows that have an outcome, these outcomes, and how many outcomes have no row."""
     if scores.index.equals(truth.index):
-        return np.arange(len(scores)), truth
+        return np.arange(len(scores)), truth, 0
     if not truth.index.is_unique:
         raise ValueError(
             f"outcome has {int(truth.index.duplicated().sum()):,} repeated id(s): give one per "
@@ -239,7 +243,8 @@ def _match(scores: pd.Series, truth: pd.Series) -> tuple[NDArray[np.intp], pd.Se
         raise ValueError(
             f"none of the {len(truth):,} ids of outcome is among the {len(scores):,} of risk"
         )
-    return rows, truth.iloc[place[rows]]
+    n_without_risk = len(truth) - len(np.unique(place[rows]))
+    return rows, truth.iloc[place[rows]], n_without_risk
 
 
 def _captured(values: NDArray[np.float64], bad: NDArray[np.bool_], share: float) -> float:

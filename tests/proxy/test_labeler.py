@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.utils.estimator_checks import check_estimator
@@ -90,6 +92,38 @@ def test_new_customers_are_labelled_without_refitting(rfm, variant):
     one_by_one = [labeler.predict(rfm.iloc[[row]])[0] for row in range(380, 420)]
     np.testing.assert_array_equal(together[380:420], one_by_one)
     np.testing.assert_array_equal(together[:400], labeler.predict(rfm.iloc[:400]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.integers(0, 40_000).map(lambda days: days / 100)),
+            st.integers(0, 5),
+            st.integers(-(10**14), 10**14).map(lambda cents: cents / 100),
+        ),
+        min_size=8,
+        max_size=40,
+    ),
+    variant=st.sampled_from(VARIANTS),
+    order=st.randoms(use_true_random=False),
+)
+def test_any_table_is_labelled_alike_in_any_order_or_refused(values, variant, order):
+    """Whatever the ties and tails, one clear error or labels that follow the customers."""
+    table = pd.DataFrame(values, columns=["recency", "frequency", "monetary"], dtype=float)
+    rows = list(range(len(table)))
+    order.shuffle(rows)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="the label is degenerate")
+        try:
+            labeler = ProxyLabeler(**variant).fit(table)
+        except ValueError as error:
+            assert "clusters need as many different customers" in str(error)  # noqa: PT017
+            return
+        shuffled = ProxyLabeler(**variant).fit(table.iloc[rows])
+    np.testing.assert_array_equal(shuffled.labels_, labeler.labels_[rows])
+    np.testing.assert_array_equal(labeler.predict_cluster(table), labeler.labels_)
+    assert ((labeler.labels_ == -1) == table["recency"].isna()).all()
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)

@@ -115,9 +115,18 @@ def test_the_bootstrap_draws_the_same_samples_for_all_scores():
     assert aucs[0, 0] == pytest.approx(roc_auc_score(bad, score))
 
 
+def test_a_customer_with_several_decisions_hides_no_missing_one():
+    """Repeated rows of one customer do not make up for an id that has none."""
+    risk = pd.Series([0.1, 0.9, 0.5], index=["a", "a", "c"])
+    outcome = pd.Series([0, 1, 1], index=["a", "b", "c"])
+    with pytest.warns(UserWarning, match="1 of 3 ids of outcome have no risk"):
+        assert validate_proxy(risk, outcome, 5).n_without_risk == 1
+
+
 @pytest.mark.parametrize(
     ("risk", "outcome", "message"),
     [
+        ([[0.1, 0.9], [0.2, 0.8]], [0, 1], r"one value per customer.*got shape \(2, 2\)"),
         ([0.1, np.nan, 0.3], [0, 1, 0], "risk has 1 missing or infinite value"),
         ([0.1, np.inf, 0.3], [0, 1, 0], "risk has 1 missing or infinite value"),
         ([0.1, 0.2, 0.3], [0, None, 0], "outcome has 1 missing or infinite value"),
