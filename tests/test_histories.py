@@ -100,7 +100,8 @@ def test_a_history_ends_strictly_before_as_of(shop, as_of):
 
 
 @pytest.mark.parametrize(
-    "as_of", ["junk", "now", "01/05/2024", "", 7, 2.5, True, pd.NaT, np.datetime64("NaT"), ["2024"]]
+    "as_of",
+    ["junk", "now", "01/05/2024", "", 7, 2.5, True, pd.NaT, np.datetime64("NaT", "us"), ["2024"]],
 )
 def test_as_of_must_be_a_moment(shop, as_of):
     """What is no moment is refused, and the error says what was got and what is allowed."""
