@@ -43,6 +43,23 @@ def test_the_default_label_is_stable_on_350_customers(seed, monetary):
     assert table.loc["bootstrap of customers", "flips_mean"] < 0.04
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("monetary", ["gross", "net"])
+def test_the_default_label_is_stable_on_real_logs(real_log, monetary):
+    """Under 1 % flip on the whole of each log, and under 4 % on samples of 350 customers."""
+    log, roles = real_log
+    real = to_histories(log, **roles)
+    labeler = make_pipeline(RFMAggregator(monetary=monetary), ProxyLabeler())
+    table = label_stability(labeler, real, n_resamples=20).table
+    assert table.loc["bootstrap of customers", "flips_mean"] < 0.01
+    assert table.loc["top 0.5% spenders removed", "flips_mean"] < 0.01
+    assert (table.loc[NOTHING_CHANGES, "flips_max"] == 0).all()
+    for seed in range(5):
+        sample = real.sample(350, random_state=seed).sort_index()
+        small = label_stability(labeler, sample, n_resamples=10).table
+        assert small.loc["bootstrap of customers", "flips_mean"] < 0.04
+
+
 def test_flips_are_those_of_a_refit_by_hand(histories):
     """The shift of as_of compares the labels of the customers known at both dates."""
     table = label_stability(ProxyLabeler(), histories, n_resamples=1, window="60D").table
