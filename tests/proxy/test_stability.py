@@ -121,6 +121,23 @@ def test_a_short_log_leaves_gaps_that_show():
     assert table.loc["as_of 14D earlier", "refits"] == 0
 
 
+class Picky(ProxyLabeler):
+    """Refuses samples in which a customer appears twice."""
+
+    def fit(self, X, y=None):
+        """Refuse, or fit."""
+        if X.index.has_duplicates:
+            raise ValueError("too little is left")
+        return super().fit(X)
+
+
+def test_refits_that_fail_are_counted(histories):
+    """A labeler that cannot be refitted is not called stable."""
+    stability = label_stability(Picky(), histories, n_resamples=3)
+    assert stability.table.loc["bootstrap of customers", ["refits", "failed"]].tolist() == [0, 3]
+    assert stability.verdict == "unstable: 3 refits found too few different customers"
+
+
 @pytest.mark.parametrize(
     ("labeler", "options", "message"),
     [
