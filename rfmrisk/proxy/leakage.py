@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import RFMAggregator, customer_features
-from rfmrisk.histories import flatten, parse_moment, rewind_rows
+from rfmrisk.histories import flatten, parse_moment
 from rfmrisk.proxy.auc import bootstrap_auc, interval
 from rfmrisk.proxy.classifier import ProxyTargetClassifier
 from rfmrisk.proxy.labeler import ProxyLabeler
@@ -178,9 +178,11 @@ def leakage_report(
 
 def _derive(model: ProxyTargetClassifier, histories: pd.DataFrame) -> tuple[Any, ...]:
     fitted = clone(model).fit(histories)
-    past, rows = rewind_rows(histories, fitted.outcome_)
-    target = fitted.labeler_.predict(histories.iloc[rows])
-    return model.classifier, past, target, past["as_of"]
+    past, target = fitted._past_and_target(histories)
+    opens = past["as_of"]
+    if fitted.outcome_ is None:  # the labels look at all that the features see
+        opens = opens.map(lambda _: pd.Timestamp(0))
+    return model.classifier, past, target, opens
 
 
 def _target(y: Any, histories: pd.DataFrame) -> NDArray[np.bool_]:

@@ -43,7 +43,8 @@ class LabelStability:
     Attributes
     ----------
     table : DataFrame
-        One row per perturbation: ``refits``; ``flips_mean`` and ``flips_max``, the share of
+        One row per perturbation: ``refits``, and how many more ``failed`` because too little was
+        left to tell customers apart; ``flips_mean`` and ``flips_max``, the share of
         customers whose label differs from that of the undisturbed fit; ``flagged_min`` and
         ``flagged_max``, the range of the flagged share; ``ari_mean``, the mean adjusted Rand
         index of the clusters (1 is the same). Missing where the log is too short.
@@ -61,6 +62,9 @@ class LabelStability:
         """Whether the label withstands what must not matter, in words."""
         flips = self.table["flips_mean"].reindex(list(NUISANCES)).dropna()
         unstable = flips[flips > ACCEPTED]
+        n_failed = int(self.table["failed"].reindex(list(NUISANCES)).sum())
+        if n_failed:
+            return f"unstable: {n_failed} refits found too few different customers"
         if unstable.empty:
             return (
                 f"stable: at most {flips.max():.2%} of the labels flip on average under "
@@ -78,7 +82,7 @@ class LabelStability:
         )
         return (
             f"Label stability of {self.n_customers:,} customers, {self.flagged_share:.1%} of them "
-            f"flagged\n{shown.to_string()}\n{self.verdict}"
+            f"flagged\n{shown.replace({'nan%': '', 'nan': ''}).to_string()}\n{self.verdict}"
         )
 
 
@@ -173,14 +177,22 @@ def label_stability(
 
     total = n_resamples + min(n_resamples, 10) + 4 + len(SHIFTS)
     found: dict[str, list[tuple[float, float, float]]] = {}
+    failed: dict[str, int] = {}
     for name, fit, rows, compared in progress(refits(), "label stability", total):
         results = found.setdefault(name, [])
-        if fit is not None:
-            new_flags, new_clusters = _labels(_refit(*fit), compared)
-            flips = float(np.mean(new_flags != flags[rows]))
-            rand = adjusted_rand_score(clusters[rows], new_clusters)
-            results.append((flips, float(np.mean(new_flags)), float(rand)))
-    rows_of_table = {name: _summary(results) for name, results in found.items()}
+        failed.setdefault(name, 0)
+        if fit is None:
+            continue
+        try:
+            refitted = _refit(*fit)
+        except ValueError:  # too little is left to tell customers apart
+            failed[name] += 1
+            continue
+        new_flags, new_clusters = _labels(refitted, compared)
+        flips = float(np.mean(new_flags != flags[rows]))
+        rand = adjusted_rand_score(clusters[rows], new_clusters)
+        results.append((flips, float(np.mean(new_flags)), float(rand)))
+    rows_of_table = {name: _summary(results, failed[name]) for name, results in found.items()}
     summary = pd.DataFrame.from_dict(rows_of_table, orient="index").rename_axis("perturbation")
     return LabelStability(summary, float(np.mean(flags)), len(histories))
 
@@ -244,10 +256,11 @@ def _repack(histories: pd.DataFrame, transactions: pa.Array, lengths: Ints) -> p
     return histories.assign(history=pd.arrays.ArrowExtensionArray(lists))
 
 
-def _summary(results: list[tuple[float, float, float]]) -> dict[str, float]:
+def _summary(results: list[tuple[float, float, float]], n_failed: int) -> dict[str, float]:
     flips, flagged, rand = np.transpose(results) if results else np.full((3, 1), np.nan)
     return {
         "refits": len(results),
+        "failed": n_failed,
         "flips_mean": float(np.mean(flips)),
         "flips_max": float(np.max(flips)),
         "flagged_min": float(np.min(flagged)),

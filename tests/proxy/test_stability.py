@@ -43,6 +43,23 @@ def test_the_default_label_is_stable_on_350_customers(seed, monetary):
     assert table.loc["bootstrap of customers", "flips_mean"] < 0.04
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("monetary", ["gross", "net"])
+def test_the_default_label_is_stable_on_real_logs(real_log, monetary):
+    """Under 1 % flip on the whole of each log, and under 4 % on samples of 350 customers."""
+    log, roles = real_log
+    real = to_histories(log, **roles)
+    labeler = make_pipeline(RFMAggregator(monetary=monetary), ProxyLabeler())
+    table = label_stability(labeler, real, n_resamples=20).table
+    assert table.loc["bootstrap of customers", "flips_mean"] < 0.01
+    assert table.loc["top 0.5% spenders removed", "flips_mean"] < 0.01
+    assert (table.loc[NOTHING_CHANGES, "flips_max"] == 0).all()
+    for seed in range(5):
+        sample = real.sample(350, random_state=seed).sort_index()
+        small = label_stability(labeler, sample, n_resamples=10).table
+        assert small.loc["bootstrap of customers", "flips_mean"] < 0.04
+
+
 def test_flips_are_those_of_a_refit_by_hand(histories):
     """The shift of as_of compares the labels of the customers known at both dates."""
     table = label_stability(ProxyLabeler(), histories, n_resamples=1, window="60D").table
@@ -102,6 +119,23 @@ def test_a_short_log_leaves_gaps_that_show():
     table = label_stability(ProxyLabeler(), short, n_resamples=2).table
     assert table["flips_mean"].isna().tolist() == [False] * 6 + [True] * 2 + [False]
     assert table.loc["as_of 14D earlier", "refits"] == 0
+
+
+class Picky(ProxyLabeler):
+    """Refuses samples in which a customer appears twice."""
+
+    def fit(self, X, y=None):
+        """Refuse, or fit."""
+        if X.index.has_duplicates:
+            raise ValueError("too little is left")
+        return super().fit(X)
+
+
+def test_refits_that_fail_are_counted(histories):
+    """A labeler that cannot be refitted is not called stable."""
+    stability = label_stability(Picky(), histories, n_resamples=3)
+    assert stability.table.loc["bootstrap of customers", ["refits", "failed"]].tolist() == [0, 3]
+    assert stability.verdict == "unstable: 3 refits found too few different customers"
 
 
 @pytest.mark.parametrize(
