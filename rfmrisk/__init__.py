@@ -8,7 +8,16 @@ from rfmrisk.aggregation import (
     customer_features,
 )
 from rfmrisk.histories import read_transactions, rewind, to_histories
-from rfmrisk.proxy import ProxyLabeler, ProxyTargetClassifier, suggest_outcome
+from rfmrisk.proxy import (
+    ProxyLabeler,
+    ProxyTargetClassifier,
+    RFMSegments,
+    label_stability,
+    leakage_report,
+    rolling_origin,
+    suggest_outcome,
+    validate_proxy,
+)
 from rfmrisk.scorecard import Scorecard
 from rfmrisk.woe import WOEEncoder
 
@@ -18,13 +27,18 @@ __all__ = [
     "ProxyLabeler",
     "ProxyTargetClassifier",
     "RFMAggregator",
+    "RFMSegments",
     "Scorecard",
     "SpendAggregator",
     "TemporalAggregator",
     "WOEEncoder",
     "customer_features",
+    "label_stability",
+    "leakage_report",
     "read_transactions",
     "rewind",
+    "rolling_origin",
     "suggest_outcome",
     "to_histories",
+    "validate_proxy",
 ]
