@@ -1,14 +1,20 @@
-"""Run all benchmarks, or those named: python -m benchmarks door."""
+"""Run all benchmarks, or those named, with their options: python -m benchmarks door --large."""
 
 import importlib
 import pkgutil
 import sys
 from pathlib import Path
 
-names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
-known = [name for name in names if not name.startswith("_")]
-for name in sys.argv[1:] or known:
+known = [
+    module.name
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)])
+    if not module.name.startswith("_")
+]
+asked = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+options = sys.argv[len(asked) + 1 :]
+for name in asked or known:
     if name not in known:
         sys.exit(f"there is no benchmark {name!r}; there are {known}")
     print(f"\n{name}\n{'=' * len(name)}")
+    sys.argv = [f"benchmarks.{name}", *options]
     importlib.import_module(f"benchmarks.{name}").main()

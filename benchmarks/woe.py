@@ -153,11 +153,7 @@ def compare_real(name: str, n_splits: int) -> None:
     y = (frame.pop(target) == bad).to_numpy().astype(int)
     X = frame.drop(columns="ID", errors="ignore")
     print(f"\n{name}: {X.shape[0]:,} x {X.shape[1]}")
-    # The peer pools no rare levels, so neither do we where values are compared.
-    compare_values(X, y, WOEEncoder(min_level_size=0).fit(X, y).information_value_)
-    print(
-        f"  sum of IV with rare levels pooled {WOEEncoder().fit(X, y).information_value_.sum():.6f}"
-    )
+    compare_values(X, y, WOEEncoder().fit(X, y).information_value_)
     auc = []
     for train, test in StratifiedShuffleSplit(n_splits, test_size=0.3, random_state=0).split(X, y):
         row = []

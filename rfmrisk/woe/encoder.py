@@ -71,8 +71,10 @@ default="auto"
     special_values : dict or None, default=None
         Codes by column name that are no amounts, such as ``{"age": [-7, [-8, -9]]}``: each entry
         of the list has a bin of its own, a nested list shares one.
-    min_level_size : float, default=0.01
-        Levels with a smaller share of all customers (by weight) are pooled before grouping.
+    min_level_size : float, default=0.001
+        Levels with a smaller share of all customers (by weight) are pooled before grouping. A
+        larger share, such as 0.01, costs information value on the sample and gains it on the
+        next one where a column has many small levels.
     unseen : {"zero", "missing", "error"}, default="zero"
         WoE of a level that ``fit`` has not seen: 0, that of missing values, or an error.
     smoothing : float, default=0.5
@@ -128,7 +130,7 @@ default="auto"
         max_prebins: int = 64,
         cut_points: Mapping[str, Sequence[float]] | None = None,
         special_values: Mapping[str, Sequence[Any]] | None = None,
-        min_level_size: float = 0.01,
+        min_level_size: float = 0.001,
         unseen: Literal["zero", "missing", "error"] = "zero",
         smoothing: float = 0.5,
         min_iv: float = 0,
