@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 known = [
@@ -10,7 +11,7 @@ known = [
     for module in pkgutil.iter_modules([str(Path(__file__).parent)])
     if not module.name.startswith("_")
 ]
-asked = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+asked = list(takewhile(lambda argument: not argument.startswith("-"), sys.argv[1:]))
 options = sys.argv[len(asked) + 1 :]
 for name in asked or known:
     if name not in known:

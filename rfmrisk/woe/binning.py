@@ -359,7 +359,7 @@ def weight_of_evidence(
     known = (good_share > 0) & (bad_share > 0) & (g + b > 0)
     ratio = np.divide(good_share, bad_share, out=np.ones_like(good_share), where=known)
     woe = np.log(ratio)
-    return woe, (good_share - bad_share) * woe
+    return woe, np.where(known, (good_share - bad_share) * woe, 0.0)
 
 
 def psi_of(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
