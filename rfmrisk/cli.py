@@ -166,7 +166,7 @@ def _train(options: argparse.Namespace) -> None:
     from sklearn.pipeline import make_pipeline
 
     from rfmrisk.aggregation import RFMAggregator, customer_features
-    from rfmrisk.proxy import ProxyLabeler, suggest_outcome
+    from rfmrisk.proxy import ProxyLabeler, label_stability, suggest_outcome
     from rfmrisk.training.folder import new_folder, write_result, write_tables
     from rfmrisk.training.models import FEATURE_SETTINGS
     from rfmrisk.training.report import write_report
@@ -212,9 +212,13 @@ def _train(options: argparse.Namespace) -> None:
             )
             result.run_id = run_id
             result.model.facts["roles"] = roles
+            with _step("trying the label"):
+                stability = label_stability(result.target.labeler, histories, n_resamples=10)
+            result.model.facts["label_stability"] = stability.verdict
             result.model.facts["tracking"] = tracker.facts(run_id, params, log)
             with _step("writing the report"):
                 write_result(result, folder)
+                stability.table.to_csv(folder / "label_stability.csv")
                 write_report(folder)
                 if options.keep_tables:
                     write_tables(result, histories, folder, options.keep_tables)

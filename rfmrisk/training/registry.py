@@ -80,11 +80,16 @@ def check_names(name: str, alias: str) -> None:
         The name or the alias is not allowed.
     """
     mlflow = quiet_mlflow()
-    from mlflow.utils.validation import _validate_model_alias_name, _validate_model_name
+    from mlflow.utils.validation import (
+        _validate_model_alias_name,
+        _validate_model_alias_name_reserved,
+        _validate_model_name,
+    )
 
     try:
         _validate_model_name(name)
         _validate_model_alias_name(alias)
+        _validate_model_alias_name_reserved(alias)
     except mlflow.MlflowException as error:
         raise ValueError(first_line(error)) from error
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -242,6 +243,7 @@ def train(
             with watch(name) if watch else nullcontext():
                 failed = fit_search(searcher, name, table.iloc[train_rows], y_train)
             if failed:
+                warnings.warn(failed, stacklevel=2)
                 failures.append(failed)
             else:
                 searches.append(Search(name, dict(setting), extractor, table, searcher))
@@ -254,7 +256,7 @@ def train(
     final: dict[str, Any] = {}
     probabilities: dict[str, np.ndarray] = {}
     for name, found in best_of.items():
-        estimator = found.searcher.bestmake_estimator_
+        estimator = found.searcher.best_estimator_
         rows = found.table.iloc[train_rows]
         final[name] = (
             calibrated(estimator, rows, y_train, method=calibrate, folds=folds, n_jobs=n_jobs)
@@ -265,7 +267,7 @@ def train(
 
     table = best.table
     told = out_of_fold(
-        best.searcher.bestmake_estimator_,
+        best.searcher.best_estimator_,
         final[best.name],
         table.iloc[train_rows],
         y_train,
@@ -324,7 +326,7 @@ def train(
         features=table,
         histories=histories,
         target=target,
-        fitted={name: found.searcher.bestmake_estimator_ for name, found in best_of.items()},
+        fitted={name: found.searcher.best_estimator_ for name, found in best_of.items()},
     )
 
 
