@@ -1,4 +1,4 @@
-"""The command line: rfmrisk train, score and report."""
+"""The command line: rfmrisk train, upload, promote, score and report."""
 
 import argparse
 import os
@@ -39,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _plain_warnings():
             options.run(options)
-    except KeyboardInterrupt:
-        print("rfmrisk: interrupted; nothing was kept", file=sys.stderr)  # noqa: T201
+    except KeyboardInterrupt as interrupt:
+        told = str(interrupt) or "nothing was kept"
+        print(f"rfmrisk: interrupted; {told}", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
     except (ValueError, TypeError, FileNotFoundError, ModelFileError) as error:
         print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
@@ -96,7 +97,31 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--n-jobs", type=int, default=1, help="processes of the search")
     train.add_argument("-o", "--output", help="folder to make (default rfmrisk-run-DATE-TIME)")
     train.add_argument("--keep-tables", choices=["csv", "parquet"], nargs="?", const="csv")
+    train.add_argument(
+        "--search-features", action="store_true", help="compare two settings of the features"
+    )
+    train.add_argument("--class-weight", choices=["balanced"], help="weigh goods and bads alike")
+    train.add_argument(
+        "--calibrate", choices=["sigmoid", "isotonic"], help="calibrate the probabilities"
+    )
+    train.add_argument(
+        "--missed-bad-cost",
+        type=float,
+        metavar="COST",
+        help="choose the threshold by cost: of a missed bad, where a refused good costs 1",
+    )
     train.add_argument("--experiment", default="rfmrisk", help="MLflow experiment")
+    _add_registry(train, margin=True)
+
+    upload = commands.add_parser("upload", help="log and register what a training left in a folder")
+    upload.set_defaults(run=_upload)
+    upload.add_argument("folder")
+    _add_registry(upload, margin=True)
+
+    promote = commands.add_parser("promote", help="make a registered version the champion")
+    promote.set_defaults(run=_promote)
+    promote.add_argument("version")
+    _add_registry(promote)
 
     score = commands.add_parser("score", help="score the customers of a log")
     score.set_defaults(run=_score)
@@ -121,18 +146,37 @@ def _add_roles(
     parser.add_argument("--on-bad", choices=["raise", "drop"], default="raise")
 
 
+def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> None:
+    parser.add_argument(
+        "--model-name", help="registered model (default MODEL_NAME or credit_scoring_model)"
+    )
+    parser.add_argument(
+        "--stage", help="alias to win (default MODEL_STAGE or champion; Production is champion)"
+    )
+    if margin:
+        parser.add_argument(
+            "--margin",
+            type=float,
+            default=0.005,
+            help="by how much its ROC-AUC must exceed the champion's (default 0.005)",
+        )
+
+
 def _train(options: argparse.Namespace) -> None:
     from sklearn.pipeline import make_pipeline
 
     from rfmrisk.aggregation import RFMAggregator, customer_features
-    from rfmrisk.proxy import ProxyLabeler, suggest_outcome
+    from rfmrisk.proxy import ProxyLabeler, label_stability, suggest_outcome
     from rfmrisk.training.folder import new_folder, write_result, write_tables
+    from rfmrisk.training.models import FEATURE_SETTINGS
     from rfmrisk.training.report import write_report
     from rfmrisk.training.search import train
     from rfmrisk.training.tracking import Tracker
 
     output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")
     roles = {role: getattr(options, role) for role in ("customer", "time", "amount")}
+    registry = _registry(options)
+    tracker = Tracker(options.experiment)
     with new_folder(output) as folder:
         with _step("reading the log"):
             histories = _histories(_log(options, roles), options, roles)
@@ -141,13 +185,10 @@ def _train(options: argparse.Namespace) -> None:
         if outcome == "auto":
             outcome = suggest_outcome(histories)
             _say(f"outcome window {outcome}")
-        tracker = Tracker(options.experiment)
-        params = {
-            name: getattr(options, name)
-            for name in ("outcome", "models", "search", "cv", "scoring", "monetary", "seed")
-        }
-        tags = {"rfmrisk.log": Path(options.log).name if options.log else "sample bank"}
-        with tracker.run(params, tags) as run_id:
+        names = ("outcome", "models", "search", "cv", "scoring", "monetary", "seed")
+        params = {name: getattr(options, name) for name in names}
+        log = Path(options.log).name if options.log else "sample bank"
+        with tracker.run(params, log) as run_id:
             result = train(
                 histories,
                 outcome=outcome,
@@ -157,30 +198,87 @@ def _train(options: argparse.Namespace) -> None:
                 cv=options.cv,
                 scoring=options.scoring,
                 features=customer_features(monetary=options.monetary),
+                feature_settings=FEATURE_SETTINGS if options.search_features else ({},),
                 labeler=make_pipeline(
                     RFMAggregator(window=outcome, monetary=options.monetary), ProxyLabeler()
                 ),
+                class_weight=options.class_weight,
+                calibrate=options.calibrate,
+                missed_bad_cost=options.missed_bad_cost,
                 random_state=options.seed,
                 n_jobs=options.n_jobs,
                 watch=tracker.watch,
                 progress=True,
             )
-            result.model.facts["roles"] = roles
             result.run_id = run_id
+            result.model.facts["roles"] = roles
+            with _step("trying the label"):
+                stability = label_stability(result.target.labeler, histories, n_resamples=10)
+            result.model.facts["label_stability"] = stability.verdict
+            result.model.facts["tracking"] = tracker.facts(run_id, params, log)
             with _step("writing the report"):
                 write_result(result, folder)
+                stability.table.to_csv(folder / "label_stability.csv")
                 write_report(folder)
                 if options.keep_tables:
                     write_tables(result, histories, folder, options.keep_tables)
-            with _step("logging to MLflow"):
-                uri = tracker.log_result(result, folder)
     _say(repr(result))
-    _say(f"model   {output}/model.skops, in MLflow {uri}")
+    _say(f"model   {output}/model.skops")
     _say(f"report  {output}/report.html")
+    uri = _publish(tracker, output, registry)
     _say(
         f"next    rfmrisk score {options.log or 'LOG.csv'} --model {output} -o scores.csv\n"
+        f"        rfmrisk score {options.log or 'LOG.csv'} --model {uri} -o scores.csv\n"
         f"        mlflow ui --backend-store-uri {tracker.mlflow.get_tracking_uri()}"
     )
+
+
+def _upload(options: argparse.Namespace) -> None:
+    from rfmrisk.scoring import ScoringModel
+    from rfmrisk.training.tracking import Tracker
+
+    registry = _registry(options)
+    tracking = ScoringModel.load(options.folder).facts.get("tracking")
+    if tracking is None:
+        raise ValueError(f"{options.folder!r} is not the folder of a rfmrisk train")
+    _publish(Tracker(tracking["experiment"]), Path(options.folder), registry)
+
+
+def _promote(options: argparse.Namespace) -> None:
+    from rfmrisk.training.registry import promote
+    from rfmrisk.training.store import check_store, first_line, outside_failures
+
+    registry = _registry(options)
+    check_store()
+    try:
+        _say(promote(options.version, name=registry["name"], alias=registry["alias"]))
+    except outside_failures() as error:
+        raise RuntimeError(f"MLflow cannot promote: {first_line(error)}") from error
+
+
+def _registry(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the name, the alias and the margin that were asked for, checked."""
+    from rfmrisk.training.registry import alias_of, check_names, default_name
+
+    chosen = {"name": options.model_name or default_name(), "alias": alias_of(options.stage)}
+    check_names(**chosen)
+    return chosen | ({"margin": options.margin} if hasattr(options, "margin") else {})
+
+
+def _publish(tracker: Any, folder: Path, registry: dict[str, Any]) -> str:
+    """Log a folder and register its model; say what came of it and return the model's URI."""
+    try:
+        with _step("logging to MLflow"):
+            registration = tracker.publish(folder, **registry)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{folder} is whole, and rfmrisk upload {folder} logs it") from None
+    _say(
+        f"MLflow  {registration.name} version {registration.version} is {registration.alias}: "
+        f"{registration.reason}"
+    )
+    if registration.alias != registry["alias"]:
+        _say(f"        rfmrisk promote {registration.version} makes it {registry['alias']}")
+    return registration.uri
 
 
 def _score(options: argparse.Namespace) -> None:

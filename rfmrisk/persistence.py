@@ -15,6 +15,9 @@ import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
 TRUSTED_TYPES = [
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
     "numpy.dtype",
     "rfmrisk.aggregation.category.CategoryAggregator",
     "rfmrisk.aggregation.recipe.CustomerFeatures",
@@ -25,6 +28,8 @@ TRUSTED_TYPES = [
     "rfmrisk.proxy.labeler.ProxyLabeler",
     "rfmrisk.scorecard.Scorecard",
     "rfmrisk.woe.encoder.WOEEncoder",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
     "sklearn.compose._column_transformer._RemainderColsList",
     "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.tree._tree.Tree",

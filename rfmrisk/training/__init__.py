@@ -1,7 +1,21 @@
-"""Search, evaluate, track and save models of histories; needs the extra ``train``."""
+"""Search, evaluate, track, register and save models of histories; needs the extra ``train``."""
 
-from rfmrisk.training.models import CATALOGUE, CatalogueModel
+from rfmrisk.training.models import CATALOGUE, FEATURE_SETTINGS, CatalogueModel
+from rfmrisk.training.registry import Registration, alias_of, promote
 from rfmrisk.training.search import TrainingResult, train
-from rfmrisk.training.tracking import load_model
+from rfmrisk.training.store import TrackingError
+from rfmrisk.training.tracking import Tracker, load_model
 
-__all__ = ["CATALOGUE", "CatalogueModel", "TrainingResult", "load_model", "train"]
+__all__ = [
+    "CATALOGUE",
+    "FEATURE_SETTINGS",
+    "CatalogueModel",
+    "Registration",
+    "Tracker",
+    "TrackingError",
+    "TrainingResult",
+    "alias_of",
+    "load_model",
+    "promote",
+    "train",
+]

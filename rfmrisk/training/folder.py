@@ -1,16 +1,28 @@
 """The folder that a training leaves: written beside its final place and moved there when whole."""
 
+import errno
+import io
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
-from rfmrisk.training.search import TrainingResult
+from rfmrisk.metrics import stability_report
+from rfmrisk.training.exchange import to_records, write_histories
 from rfmrisk.woe import WOEEncoder
+
+if TYPE_CHECKING:
+    from rfmrisk.training.search import TrainingResult
+
+EXAMPLE_FILE = "input_example.json"
+HELD_OUT_FILE = "held_out.parquet"
+N_TOP = 6
 
 TableFormat = Literal["csv", "parquet"]
 
@@ -31,6 +43,8 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     try:
         partial.mkdir(parents=True)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise ValueError(f"the folder {str(path)!r} cannot be written: {error.strerror}") from error
     try:
         yield partial
@@ -39,20 +53,32 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_result(result: TrainingResult, folder: Path) -> None:
-    """Write the model and the tables that a report is made of."""
+def write_result(result: "TrainingResult", folder: Path) -> None:
+    """Write the model and the tables that a report, a model card and a later upload are made of."""
     result.model.save(folder)
     result.metrics.to_csv(folder / "metrics.csv")
     result.candidates.to_csv(folder / "candidates.csv", index=False)
     result.customers.to_csv(folder / "customers.csv")
-    train_rows = (result.customers["part"] == "train").to_numpy()
-    encoder = WOEEncoder().fit(result.features[train_rows], result.customers["target"][train_rows])
+
+    is_train = (result.customers["part"] == "train").to_numpy()
+    held_out = result.histories[~is_train]
+    write_histories(held_out, folder / HELD_OUT_FILE)
+    example = json.dumps(to_records(held_out.iloc[:2]), indent=1, ensure_ascii=False)
+    (folder / EXAMPLE_FILE).write_text(example + "\n", encoding="utf-8")
+    _examples(result, held_out, ~is_train).to_csv(folder / "examples.csv")
+
+    encoder = WOEEncoder().fit(result.features[is_train], result.customers["target"][is_train])
     values = pd.Series(
         encoder.information_value_,
         index=result.features.columns.rename("feature"),
         name="information_value",
-    )
-    values.sort_values(ascending=False).to_csv(folder / "information_value.csv")
+    ).sort_values(ascending=False, kind="stable")
+    values.to_csv(folder / "information_value.csv")
+    top = list(values.index[:N_TOP])
+    bins = {name: encoder.binning_table(name) for name in top}
+    pd.concat(bins, names=["feature"]).to_csv(folder / "bins.csv")
+    _drift(result, is_train, top).to_csv(folder / "drift.csv")
+
     if result.target is not None:
         profile = result.target.labeler[-1].cluster_profile()
         profile.to_csv(folder / "clusters.csv")
@@ -62,7 +88,7 @@ def write_result(result: TrainingResult, folder: Path) -> None:
 
 
 def write_tables(
-    result: TrainingResult, histories: pd.DataFrame, folder: Path, kind: TableFormat
+    result: "TrainingResult", histories: pd.DataFrame, folder: Path, kind: TableFormat
 ) -> None:
     """Write the table of each step, with the customer's id, so that each can be checked.
 
@@ -92,3 +118,47 @@ def write_tables(
             table.to_csv(folder / "tables" / f"{name}.csv")
         else:
             table.to_parquet(folder / "tables" / f"{name}.parquet")
+
+
+def read_file(folder: Path, name: str) -> str:
+    """Return the text of a file in a training's folder.
+
+    Raises
+    ------
+    ValueError
+        It cannot be read.
+    """
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(
+            f"{str(folder)!r} is not the folder of a training: {name} cannot be read "
+            f"({error.strerror})"
+        ) from error
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Return a CSV file in a training's folder, with customers' ids as text."""
+    return pd.read_csv(io.StringIO(read_file(folder, name)), dtype={"customer": str})
+
+
+def _examples(
+    result: "TrainingResult", held_out: pd.DataFrame, is_test: np.ndarray
+) -> pd.DataFrame:
+    """Score three held-out customers: the riskiest, the one nearest the threshold, the safest."""
+    facts = result.model.facts
+    p = result.customers[f"probability_{facts['model']}"].to_numpy()[is_test]
+    nearest = np.argmin(np.abs(p - facts["threshold"]))
+    places = [int(place) for place in (np.argmax(p), nearest, np.argmin(p))]
+    scores = result.model.score(held_out.iloc[places])
+    scores.insert(0, "example", ["riskiest", "nearest the threshold", "safest"])
+    scores["target"] = result.customers["target"].to_numpy()[is_test][places]
+    return scores
+
+
+def _drift(result: "TrainingResult", is_train: np.ndarray, top: list[Any]) -> pd.DataFrame:
+    """Compare score and top features of the held-out customers with the training customers."""
+    probability = result.customers[f"probability_{result.model.facts['model']}"]
+    columns = result.features[top].assign(**{"probability of the model": probability})
+    columns = columns[["probability of the model", *top]]
+    return stability_report(columns[is_train], columns[~is_train])

@@ -6,6 +6,7 @@ it is one pipeline from histories to a probability. All encoding and scaling is 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from scipy.stats import loguniform, randint
@@ -13,8 +14,14 @@ from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    RobustScaler,
+    StandardScaler,
+)
 from sklearn.tree import DecisionTreeClassifier
 
 from rfmrisk.aggregation import customer_features
@@ -39,12 +46,33 @@ class CatalogueModel:
         Parameters for GridSearchCV.
     distributions : dict
         Parameters for RandomizedSearchCV.
+    weight : str
+        The parameter that weighs the classes.
     """
 
     title: str
     make: Callable[[int | None], Pipeline]
     grid: dict[str, list]
     distributions: dict[str, Any]
+    weight: str = "classifier__class_weight"
+
+    def weighted(self, random_state: int | None, goods_to_a_bad: float) -> Pipeline:
+        """Return an unfitted pipeline in which goods and bads weigh the same in all.
+
+        Parameters
+        ----------
+        random_state : int or None
+        goods_to_a_bad : float
+            How many goods the training customers have for each bad.
+
+        Returns
+        -------
+        Pipeline
+        """
+        by_number = self.weight.endswith("scale_pos_weight")
+        return self.make(random_state).set_params(
+            **{self.weight: goods_to_a_bad if by_number else "balanced"}
+        )
 
     def pipeline(self, features: Any = None, random_state: int | None = None) -> Pipeline:
         """Return one unfitted pipeline from histories to a probability.
@@ -69,10 +97,14 @@ def _scorecard(random_state: int | None) -> Pipeline:
 
 
 def _logistic_regression(random_state: int | None) -> Pipeline:
-    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
-    levels = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.02)
+    numbers = Pipeline(
+        [
+            ("impute", SimpleImputer(strategy="median", add_indicator=True)),
+            ("scale", StandardScaler()),
+        ]
+    )
     classifier = LogisticRegression(max_iter=2_000, random_state=random_state)
-    return _encoded(numbers, levels, classifier)
+    return _encoded(numbers, _one_hot(), classifier)
 
 
 def _decision_tree(random_state: int | None) -> Pipeline:
@@ -94,6 +126,29 @@ def _xgboost(random_state: int | None) -> Pipeline:
     return _encoded("passthrough", _ordinal(), classifier)
 
 
+def _lightgbm(random_state: int | None) -> Pipeline:
+    from lightgbm import LGBMClassifier  # type: ignore[import-not-found,unused-ignore]
+
+    classifier = LGBMClassifier(
+        n_estimators=150,
+        learning_rate=0.05,
+        num_leaves=7,
+        min_child_samples=20,
+        n_jobs=1,
+        deterministic=True,
+        force_row_wise=True,
+        verbose=-1,
+        random_state=random_state,
+    )
+    return _encoded("passthrough", _ordinal(), classifier)
+
+
+def _one_hot() -> OneHotEncoder:
+    return OneHotEncoder(
+        handle_unknown="infrequent_if_exist", min_frequency=0.02, sparse_output=False
+    )
+
+
 def _ordinal() -> OrdinalEncoder:
     return OrdinalEncoder(
         handle_unknown="use_encoded_value", unknown_value=-2, encoded_missing_value=-1
@@ -104,6 +159,8 @@ def _encoded(numbers: Any, levels: Any, classifier: Any) -> Pipeline:
     columns = ColumnTransformer([("numbers", numbers, NUMBERS), ("levels", levels, LEVELS)])
     return Pipeline([("columns", columns), ("classifier", classifier)])
 
+
+_ENCODINGS = [_ordinal(), _one_hot()]
 
 CATALOGUE = {
     "scorecard": CatalogueModel(
@@ -118,13 +175,18 @@ CATALOGUE = {
             "scorecard__encoder__min_bin_size": [0.03, 0.05, 0.1],
             "scorecard__classifier__C": loguniform(1e-3, 1e1),
         },
+        weight="scorecard__classifier__class_weight",
     ),
     "logistic_regression": CatalogueModel(
         title="Logistic regression (one-hot)",
         make=_logistic_regression,
-        grid={"classifier__C": [0.001, 0.01, 0.1, 1.0]},
+        grid={
+            "classifier__C": [0.001, 0.01, 0.1, 1.0],
+            "columns__numbers__scale": [StandardScaler(), RobustScaler()],
+        },
         distributions={
             "classifier__C": loguniform(1e-4, 1e1),
+            "columns__numbers__scale": [StandardScaler(), RobustScaler(), MinMaxScaler()],
             "columns__levels__min_frequency": [0.01, 0.02, 0.05],
         },
     ),
@@ -135,28 +197,54 @@ CATALOGUE = {
         distributions={
             "classifier__max_depth": randint(2, 9),
             "classifier__min_samples_leaf": loguniform(5e-3, 1e-1),
+            "columns__levels": _ENCODINGS,
         },
     ),
     "random_forest": CatalogueModel(
         title="Random forest",
         make=_random_forest,
-        grid={"classifier__min_samples_leaf": [3, 10], "classifier__max_features": ["sqrt", 0.3]},
+        grid={"classifier__min_samples_leaf": [3, 10], "columns__levels": _ENCODINGS},
         distributions={
             "classifier__n_estimators": randint(100, 400),
             "classifier__min_samples_leaf": randint(1, 30),
             "classifier__max_features": ["sqrt", 0.2, 0.4],
+            "columns__levels": _ENCODINGS,
         },
     ),
     "xgboost": CatalogueModel(
         title="XGBoost",
         make=_xgboost,
-        grid={"classifier__max_depth": [2, 3], "classifier__min_child_weight": [1, 10]},
+        grid={"classifier__max_depth": [2, 3], "columns__levels": _ENCODINGS},
         distributions={
             "classifier__max_depth": randint(2, 6),
             "classifier__n_estimators": randint(80, 400),
             "classifier__learning_rate": loguniform(1e-2, 2e-1),
             "classifier__min_child_weight": randint(1, 30),
             "classifier__colsample_bytree": [0.3, 0.6, 1.0],
+            "columns__levels": _ENCODINGS,
         },
+        weight="classifier__scale_pos_weight",
     ),
 }
+"""The models by name; LightGBM is among them where it is installed."""
+
+if find_spec("lightgbm"):
+    CATALOGUE["lightgbm"] = CatalogueModel(
+        title="LightGBM",
+        make=_lightgbm,
+        grid={"classifier__num_leaves": [4, 8], "columns__levels": _ENCODINGS},
+        distributions={
+            "classifier__num_leaves": randint(3, 16),
+            "classifier__n_estimators": randint(80, 400),
+            "classifier__learning_rate": loguniform(1e-2, 2e-1),
+            "classifier__min_child_samples": randint(5, 60),
+            "classifier__colsample_bytree": [0.3, 0.6, 1.0],
+            "columns__levels": _ENCODINGS,
+        },
+    )
+
+FEATURE_SETTINGS: tuple[dict[str, Any], ...] = (
+    {},
+    {"spend__windows": ("14D", "60D", "180D", None)},
+)
+"""Parameters of `customer_features` that ``rfmrisk train --search-features`` compares."""

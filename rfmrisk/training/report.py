@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rfmrisk.training.folder import read_file, read_table
+
 REPORT_FILE = "report.html"
 
 _METRICS = {
@@ -57,17 +59,17 @@ def write_report(folder: str | Path) -> Path:
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    facts = json.loads(_read(folder, "model.json"))
-    customers = _table(folder, "customers.csv").set_index("customer")
-    metrics = _table(folder, "metrics.csv").set_index("model")
-    values = _table(folder, "information_value.csv")
+    facts = json.loads(read_file(folder, "model.json"))
+    customers = read_table(folder, "customers.csv").set_index("customer")
+    metrics = read_table(folder, "metrics.csv").set_index("model")
+    values = read_table(folder, "information_value.csv")
     test = customers[customers["part"] == "test"]
     models = [name for name in metrics.index if name != "recency alone"]
     best = facts["model"]
     p_best = test[f"probability_{best}"]
     counts = metrics.loc[best]
     optional = {
-        name: _table(folder, f"{name}.csv") if (folder / f"{name}.csv").exists() else None
+        name: read_table(folder, f"{name}.csv") if (folder / f"{name}.csv").exists() else None
         for name in ("clusters", "points")
     }
     return {
@@ -83,7 +85,7 @@ def _content(folder: Path) -> dict[str, Any]:
         if optional["clusters"] is None
         else _html(optional["clusters"].set_index("cluster")),
         "points": None if optional["points"] is None else _html(optional["points"], index=False),
-        "candidates": _html(_table(folder, "candidates.csv").head(10), index=False),
+        "candidates": _html(read_table(folder, "candidates.csv").head(10), index=False),
         "pictures": {
             "Receiver operating characteristic": _picture(lambda axes: _roc(axes, test, models)),
             "Precision and recall": _picture(lambda axes: _precision_recall(axes, test, models)),
@@ -95,20 +97,6 @@ def _content(folder: Path) -> dict[str, Any]:
             "Lift": _picture(lambda axes: _lift(axes, test["target"], p_best)),
         },
     }
-
-
-def _read(folder: Path, name: str) -> str:
-    try:
-        return (folder / name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(
-            f"{str(folder)!r} is not the folder of a training: {name} cannot be read "
-            f"({error.strerror})"
-        ) from error
-
-
-def _table(folder: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(_read(folder, name)), dtype={"customer": str})
 
 
 def _html(table: pd.DataFrame, *, index: bool = True) -> str:

@@ -1,8 +1,9 @@
 """From histories to a tuned and evaluated model: target, split, search, held-out metrics."""
 
 import datetime as dt
-import json
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,24 +12,38 @@ import numpy as np
 import pandas as pd
 import sklearn
 from sklearn.base import clone
-from sklearn.metrics import roc_auc_score, roc_curve
-from sklearn.model_selection import (
-    GridSearchCV,
-    RandomizedSearchCV,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-    cross_val_predict,
-    train_test_split,
-)
 from sklearn.pipeline import Pipeline
 
 from rfmrisk import __version__
+from rfmrisk._moments import iso
 from rfmrisk.aggregation import RFMAggregator, customer_features
 from rfmrisk.histories import flatten
-from rfmrisk.metrics import risk_report
 from rfmrisk.proxy.target import ProxyTarget, derive_target
 from rfmrisk.scoring import ScoringModel, typical_values
-from rfmrisk.training.models import CATALOGUE, CatalogueModel
+from rfmrisk.training.candidates import (
+    Search,
+    candidates_table,
+    fit_search,
+    make_estimator,
+    make_searcher,
+    plain,
+    show_progress,
+)
+from rfmrisk.training.judging import (
+    RECENCY,
+    calibrated,
+    choose_threshold,
+    held_out_metrics,
+    out_of_fold,
+)
+from rfmrisk.training.models import CATALOGUE
+from rfmrisk.training.parts import (
+    check_histories,
+    check_parameters,
+    check_target,
+    make_folds,
+    split,
+)
 
 Watch = Callable[[str], AbstractContextManager]
 
@@ -52,8 +67,12 @@ class TrainingResult:
         by each model.
     features : DataFrame
         The customer feature table, in the order of ``customers``.
+    histories : DataFrame
+        What the features were computed from, in the order of ``customers``.
     target : ProxyTarget or None
         How the target was derived; None where it was given.
+    fitted : dict of str to Pipeline
+        The best estimator of each model, over the feature table and before any calibration.
     run_id : str or None
         The MLflow run, where it was tracked.
     """
@@ -63,6 +82,7 @@ class TrainingResult:
     candidates: pd.DataFrame
     customers: pd.DataFrame
     features: pd.DataFrame
+    histories: pd.DataFrame
     target: ProxyTarget | None
     fitted: dict[str, Pipeline] = field(default_factory=dict, repr=False)
     run_id: str | None = None
@@ -71,7 +91,7 @@ class TrainingResult:
         auc = self.metrics["roc_auc"]
         return (
             f"TrainingResult(best={self.model.facts['model']!r}, "
-            f"held-out ROC-AUC {auc.iloc[0]:.3f}, recency alone {auc['recency alone']:.3f}, "
+            f"held-out ROC-AUC {auc.iloc[0]:.3f}, recency alone {auc[RECENCY]:.3f}, "
             f"customers {len(self.customers):,}, high-risk {self.customers['target'].mean():.1%})"
         )
 
@@ -87,7 +107,11 @@ def train(
     cv: int = 5,
     scoring: str = "roc_auc",
     features: Any = None,
+    feature_settings: Sequence[Mapping[str, Any]] = ({},),
     labeler: Any = None,
+    class_weight: Literal["balanced"] | None = None,
+    calibrate: Literal["sigmoid", "isotonic"] | None = None,
+    missed_bad_cost: float | None = None,
     test_size: float = 0.2,
     random_state: int = 42,
     n_jobs: int | None = None,
@@ -122,8 +146,23 @@ def train(
         The score that chooses among candidates and models, as named by scikit-learn.
     features : transformer or None, default=None
         From histories to the feature table; None is `customer_features()`.
+    feature_settings : sequence of dict, default=({},)
+        Parameters to set on ``features``, such as ``{"spend__windows": ("30D", None)}``. The
+        table of each setting is computed once, and every model searched on it.
     labeler : estimator or None, default=None
         See `ProxyTargetClassifier`.
+    class_weight : {"balanced"} or None, default=None
+        Whether goods and bads weigh the same in all. Probabilities are then those of a bank
+        with as many bads as goods, unless they are calibrated.
+    calibrate : {"sigmoid", "isotonic"} or None, default=None
+        Put a calibration behind each model, fitted on out-of-fold answers
+        (`sklearn.calibration.CalibratedClassifierCV`). A scorecard's points no longer add up to
+        its score then.
+    missed_bad_cost : float or None, default=None
+        What a missed bad costs, where a refused good costs 1. The threshold is that of the
+        least cost on out-of-fold probabilities of the training customers, the idea of
+        `sklearn.model_selection.TunedThresholdClassifierCV`; None takes the one where KS is
+        reached.
     test_size : float, default=0.2
         Share of customers held out.
     random_state : int, default=42
@@ -143,8 +182,13 @@ def train(
     Raises
     ------
     ValueError
-        A parameter is unknown, there are too few customers, all amounts are zero, or the
-        target has fewer cases of one class than folds.
+        A parameter is unknown, there are too few customers, all amounts are zero, the target
+        has fewer cases of one class than folds, or every candidate of every model failed.
+
+    Warns
+    -----
+    UserWarning
+        Some candidates failed; they are left out.
 
     Examples
     --------
@@ -155,205 +199,152 @@ def train(
     >>> train(histories, models=["decision_tree"], cv=3)
     TrainingResult(best='decision_tree', held-out ROC-AUC ..., recency alone ..., ...)
     """
-    _check_parameters(models, search, cv, test_size)
-    _check_histories(histories)
+    check_parameters(
+        models=models,
+        search=search,
+        cv=cv,
+        test_size=test_size,
+        feature_settings=feature_settings,
+        class_weight=class_weight,
+        calibrate=calibrate,
+        missed_bad_cost=missed_bad_cost,
+    )
+    check_histories(histories)
     target = None
     if y is None:
         target = derive_target(histories, outcome=outcome, labeler=labeler)
         histories, y = target.past, target.y
-    y = _check_target(y, len(histories), cv)
+    y = check_target(y, len(histories), cv)
 
-    extractor = clone(customer_features() if features is None else features)
-    train_rows, test_rows = _split(histories, y, test_size, random_state)
-    extractor.fit(histories.iloc[train_rows])
-    table = extractor.transform(histories)
-    folds = list(_folds(histories.iloc[train_rows], y[train_rows], cv, random_state))
+    customers = histories.index
+    train_rows, test_rows = split(histories, y, test_size, random_state)
+    y_train = y[train_rows]
+    folds = list(make_folds(histories.iloc[train_rows], y_train, cv, random_state))
+    options = {"scoring": scoring, "cv": folds, "n_jobs": n_jobs}
 
-    fitted: dict[str, Pipeline] = {}
+    searches: list[Search] = []
+    failures: list[str] = []
+    for setting in feature_settings:
+        extractor = clone(customer_features() if features is None else features)
+        extractor.set_params(**setting).fit(histories.iloc[train_rows])
+        table = extractor.transform(histories)
+        for name in models:
+            estimator = make_estimator(CATALOGUE[name], random_state, class_weight, y_train)
+            searcher = make_searcher(
+                estimator,
+                CATALOGUE[name],
+                search,
+                n_iter=n_iter,
+                random_state=random_state,
+                options=options,
+            )
+            if progress:
+                show_progress(searcher)
+            with watch(name) if watch else nullcontext():
+                failed = fit_search(searcher, name, table.iloc[train_rows], y_train)
+            if failed:
+                warnings.warn(failed, stacklevel=2)
+                failures.append(failed)
+            else:
+                searches.append(Search(name, dict(setting), extractor, table, searcher))
+    if not searches:
+        raise ValueError(f"all candidates of all models failed. {'; '.join(failures)}")
+    searches.sort(key=lambda found: -found.searcher.best_score_)
+    best = searches[0]
+    best_of = {found.name: found for found in reversed(searches)}
+
+    final: dict[str, Any] = {}
     probabilities: dict[str, np.ndarray] = {}
-    candidates = []
-    for name in models:
-        options = {"scoring": scoring, "cv": folds, "n_jobs": n_jobs, "error_score": "raise"}
-        searcher = _searcher(CATALOGUE[name], search, n_iter, random_state, options)
-        if progress:
-            _show_progress(searcher)
-        with watch(name) if watch else nullcontext():
-            searcher.fit(table.iloc[train_rows], y[train_rows])
-        fitted[name] = searcher.best_estimator_
-        probabilities[name] = searcher.best_estimator_.predict_proba(table)[:, 1]
-        candidates.append(_candidates(name, searcher))
-    found = pd.concat(candidates, ignore_index=True)
-    found = found.sort_values("mean_score", ascending=False, ignore_index=True)
-    best = str(found["model"].iloc[0])
+    for name, found in best_of.items():
+        estimator = found.searcher.best_estimator_
+        rows = found.table.iloc[train_rows]
+        final[name] = (
+            calibrated(estimator, rows, y_train, method=calibrate, folds=folds, n_jobs=n_jobs)
+            if calibrate
+            else estimator
+        )
+        probabilities[name] = final[name].predict_proba(found.table)[:, 1]
 
-    threshold = _threshold(fitted[best], table.iloc[train_rows], y[train_rows], folds, n_jobs)
-    rfm = RFMAggregator().fit_transform(histories)
-    metrics = _held_out(probabilities, y, test_rows, rfm["recency"].to_numpy(), threshold)
-    customers = pd.DataFrame({"as_of": histories["as_of"], "target": y}, index=histories.index)
-    customers["part"] = np.where(np.isin(np.arange(len(y)), test_rows), "test", "train")
-    customers = customers.assign(**{f"probability_{name}": p for name, p in probabilities.items()})
+    table = best.table
+    told = out_of_fold(
+        best.searcher.best_estimator_,
+        final[best.name],
+        table.iloc[train_rows],
+        y_train,
+        folds=folds,
+        n_jobs=n_jobs,
+    )
+    threshold = choose_threshold(y_train, told, missed_bad_cost)
+    recency = RFMAggregator().fit_transform(histories)["recency"].to_numpy()
+    metrics = held_out_metrics(
+        {name: p[test_rows] for name, p in probabilities.items()},
+        y[test_rows],
+        customers=customers[test_rows],
+        recency=recency[test_rows],
+        threshold=threshold,
+        random_state=random_state,
+    )
+    listed = pd.DataFrame({"as_of": histories["as_of"], "target": y}, customers)
+    listed["part"] = np.where(np.isin(np.arange(len(y)), test_rows), "test", "train")
+    listed = listed.assign(**{f"probability_{name}": p for name, p in probabilities.items()})
+    candidates = candidates_table(searches)
 
+    steps = [("calibrated", final[best.name])] if calibrate else final[best.name].steps
     facts = {
-        "model": best,
-        "title": CATALOGUE[best].title,
-        "parameters": found["parameters"].iloc[0],
-        "outcome": None if target is None else target.outcome,
+        "model": best.name,
+        "title": CATALOGUE[best.name].title,
+        "parameters": candidates["parameters"].iloc[0],
+        "outcome": None if target is None else plain(target.outcome),
         "target": "given" if target is None else "proxy",
+        "label": None if target is None else repr(target.labeler[-1]),
+        "windows": plain(best.extractor.get_params().get("spend__windows")),
         "threshold": threshold,
+        "missed_bad_cost": missed_bad_cost,
+        "calibrate": calibrate,
+        "class_weight": class_weight,
         "base_score": 600,
         "base_odds": 50,
         "pdo": 20,
         "high_risk_share": float(np.mean(y)),
         "n_train": len(train_rows),
         "n_test": len(test_rows),
+        "data": _data(histories),
         "features": list(map(str, table.columns)),
         "typical": typical_values(table.iloc[train_rows]),
+        "failed": failures,
         "random_state": random_state,
         "cv": cv,
         "scoring": scoring,
         "search": search,
         "versions": _versions(),
     }
-    pipeline = Pipeline([("features", extractor), *fitted[best].steps])
     return TrainingResult(
-        model=ScoringModel(pipeline, facts),
-        metrics=metrics.loc[[best, *(name for name in metrics.index if name != best)]],
-        candidates=found,
-        customers=customers,
+        model=ScoringModel(Pipeline([("features", best.extractor), *steps]), facts),
+        metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
+        candidates=candidates,
+        customers=listed,
         features=table,
+        histories=histories,
         target=target,
-        fitted=fitted,
+        fitted={name: found.searcher.best_estimator_ for name, found in best_of.items()},
     )
 
 
-def _check_parameters(models: Sequence[str], search: str, cv: int, test_size: float) -> None:
-    unknown = [name for name in models if name not in CATALOGUE]
-    if isinstance(models, str) or unknown or not len(models):
-        raise ValueError(f"models must be names of {list(CATALOGUE)}; got {models!r}")
-    if search not in ("grid", "random"):
-        raise ValueError(f"search must be 'grid' or 'random'; got {search!r}")
-    if not isinstance(cv, int) or cv < 2:
-        raise ValueError(f"cv must be an integer of at least 2; got {cv!r}")
-    if not 0 < test_size < 1:
-        raise ValueError(f"test_size must be a share between 0 and 1; got {test_size!r}")
-
-
-def _check_histories(histories: pd.DataFrame) -> None:
+def _data(histories: pd.DataFrame) -> dict[str, Any]:
+    """Describe the histories, with a fingerprint of customers, moments, times and amounts."""
     flat = flatten(histories)
-    if histories.index.nunique() < 10:
-        raise ValueError(
-            f"the log has {histories.index.nunique():,} customer(s); a model needs at least 10, "
-            "and hundreds to mean something"
-        )
-    if not flat.numbers("amount").any():
-        raise ValueError(
-            f"all {len(flat.times):,} amounts are zero: is it the right column for the amount?"
-        )
-
-
-def _check_target(y: Any, n_rows: int, cv: int) -> np.ndarray:
-    y = np.asarray(y)
-    if y.shape != (n_rows,):
-        raise ValueError(f"y must have one value for each of the {n_rows:,} rows; got {y.shape}")
-    values, counts = np.unique(y, return_counts=True)
-    if not set(values.tolist()) <= {0, 1}:
-        raise ValueError(f"y must be 0 (good) or 1 (bad); got the values {values[:5].tolist()}")
-    # Four fifths of the rarer class are in the training part, and each fold needs some.
-    if len(values) < 2 or counts.min() < 2 * cv:
-        got = dict(zip(values.tolist(), counts.tolist(), strict=True))
-        raise ValueError(
-            f"each class needs at least {2 * cv} customers for {cv} folds; got {got}. Use a "
-            "longer log, fewer folds, or another outcome window"
-        )
-    return y.astype(np.int64)
-
-
-def _split(
-    histories: pd.DataFrame, y: np.ndarray, test_size: float, random_state: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split rows into train and test, stratified, all rows of a customer on one side."""
-    rows = np.arange(len(y))
-    if histories.index.is_unique:
-        train_rows, test_rows = train_test_split(
-            rows, test_size=test_size, stratify=y, random_state=random_state
-        )
-        return np.sort(train_rows), np.sort(test_rows)
-    folds = StratifiedGroupKFold(round(1 / test_size), shuffle=True, random_state=random_state)
-    return next(folds.split(rows, y, groups=histories.index))
-
-
-def _folds(
-    histories: pd.DataFrame, y: np.ndarray, cv: int, random_state: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    if histories.index.is_unique:
-        folds = StratifiedKFold(cv, shuffle=True, random_state=random_state)
-        return folds.split(np.zeros(len(y)), y)
-    grouped = StratifiedGroupKFold(cv, shuffle=True, random_state=random_state)
-    return grouped.split(np.zeros(len(y)), y, groups=histories.index)
-
-
-def _searcher(
-    model: CatalogueModel, search: str, n_iter: int, random_state: int, options: dict[str, Any]
-) -> GridSearchCV | RandomizedSearchCV:
-    estimator = model.make(random_state)
-    if search == "grid":
-        return GridSearchCV(estimator, model.grid, **options)
-    return RandomizedSearchCV(
-        estimator, model.distributions, n_iter=n_iter, random_state=random_state, **options
-    )
-
-
-def _show_progress(searcher: Any) -> None:
-    from sklearn.callback import ProgressBar
-
-    searcher.set_callbacks(ProgressBar(max_propagation_depth=0))
-
-
-def _candidates(name: str, searcher: Any) -> pd.DataFrame:
-    results = searcher.cv_results_
-    return pd.DataFrame(
-        {
-            "model": name,
-            "mean_score": results["mean_test_score"],
-            "std_score": results["std_test_score"],
-            "fit_seconds": results["mean_fit_time"],
-            "parameters": [json.dumps(params, default=float) for params in results["params"]],
-        }
-    )
-
-
-def _threshold(
-    estimator: Pipeline, table: pd.DataFrame, y: np.ndarray, folds: list, n_jobs: int | None
-) -> float:
-    """Return the probability that best tells bads from goods: where KS is reached.
-
-    On out-of-fold probabilities of the training customers, so that the held-out ones have no
-    say in it.
-    """
-    p = cross_val_predict(
-        clone(estimator), table, y, cv=folds, method="predict_proba", n_jobs=n_jobs
-    )[:, 1]
-    false_positive, true_positive, thresholds = roc_curve(y, p)
-    return float(np.clip(thresholds[np.argmax(true_positive - false_positive)], 0, 1))
-
-
-def _held_out(
-    probabilities: dict[str, np.ndarray],
-    y: np.ndarray,
-    test_rows: np.ndarray,
-    recency: np.ndarray,
-    threshold: float,
-) -> pd.DataFrame:
-    rows: dict[str, Any] = {
-        name: risk_report(y[test_rows], p[test_rows], threshold=threshold)
-        for name, p in probabilities.items()
+    digest = hashlib.sha256()
+    for values in (flat.as_of, flat.ends - flat.starts, flat.times, flat.numbers("amount")):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    digest.update("\0".join(map(str, histories.index)).encode())
+    return {
+        "name": "histories",
+        "fingerprint": digest.hexdigest(),
+        "customers": int(histories.index.nunique()),
+        "transactions": len(flat.times),
+        "first": iso(flat.times.min()),
+        "last": iso(flat.times.max()),
     }
-    # No recency is no history, the furthest that a customer can be.
-    recency = np.where(np.isnan(recency), np.inf, recency)[test_rows]
-    furthest = recency[np.isfinite(recency)].max(initial=0) + 1
-    auc = roc_auc_score(y[test_rows], np.minimum(recency, furthest))
-    rows["recency alone"] = {"roc_auc": auc, "gini": 2 * auc - 1}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
 def _versions() -> dict[str, str]:

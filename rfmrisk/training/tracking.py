@@ -1,10 +1,14 @@
-"""Tracking in MLflow: autolog drives it, and the best model is logged once, in skops format."""
+"""Tracking in MLflow: autolog drives the searches, and the best model is logged once, in skops.
 
-import logging
-import os
-from collections.abc import Iterator
+A tracking server may be away or die at any moment. It then costs the tracking and never the
+training: what is left to log lies in the training's folder, and `publish` logs it later.
+"""
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +17,20 @@ import pandas as pd
 from rfmrisk import __version__
 from rfmrisk.persistence import TRUSTED_TYPES
 from rfmrisk.scoring import MODEL_FILE, ScoringModel
-from rfmrisk.training.search import TrainingResult
+from rfmrisk.training.exchange import read_histories, signature
+from rfmrisk.training.folder import EXAMPLE_FILE, HELD_OUT_FILE, read_file, read_table
+from rfmrisk.training.registry import MARGIN, Registration, load_registered, register
+from rfmrisk.training.store import (
+    TrackingError,
+    check_store,
+    first_line,
+    outside_failures,
+    quiet_mlflow,
+)
 
 EXPERIMENT = "rfmrisk"
-
-
-class TrackingError(RuntimeError):
-    """The tracking server or store cannot be used."""
-
-
-def quiet_mlflow() -> Any:
-    """Import MLflow with its telemetry off, unless the user chose otherwise."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import mlflow
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    return mlflow
+_PACKAGES = ("rfmrisk", "scikit-learn", "pandas", "numpy", "scipy", "pyarrow", "skops")
+_OF_MODEL = {"xgboost": ("xgboost", "xgboost-cpu"), "lightgbm": ("lightgbm",)}
 
 
 class Tracker:
@@ -40,81 +41,224 @@ class Tracker:
     experiment : str, default="rfmrisk"
         The experiment's name; the store is that of ``MLFLOW_TRACKING_URI``, by default SQLite
         in the current folder.
+
+    Attributes
+    ----------
+    failure : str or None
+        What went wrong with the store, once something has; nothing more is tracked then.
     """
 
     def __init__(self, experiment: str = EXPERIMENT) -> None:
         self.mlflow = quiet_mlflow()
+        check_store()
         self.experiment = experiment
+        self.failure: str | None = None
+
+    def facts(self, run_id: str | None, params: dict[str, Any], log: str) -> dict[str, Any]:
+        """Return what `publish` must know of a run, to be kept with the model."""
+        return {"experiment": self.experiment, "run_id": run_id, "params": params, "log": log}
 
     @contextmanager
-    def run(self, params: dict[str, Any], tags: dict[str, str]) -> Iterator[str]:
-        """Open the run; it ends FINISHED, FAILED on an error, KILLED on an interrupt."""
-        mlflow = self.mlflow
-        try:
-            mlflow.set_experiment(self.experiment)
-            active = mlflow.start_run(tags={"rfmrisk.version": __version__, **tags})
-        except (mlflow.MlflowException, OSError) as error:
-            raise TrackingError(
-                f"MLflow cannot use its store {mlflow.get_tracking_uri()!r}: {error}"
-            ) from error
+    def run(
+        self, params: dict[str, Any], log: str, run_id: str | None = None
+    ) -> Iterator[str | None]:
+        """Open a run; it ends FINISHED, FAILED on an error, KILLED on an interrupt.
+
+        Parameters
+        ----------
+        params : dict
+            What the training was asked for.
+        log : str
+            Name of the transaction log.
+        run_id : str or None, default=None
+            A run to go on with, where the store has it.
+
+        Yields
+        ------
+        str or None
+            The run's id; None where the store cannot be used.
+        """
+        active = self._ask(self._start, params, log, run_id)
         status = "FAILED"
         try:
-            mlflow.log_params(params)
-            yield active.info.run_id
+            yield active.info.run_id if active else None
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            while mlflow.active_run() is not None:
-                mlflow.end_run(status)
+            while self.mlflow.active_run() is not None:
+                self._end(status)
+
+    def _start(self, params: dict[str, Any], log: str, run_id: str | None) -> Any:
+        mlflow = self.mlflow
+        mlflow.set_experiment(self.experiment)
+        known = run_id is not None and self._knows(run_id)
+        active = mlflow.start_run(run_id=run_id if known else None)
+        mlflow.set_tags({"rfmrisk.version": __version__, "rfmrisk.log": log})
+        mlflow.log_params(params)
+        return active
+
+    def _knows(self, run_id: str) -> bool:
+        try:
+            self.mlflow.get_run(run_id)
+        except self.mlflow.MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+        return True
 
     @contextmanager
     def watch(self, name: str) -> Iterator[None]:
         """Log the search that runs inside by autolog, as a child run."""
         mlflow = self.mlflow
-        mlflow.sklearn.autolog(
-            log_models=False,
-            log_datasets=False,
-            log_post_training_metrics=False,
-            max_tuning_runs=None,
-            silent=True,
-        )
+        child = self._ask(mlflow.start_run, run_name=name, nested=True)
+        if child is not None:
+            mlflow.sklearn.autolog(
+                log_models=False,
+                log_datasets=False,
+                log_post_training_metrics=False,
+                max_tuning_runs=None,
+                silent=True,
+            )
+        status = "FAILED"
         try:
-            with mlflow.start_run(run_name=name, nested=True):
-                yield
+            yield
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
         finally:
             mlflow.sklearn.autolog(disable=True, silent=True)
+            if child is not None:
+                self._end(status)
 
-    def log_result(self, result: TrainingResult, folder: Path) -> str:
-        """Log metrics, files and the model of a training; return the model's URI."""
+    def _ask(self, action: Callable, *arguments: Any, **options: Any) -> Any:
+        """Do something with the store; remember its first failure, and ask no more after it."""
+        if self.failure is None:
+            try:
+                return action(*arguments, **options)
+            except outside_failures() as error:
+                if getattr(error, "error_code", "") == "INVALID_PARAMETER_VALUE":
+                    raise ValueError(first_line(error)) from error
+                self.failure = first_line(error)
+                where = self.mlflow.get_tracking_uri()
+                warnings.warn(
+                    f"MLflow cannot use {where!r}; nothing more is tracked. {self.failure}",
+                    stacklevel=2,
+                )
+        return None
+
+    def _end(self, status: str) -> None:
+        """End the innermost run, which MLflow forgets even where the store is gone."""
+        try:
+            self.mlflow.end_run(status)
+        except outside_failures() as error:
+            self.failure = self.failure or first_line(error)
+
+    def publish(
+        self, folder: str | Path, *, name: str, alias: str, margin: float = MARGIN
+    ) -> Registration:
+        """Log a training's folder into the active run and register its model.
+
+        Parameters
+        ----------
+        folder : str or Path
+            What `rfmrisk train` left.
+        name, alias, margin
+            See `rfmrisk.training.registry.register`.
+
+        Returns
+        -------
+        Registration
+
+        Raises
+        ------
+        TrackingError
+            The store cannot be used; the registry is as it was.
+        """
+        folder = Path(folder)
+        tracking = ScoringModel.load(folder).facts["tracking"]
+        with self.run(tracking["params"], tracking["log"], tracking["run_id"]):
+            if self.failure is None:
+                try:
+                    return self._publish(folder, name=name, alias=alias, margin=margin)
+                except outside_failures() as error:
+                    self.failure = first_line(error)
+            raise TrackingError(
+                f"MLflow cannot use {self.mlflow.get_tracking_uri()!r}: {self.failure}. The model "
+                f"and the report are in {folder}; when MLflow is back, rfmrisk upload {folder}"
+            )
+
+    def _publish(self, folder: Path, *, name: str, alias: str, margin: float) -> Registration:
         mlflow = self.mlflow
-        best = result.model.facts["model"]
-        metrics = {
-            f"{'test' if model == best else model}_{name}".replace(" ", "_"): value
-            for model, row in result.metrics.iterrows()
-            for name, value in row.items()
-            if pd.notna(value)
-        }
-        mlflow.log_metrics(metrics)
-        mlflow.set_tag("rfmrisk.model", best)
-        mlflow.log_artifacts(str(folder), artifact_path="report")
-        return self.log_model(result.model)
-
-    def log_model(self, model: ScoringModel) -> str:
-        """Log the pipeline with its facts; return its URI."""
-        packages = ["rfmrisk", "scikit-learn", "pandas", "numpy", "pyarrow", "skops"]
-        if model.facts["model"] == "xgboost":
-            packages.append("xgboost")
-        logged = self.mlflow.sklearn.log_model(
-            model.pipeline,
-            name="model",
-            serialization_format="skops",
-            skops_trusted_types=TRUSTED_TYPES,
-            pip_requirements=[f"{name}=={_version(name)}" for name in packages],
-            metadata={"rfmrisk": model.facts},
+        model = ScoringModel.load(folder)
+        metrics = read_table(folder, "metrics.csv").set_index("model")
+        mlflow.log_metrics(_flat(metrics, model.facts["model"]))
+        tags = describing_tags(model.facts)
+        mlflow.set_tags(tags)
+        customers = read_table(folder, "customers.csv")
+        data = model.facts["data"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow's hints about integer columns
+            dataset = mlflow.data.from_pandas(
+                customers[["as_of", "target", "part"]],
+                name=data["name"],
+                targets="target",
+                digest=data["fingerprint"][:32],
+            )
+            mlflow.log_input(dataset, context="training")
+        for path in sorted(folder.iterdir()):
+            if path.is_dir():
+                mlflow.log_artifacts(str(path), f"report/{path.name}")
+            elif path.name not in (MODEL_FILE, HELD_OUT_FILE):
+                # The model is logged below; customers' transactions stay at home.
+                mlflow.log_artifact(str(path), "report")
+        example = pd.DataFrame(json.loads(read_file(folder, EXAMPLE_FILE)))
+        logged = self._log_model(model, example)
+        held_out = read_histories(folder / HELD_OUT_FILE)
+        target = customers.loc[customers["part"] == "test", "target"].to_numpy()
+        return register(
+            model,
+            logged.model_id,
+            mlflow.active_run().info.run_id,
+            held_out,
+            target,
+            name=name,
+            alias=alias,
+            margin=margin,
+            tags=tags,
         )
-        return logged.model_uri
+
+    def _log_model(self, model: ScoringModel, example: pd.DataFrame) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self.mlflow.sklearn.log_model(
+                model.pipeline,
+                name="model",
+                serialization_format="skops",
+                skops_trusted_types=TRUSTED_TYPES,
+                pip_requirements=_requirements(model.facts["model"]),
+                signature=signature(),
+                input_example=example,
+                pyfunc_predict_fn="predict_proba",
+                metadata={"rfmrisk": model.facts},
+            )
+
+
+def describing_tags(facts: dict[str, Any]) -> dict[str, str]:
+    """Return what a run and a version are tagged with, so that one finds them by it."""
+    tags = {
+        "rfmrisk.version": facts["versions"]["rfmrisk"],
+        "rfmrisk.model": facts["model"],
+        "rfmrisk.outcome": facts["outcome"],
+        "rfmrisk.windows": facts.get("windows"),
+        "rfmrisk.label": facts.get("label"),
+        "rfmrisk.label_stability": facts.get("label_stability"),
+        "rfmrisk.git_commit": facts.get("git_commit"),
+        "rfmrisk.data_fingerprint": facts["data"]["fingerprint"],
+    }
+    return {name: str(value) for name, value in tags.items() if value is not None}
 
 
 def load_model(folder_or_uri: str | Path) -> ScoringModel:
@@ -144,23 +288,38 @@ def load_model(folder_or_uri: str | Path) -> ScoringModel:
     ...
     rfmrisk.persistence.ModelFileError: there is no model folder 'models/none'
     """
-    if ":/" not in str(folder_or_uri):
-        return ScoringModel.load(folder_or_uri)
-    from rfmrisk.persistence import ModelFileError, load
+    if ":/" in str(folder_or_uri):
+        return load_registered(str(folder_or_uri))
+    return ScoringModel.load(folder_or_uri)
 
-    mlflow = quiet_mlflow()
+
+def git_commit() -> str | None:
+    """Return the commit of the current folder, where it is in a git repository."""
+    from mlflow.utils.git_utils import get_git_commit
+
+    return get_git_commit(str(Path.cwd()))
+
+
+def _flat(metrics: pd.DataFrame, best: str) -> dict[str, float]:
+    """Return the held-out figures under names such as ``test_roc_auc``."""
+    return {
+        f"{'test' if model == best else model}_{name}".replace(" ", "_"): float(value)
+        for model, row in metrics.iterrows()
+        for name, value in row.items()
+        if pd.notna(value)
+    }
+
+
+def _requirements(model: str) -> list[str]:
+    """Return the pinned packages that a model needs to be loaded."""
+    return [f"{name}=={version(name)}" for name in _PACKAGES] + [
+        f"{name}=={version(name)}" for name in _OF_MODEL.get(model, ()) if _installed(name)
+    ]
+
+
+def _installed(package: str) -> bool:
     try:
-        facts = (mlflow.models.get_model_info(str(folder_or_uri)).metadata or {}).get("rfmrisk")
-        folder = Path(mlflow.artifacts.download_artifacts(str(folder_or_uri)))
-    except (mlflow.MlflowException, OSError, ValueError) as error:
-        raise ModelFileError(f"MLflow has no model {str(folder_or_uri)!r}: {error}") from error
-    if not facts:
-        raise ModelFileError(f"{str(folder_or_uri)!r} was not logged by rfmrisk")
-    return ScoringModel(load(folder / MODEL_FILE), facts)
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except ImportError:
-        return version("xgboost-cpu")
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,304 @@
+"""The registry: which version of the model is champion, and how a new one comes to replace it."""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from rfmrisk import __version__
+from rfmrisk.persistence import ModelFileError, load
+from rfmrisk.scoring import MODEL_FILE, ScoringModel
+from rfmrisk.training.store import first_line, quiet_mlflow
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+MARGIN = 0.005
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A version in the registry, the alias that it was given, and why.
+
+    Attributes
+    ----------
+    name : str
+    version : str
+    alias : str
+    reason : str
+    """
+
+    name: str
+    version: str
+    alias: str
+    reason: str
+
+    @property
+    def uri(self) -> str:
+        """Where `rfmrisk score --model` and MLflow find it."""
+        return f"models:/{self.name}@{self.alias}"
+
+
+def default_name() -> str:
+    """Return the name under which models are registered: ``MODEL_NAME``, or the package's."""
+    return os.environ.get("MODEL_NAME") or "credit_scoring_model"
+
+
+def alias_of(stage: str | None = None) -> str:
+    """Return the alias for a stage; ``Production``, of MLflow's former stages, is the champion.
+
+    Parameters
+    ----------
+    stage : str or None, default=None
+        None takes ``MODEL_STAGE``, or the champion.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from rfmrisk.training.registry import alias_of
+    >>> alias_of("Production")
+    'champion'
+    """
+    stage = stage or os.environ.get("MODEL_STAGE") or CHAMPION
+    return CHAMPION if stage.lower() == "production" else stage
+
+
+def check_names(name: str, alias: str) -> None:
+    """Refuse what the registry would refuse, before anything is trained.
+
+    Raises
+    ------
+    ValueError
+        The name or the alias is not allowed.
+    """
+    mlflow = quiet_mlflow()
+    from mlflow.utils.validation import (
+        _validate_model_alias_name,
+        _validate_model_alias_name_reserved,
+        _validate_model_name,
+    )
+
+    try:
+        _validate_model_name(name)
+        _validate_model_alias_name(alias)
+        _validate_model_alias_name_reserved(alias)
+    except mlflow.MlflowException as error:
+        raise ValueError(first_line(error)) from error
+
+
+def register(
+    model: ScoringModel,
+    model_id: str,
+    run_id: str,
+    held_out: pd.DataFrame,
+    target: np.ndarray,
+    *,
+    name: str,
+    alias: str = CHAMPION,
+    margin: float = MARGIN,
+    tags: dict[str, str] | None = None,
+) -> Registration:
+    """Register a logged model; it takes the alias only if it beats the one that has it.
+
+    Parameters
+    ----------
+    model : ScoringModel
+        What was logged.
+    model_id, run_id : str
+        MLflow's ids of the logged model and of its run. A model that this run has registered
+        before is not registered again.
+    held_out : DataFrame of shape (n_customers, 2)
+        Histories of customers that the model was not trained on.
+    target : array of shape (n_customers,)
+        1 is bad.
+    name : str
+        The registered model.
+    alias : str, default="champion"
+        What there is to win.
+    margin : float, default=0.005
+        By how much the new model's ROC-AUC on the held-out customers must exceed that of the
+        present holder of the alias on the same customers.
+    tags : dict of str to str or None, default=None
+        Tags of the version.
+
+    Returns
+    -------
+    Registration
+
+    Notes
+    -----
+    All is judged before anything is written, and a version whose alias cannot be set is taken
+    back, so that a failure leaves the registry as it was.
+    """
+    client = quiet_mlflow().MlflowClient()
+    auc = _auc(model, held_out, target)
+    judge = partial(_judge, held_out, target, auc, name=name, alias=alias, margin=margin)
+    holder = _holder(client, name, alias)
+    decided, reason = judge(holder=holder)
+    undo: list[Any] = []
+    try:
+        _ensure(client, name, undo)
+        version = _version_of(client, name, run_id) or _create(
+            client, name, model_id=model_id, run_id=run_id, tags=tags or {}, undo=undo
+        )
+        # Another training may have won the alias while this one was judged.
+        while (now := _holder(client, name, alias)) != holder and now != version:
+            holder = now
+            decided, reason = judge(holder=holder)
+        client.set_model_version_tag(name, version, "rfmrisk.decision", reason)
+        client.set_registered_model_alias(name, decided, version)
+    except BaseException:
+        for action in reversed(undo):
+            # Where even that fails, the first error tells more.
+            with suppress(Exception):
+                action()
+        raise
+    return Registration(name, version, decided, reason)
+
+
+def promote(version: str, *, name: str, alias: str = CHAMPION) -> str:
+    """Give a version the alias, whatever the figures say.
+
+    Parameters
+    ----------
+    version : str
+        Such as ``"3"``.
+    name : str
+        The registered model.
+    alias : str, default="champion"
+
+    Returns
+    -------
+    str
+        What was done.
+
+    Raises
+    ------
+    ValueError
+        There is no such version.
+    """
+    mlflow = quiet_mlflow()
+    client = mlflow.MlflowClient()
+    known = _versions(client, name)
+    if version not in known:
+        raise ValueError(
+            f"{name!r} has no version {version!r} in {mlflow.get_tracking_uri()!r}; "
+            f"its versions are {known or 'none'}"
+        )
+    before = _holder(client, name, alias)
+    client.set_registered_model_alias(name, alias, version)
+    if alias != CHALLENGER and _holder(client, name, CHALLENGER) == version:
+        client.delete_registered_model_alias(name, CHALLENGER)
+    was = "" if before in (None, version) else f"; it was version {before}"
+    return f"version {version} of {name} is {alias}{was}"
+
+
+def load_registered(uri: str) -> ScoringModel:
+    """Load a scoring model from MLflow by its URI; see `rfmrisk.training.load_model`."""
+    mlflow = quiet_mlflow()
+    try:
+        facts = (mlflow.models.get_model_info(uri).metadata or {}).get("rfmrisk")
+        folder = Path(mlflow.artifacts.download_artifacts(uri))
+    except (mlflow.MlflowException, OSError, ValueError) as error:
+        told = first_line(error)
+        hint = " (rfmrisk promote VERSION gives it)" if "@" in uri and "alias" in told else ""
+        raise ModelFileError(
+            f"MLflow at {mlflow.get_tracking_uri()!r} has no model {uri!r}: {told}{hint}"
+        ) from error
+    if not facts:
+        raise ModelFileError(f"{uri!r} was not logged by rfmrisk")
+    return ScoringModel(load(folder / MODEL_FILE), facts)
+
+
+def _judge(
+    held_out: pd.DataFrame,
+    target: np.ndarray,
+    auc: float,
+    *,
+    name: str,
+    holder: str | None,
+    alias: str,
+    margin: float,
+) -> tuple[str, str]:
+    """Return the alias that a new model deserves, and the reason."""
+    if holder is None:
+        return alias, f"there was no {alias} before it"
+    champion = f"the {alias}, version {holder},"
+    try:
+        other = load_registered(f"models:/{name}/{holder}")
+        rival = _auc(other, held_out, target)
+    except Exception as error:
+        # Whatever an older or foreign model does wrong, the new one must not fail by it.
+        return CHALLENGER, (
+            f"{champion} could not be compared by rfmrisk {__version__}: {first_line(error)}; "
+            "rfmrisk promote VERSION moves the alias by hand"
+        )
+    figures = f"ROC-AUC {auc:.4f} against {rival:.4f} on {len(target):,} held-out customers"
+    made_by = other.facts.get("versions", {}).get("rfmrisk", "unknown")
+    if made_by != __version__:
+        champion = f"{champion} of rfmrisk {made_by},"
+    if auc - rival > margin:
+        return alias, f"it beats {champion} by more than {margin:g}: {figures}"
+    return CHALLENGER, f"it does not beat {champion} by more than {margin:g}: {figures}"
+
+
+def _auc(model: ScoringModel, held_out: pd.DataFrame, target: np.ndarray) -> float:
+    return float(roc_auc_score(target, model.pipeline.predict_proba(held_out)[:, 1]))
+
+
+def _holder(client: Any, name: str, alias: str) -> str | None:
+    """Return the version that has an alias, or None."""
+    return _registered(client, name).get(alias)
+
+
+def _registered(client: Any, name: str) -> dict[str, str]:
+    """Return the version of each alias of a registered model."""
+    found = client.search_registered_models(f"name = '{name}'")
+    return {alias: str(version) for model in found for alias, version in model.aliases.items()}
+
+
+def _versions(client: Any, name: str) -> list[str]:
+    found = client.search_model_versions(f"name = '{name}'")
+    return sorted((str(version.version) for version in found), key=int)
+
+
+def _version_of(client: Any, name: str, run_id: str) -> str | None:
+    """Return the version that a run has registered, if it has."""
+    found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    return str(found[0].version) if found else None
+
+
+def _ensure(client: Any, name: str, undo: list[Any]) -> None:
+    """Make the registered model if there is none; another training may be doing the same."""
+    if client.search_registered_models(f"name = '{name}'"):
+        return
+    try:
+        client.create_registered_model(name)
+    except quiet_mlflow().MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return
+
+    def remove_if_empty() -> None:
+        if not _versions(client, name):
+            client.delete_registered_model(name)
+
+    undo.append(remove_if_empty)
+
+
+def _create(
+    client: Any, name: str, *, model_id: str, run_id: str, tags: dict[str, str], undo: list[Any]
+) -> str:
+    made = client.create_model_version(
+        name, source=f"models:/{model_id}", run_id=run_id, model_id=model_id, tags=tags
+    )
+    undo.append(lambda: client.delete_model_version(name, made.version))
+    return str(made.version)

@@ -1,0 +1,55 @@
+"""MLflow's store: quiet, patient within reason, and plain about what it cannot do."""
+
+import logging
+import os
+from typing import Any
+
+
+class TrackingError(RuntimeError):
+    """The tracking server or store cannot be used."""
+
+
+def quiet_mlflow() -> Any:
+    """Import MLflow with its telemetry off and its patience short, unless the user chose."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # Seven attempts with doubling pauses would hold a finished training up for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    import mlflow
+
+    for name in ("mlflow", "alembic", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return mlflow
+
+
+def check_store() -> None:
+    """Refuse a store of files with plain advice.
+
+    Raises
+    ------
+    ValueError
+        ``MLFLOW_TRACKING_URI`` names a folder, and MLflow was not told to allow that.
+    """
+    mlflow = quiet_mlflow()
+    uri = mlflow.get_tracking_uri()
+    allowed = os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1")
+    is_files = uri.startswith("file:") or ("://" not in uri and not uri.startswith("databricks"))
+    if is_files and not allowed:
+        raise ValueError(
+            f"MLflow no longer keeps runs in plain files; MLFLOW_TRACKING_URI is {uri!r}. Use "
+            "MLFLOW_TRACKING_URI=sqlite:///mlflow.db, or the address of a server; to keep to "
+            "files all the same, MLFLOW_ALLOW_FILE_STORE=true. mlflow migrate-filestore moves "
+            "old runs"
+        )
+
+
+def outside_failures() -> tuple[type[Exception], ...]:
+    """Return what MLflow raises where its server, database or disk fails."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (quiet_mlflow().MlflowException, SQLAlchemyError, OSError)
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says first, or its kind where it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
