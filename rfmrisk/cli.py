@@ -1,4 +1,4 @@
-"""The command line: rfmrisk train, upload, promote, score and report."""
+"""The command line: rfmrisk train, upload, promote, score, serve and report."""
 
 import argparse
 import os
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except ModuleNotFoundError as error:
         print(  # noqa: T201
-            f"rfmrisk: {error.name} is not installed; python -m pip install 'rfmrisk[train]'",
+            f"rfmrisk: {error.name} is not installed; python -m pip install 'rfmrisk[all]'",
             file=sys.stderr,
         )
         return FAILED
@@ -130,6 +130,17 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
     _add_roles(score, None, None, None)
     score.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+
+    serve = commands.add_parser("serve", help="run the scoring app")
+    serve.set_defaults(run=_serve)
+    serve.add_argument(
+        "--model", help="folder of a training, or an MLflow URI (default: as the environment says)"
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address (default 127.0.0.1)")
+    serve.add_argument(
+        "--port", type=int, default=os.environ.get("PORT", "8000"), help="port (default 8000)"
+    )
+    serve.add_argument("--workers", type=int, default=1, help="processes (default 1)")
 
     report = commands.add_parser("report", help="make the report of a training's folder again")
     report.set_defaults(run=_report)
@@ -311,6 +322,12 @@ def _score(options: argparse.Namespace) -> None:
     _say(
         f"{len(scores):,} customers scored, {scores['is_high_risk'].mean():.1%} high-risk: {output}"
     )
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from rfmrisk.serving.server import serve
+
+    serve(options.model, host=options.host, port=options.port, workers=options.workers)
 
 
 def _report(options: argparse.Namespace) -> None:

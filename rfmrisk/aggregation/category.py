@@ -1,7 +1,7 @@
 """What kinds of transactions a customer makes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -68,11 +68,21 @@ class CategoryAggregator(HistoryAggregator):
         features: dict[str, Any] = {}
         customers = segment_of(flat.starts, flat.ends)
         for column in self.columns_:
-            top, n_levels, share = _top_level(flat, customers, column)
-            features[f"{column}_top"] = top
-            features[f"{column}_levels"] = n_levels
-            features[f"{column}_top_share"] = share
+            top = top_level(flat, customers, column)
+            names = top.names.cast(pa.string()).to_pandas().astype("str")
+            features[f"{column}_top"] = names.reindex(top.codes).array
+            features[f"{column}_levels"] = top.n_levels
+            features[f"{column}_top_share"] = top.share
         return features
+
+
+class TopLevel(NamedTuple):
+    """The most frequent level of each customer: its number in ``names``, -1 for none."""
+
+    codes: np.ndarray
+    n_levels: np.ndarray
+    share: np.ndarray
+    names: pa.Array
 
 
 def _has_levels(field: pa.Array, max_levels: int) -> bool:
@@ -100,9 +110,8 @@ def _are_dates(levels: pa.Array) -> bool:
     return True
 
 
-def _top_level(
-    flat: FlatHistories, customers: np.ndarray, column: str
-) -> tuple[Any, np.ndarray, np.ndarray]:
+def top_level(flat: FlatHistories, customers: np.ndarray, column: str) -> TopLevel:
+    """Return the most frequent level of a field, given the customer of each transaction."""
     field = flat.field(column)
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if not (
@@ -119,6 +128,26 @@ def _top_level(
     codes, levels = encode(field)
     valid = field.is_valid().to_numpy(zero_copy_only=False)
     shape = (len(flat.starts), max(len(levels), 1))
+    few = shape[0] * shape[1] <= 4 * len(codes) + 4096
+    count = count_dense if few else count_sparse
+    return TopLevel(*count(customers, codes, valid, shape), levels)
+
+
+def count_dense(
+    customers: np.ndarray, codes: np.ndarray, valid: np.ndarray, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count in a table of customers by levels; return the top level, how many, and its share."""
+    places = (customers * shape[1] + codes)[valid]
+    cells = np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
+    most = cells.max(axis=1)
+    top = np.where(most > 0, cells.argmax(axis=1), -1)
+    return top, np.count_nonzero(cells, axis=1), ratio(most, cells.sum(axis=1))
+
+
+def count_sparse(
+    customers: np.ndarray, codes: np.ndarray, valid: np.ndarray, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count as `count_dense` does, for a table that would be mostly zeros."""
     cells = sparse.coo_array((valid.astype(np.int64), (customers, codes)), shape=shape).tocsr()
     cells.sum_duplicates()
     cells.eliminate_zeros()
@@ -134,7 +163,5 @@ def _top_level(
     winner = len(cells.data) - segment_max(place, first, end)[found].astype(np.int64)
     top[found] = cells.indices[winner]
 
-    names = levels.cast(pa.string()).to_pandas().astype("str")
-    text = names.reindex(top).array
     total = segment_sum(cells.data, first, end)
-    return text, end - first, ratio(np.nan_to_num(most), total)
+    return top, end - first, ratio(np.nan_to_num(most), total)

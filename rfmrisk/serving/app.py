@@ -1,0 +1,269 @@
+"""The scoring app: routes, and what ties them to a model.
+
+>>> from rfmrisk.serving import create_app
+>>> sorted(route.path for route in create_app().routes)[:3]
+['/', '/docs', '/health']
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from rfmrisk import __version__
+from rfmrisk.persistence import ModelFileError
+from rfmrisk.scoring import ScoringModel
+from rfmrisk.serving import service as work
+from rfmrisk.serving.champion import Champion, ChampionHolder
+from rfmrisk.serving.guard import place_of
+from rfmrisk.serving.monitor import ScoreMonitor, exposition
+from rfmrisk.serving.problems import MEDIA_TYPE, Problem
+from rfmrisk.serving.schemas import Health, ModelCard, ModelName, Ready, Reloaded
+from rfmrisk.serving.service import Service
+from rfmrisk.serving.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+JSON = {"application/json"}
+
+
+def create_app(
+    model: ScoringModel | str | Path | None = None, settings: Settings | None = None
+) -> Litestar:
+    """Make the scoring app.
+
+    Parameters
+    ----------
+    model : ScoringModel, str, Path or None, default=None
+        A model, the folder of a training, or an MLflow URI. None takes what the settings name.
+        A folder or URI that cannot be loaded leaves an app that lives and is not ready.
+    settings : Settings or None, default=None
+        None reads the environment.
+
+    Returns
+    -------
+    Litestar
+
+    Examples
+    --------
+    >>> from litestar.testing import TestClient
+    >>> with TestClient(create_app()) as client:
+    ...     client.get("/ready").status_code
+    503
+    """
+    settings = Settings.from_environment() if settings is None else settings
+    holder = ChampionHolder(settings)
+    if isinstance(model, ScoringModel):
+        holder.champion = Champion.of(model, settings)
+    elif model is not None:
+        settings = holder.settings = replace(settings, model=str(model))
+    return ScoringApp(settings, holder)
+
+
+class ScoringApp(Litestar):
+    """Litestar with a guard before every request, even those that no route takes."""
+
+    def __init__(self, settings: Settings, holder: ChampionHolder) -> None:
+        handlers = [home, page, health, ready, metrics, model_card, predict, predict_features]
+        handlers += [reload]
+        paths = {path for handler in handlers for path in handler.paths if "{" not in path}
+        self.service = Service(settings, holder, paths)
+        super().__init__(
+            route_handlers=handlers,
+            state=State({"service": self.service}),
+            lifespan=[_lifespan],
+            exception_handlers={
+                Problem: _answer_problem,
+                HTTPException: _answer_http,
+                Exception: _answer_failure,
+            },
+            openapi_config=None,
+            logging_config=None,
+            request_max_body_size=None,
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let requests through the guard."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        scope.setdefault("state", {})
+        await self.service.guard(super().__call__, scope, receive, send)
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Load the model, look for new ones, and let go of the threads at the end."""
+    service: Service = app.state.service
+    loop = asyncio.get_running_loop()
+    if service.holder.champion is None and service.settings.model is not None:
+        # It lives, is not ready, and /health says why.
+        with contextlib.suppress(ModelFileError):
+            await loop.run_in_executor(service.executor, service.holder.reload)
+    poll = None
+    if service.settings.reload_seconds and service.settings.model is not None:
+        poll = asyncio.create_task(service.holder.poll(service.executor))
+    try:
+        yield
+    finally:
+        if poll:
+            poll.cancel()
+        service.executor.shutdown()
+
+
+@get("/health", sync_to_thread=False)
+def health(state: State) -> Response:
+    """Tell that the process lives, and which model it has."""
+    holder: ChampionHolder = state.service.holder
+    champion = holder.champion
+    return _json(
+        Health(
+            status="alive",
+            version=__version__,
+            model=_name(champion) if champion else None,
+            loaded_at=champion.loaded_at if champion else None,
+            load_error=holder.error.partition(":")[0] if holder.error else None,
+        )
+    )
+
+
+@get("/ready", sync_to_thread=False)
+def ready(state: State) -> Response:
+    """Tell whether requests should be sent here."""
+    service: Service = state.service
+    service.champion()
+    if service.guard.draining:
+        raise Problem(503, "the worker is about to stop", headers={"Retry-After": "1"})
+    return _json(Ready("ready"))
+
+
+@get("/model", sync_to_thread=False)
+def model_card(state: State) -> Response:
+    """Tell what the model is and needs."""
+    champion: Champion = state.service.champion()
+    scorer, facts = champion.scorer, champion.model.facts
+    return _json(
+        ModelCard(
+            model=_name(champion),
+            loaded_at=champion.loaded_at,
+            kind=str(facts.get("title", facts["model"])),
+            threshold=scorer.threshold,
+            reasons_from=scorer.reasons_from,
+            features=scorer.recipe.names,
+            used_features=[name for name in scorer.recipe.names if name in scorer.used],
+            transaction_fields=dict(scorer.recipe.fields),
+            facts=facts,
+        )
+    )
+
+
+@get("/metrics", sync_to_thread=False)
+def metrics(state: State) -> Response:
+    """Write the counts of this worker for Prometheus."""
+    service: Service = state.service
+    champion = service.holder.champion
+    name = (champion.name, champion.version) if champion else None
+    scores = champion.monitor if champion else ScoreMonitor()
+    text = exposition(service.requests, service.guard.waiting, name, scores)
+    return Response(text.encode(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@post("/predict", status_code=200)
+async def predict(request: Request) -> Response:
+    """Score customers by their transactions."""
+    service: Service = request.app.state.service
+    champion = service.champion()
+    async with service.body(request, JSON) as body:
+        return _bytes(await service.work(work.predict, champion, body, size=len(body)))
+
+
+@post("/predict/features", status_code=200)
+async def predict_features(request: Request) -> Response:
+    """Score customers by their features."""
+    service: Service = request.app.state.service
+    champion = service.champion()
+    async with service.body(request, JSON) as body:
+        return _bytes(await service.work(work.predict_features, champion, body, size=len(body)))
+
+
+@post("/reload", status_code=200)
+async def reload(request: Request) -> Response:
+    """Load the champion of now, if it is another."""
+    service: Service = request.app.state.service
+    if not service.guard.keys:
+        raise Problem(403, "a reload needs a key, and no RFMRISK_API_KEYS are configured")
+    loop = asyncio.get_running_loop()
+    try:
+        changed = await loop.run_in_executor(service.executor, service.holder.reload)
+    except ModelFileError as error:
+        serving = "the old one goes on serving" if service.holder.champion else "none serves"
+        raise Problem(502, f"the model was not loaded, {serving}: {error}") from error
+    return _json(Reloaded(_name(service.champion()), changed))
+
+
+_PAGES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".png": "image/png"}
+
+
+@get("/", sync_to_thread=False)
+def home() -> Response:
+    """Show the page."""
+    return _page("index.html")
+
+
+@get("/pages/{name:str}", sync_to_thread=False)
+def page(name: str) -> Response:
+    """Send a file of the pages."""
+    return _page(name)
+
+
+def _page(name: str) -> Response:
+    kind = _PAGES.get(Path(name).suffix)
+    file = files("rfmrisk.serving").joinpath("pages", Path(name).name)
+    if not kind or not file.is_file():
+        raise Problem(404, "there is no such page")
+    return Response(file.read_bytes(), media_type=f"{kind}; charset=utf-8")
+
+
+def _name(champion: Champion) -> ModelName:
+    return ModelName(champion.name, champion.version)
+
+
+def _json(value: msgspec.Struct) -> Response:
+    return _bytes(msgspec.json.encode(value))
+
+
+def _bytes(body: bytes) -> Response:
+    return Response(body, media_type=MediaType.JSON)
+
+
+def _answer_problem(request: Request, problem: Problem) -> Response:
+    return Response(
+        problem.encode(request.scope["state"]["request_id"]),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=problem.headers,
+    )
+
+
+def _answer_http(request: Request, error: HTTPException) -> Response:
+    details = {404: "there is no such path; /docs lists them", 405: "the method is not allowed"}
+    detail = details.get(error.status_code, "the request could not be read")
+    headers = dict(error.headers or {})
+    return _answer_problem(request, Problem(error.status_code, detail, headers=headers))
+
+
+def _answer_failure(request: Request, error: Exception) -> Response:
+    logger.error("request %s failed: %s", request.scope["state"]["request_id"], place_of(error))
+    return _answer_problem(
+        request, Problem(500, "the request could not be answered; the log has its id")
+    )

@@ -1,0 +1,315 @@
+"""From the bytes of a request to flat arrays: the strict door of the app.
+
+msgspec decodes only the fields that the model uses; times, levels and numbers go straight into
+the arrays that the aggregators compute on. What to_histories guarantees is checked here and
+named by field: the order of the transactions, and that all lie before ``as_of``.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+from operator import attrgetter
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from rfmrisk._columns import encode, microseconds, parse_times, whole
+from rfmrisk._moments import DAY, iso
+from rfmrisk._nested import FlatHistories
+from rfmrisk._segments import Floats, Ints, segment_of
+from rfmrisk.serving.problems import from_msgspec, not_allowed, too_large
+from rfmrisk.serving.settings import Settings
+
+Kind = Literal["number", "level"]
+CustomerId = str | int
+
+# A larger body is decoded in pieces of about this size, so that the interpreter's lock is never
+# held for longer than one of them takes.
+PIECE = 128_000
+
+_HEAD = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"customers"[ \t\r\n]*:[ \t\r\n]*\[')
+_TAIL = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
+_BETWEEN = re.compile(
+    rb'\}[ \t\r\n]*(,)[ \t\r\n]*\{[ \t\r\n]*"(?:customer_id|as_of|transactions)"[ \t\r\n]*:'
+)
+_ZONED = re.compile(r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)\s*$")
+_EARLIEST, _LATEST = (
+    int(np.datetime64(day, "us").astype(np.int64)) for day in ("1900-01-01", "2200-01-01")
+)
+_LARGEST = 1e15  # beyond it sums of squares lose all meaning, and far beyond it they overflow
+_MOMENT = "ISO-8601 text, such as 2018-11-15T02:18:49Z"
+_LEVEL = "text, true or false, a whole number or null"
+_JSON_TYPES: dict[Kind, Any] = {"number": float | None, "level": str | int | bool | None}
+
+
+@dataclass
+class Decoded:
+    """The customers of a request, as they came."""
+
+    ids: list[CustomerId]
+    as_of: list[str | None]
+    lengths: list[int]
+    columns: dict[str, list[pa.Array]] = field(default_factory=dict)  # of each piece
+
+
+class BodyReader:
+    """Reads requests for a model that uses certain further fields of the transactions.
+
+    Parameters
+    ----------
+    fields : mapping of str to {"number", "level"}
+        The further fields, and what they must hold.
+    settings : Settings
+        The limits.
+    """
+
+    def __init__(self, fields: Mapping[str, Kind], settings: Settings) -> None:
+        self.fields = fields
+        self.settings = settings
+        # Field names of a log need not be Python names, so they are the encoded ones.
+        attributes = {name: f"field_{place}" for place, name in enumerate(fields)}
+        further = [(attributes[name], _JSON_TYPES[kind]) for name, kind in fields.items()]
+        self._values = attrgetter("time", "amount", *attributes.values())
+        transaction = msgspec.defstruct(
+            "Transaction",
+            [("time", str), ("amount", float), *further],
+            rename={attribute: name for name, attribute in attributes.items()},
+            gc=False,
+        )
+        customer = msgspec.defstruct(
+            "Customer",
+            [
+                ("customer_id", CustomerId),
+                ("transactions", list[transaction]),  # type: ignore[valid-type]
+                ("as_of", str | None, None),
+            ],
+            forbid_unknown_fields=True,
+        )
+        request: Any = msgspec.defstruct(
+            "PredictRequest",
+            [("customers", list[customer])],  # type: ignore[valid-type]
+            forbid_unknown_fields=True,
+        )
+        self._whole = msgspec.json.Decoder(request)
+        self._piece = msgspec.json.Decoder(list[customer])  # type: ignore[valid-type]
+
+    def read(self, body: bytes) -> tuple[list[CustomerId], FlatHistories]:
+        """Return the ids of the customers and their histories.
+
+        Raises
+        ------
+        Problem
+            Names the first field at fault, and what is allowed.
+        """
+        decoded = self._decode(body)
+        if not decoded.ids:
+            raise not_allowed("customers", "must be a list of at least one customer")
+        lengths = np.array(decoded.lengths, dtype=np.int64)
+        ends = np.cumsum(lengths)
+        starts = ends - lengths
+        where = Places(starts, ends)
+        time = moments(decoded.columns["time"], lambda row: where.field(row, "time"))
+        times = microseconds(time)
+        as_of = _as_of(decoded.as_of, times)
+        arrays: dict[str, pa.Array] = {"time": time}
+        for name in ("amount", *self.fields):
+            read = _levels if self.fields.get(name) == "level" else _numbers
+            arrays[name] = read(decoded.columns[name], name, where)
+        _check_order(times, as_of, where)
+        transactions = pa.StructArray.from_arrays(list(arrays.values()), names=list(arrays))
+        order = _order_of_ties(times, where, arrays)
+        if order is not None:
+            transactions = transactions.take(pa.array(order))
+        index = pd.RangeIndex(len(decoded.ids))
+        return decoded.ids, FlatHistories(as_of, starts, ends, times, transactions, index)
+
+    def _decode(self, body: bytes) -> Decoded:
+        try:
+            if not body.isascii():
+                str(body, "utf-8")
+            if len(body) > PIECE:
+                try:
+                    return self._collect(map(self._piece.decode, _pieces(body)))
+                except msgspec.DecodeError:
+                    # A boundary lay inside a text, or the body is bad: the whole of it tells.
+                    pass
+            return self._collect(iter([self._whole.decode(body).customers]))
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise from_msgspec(error) from error
+
+    def _collect(self, pieces: Iterator[list[Any]]) -> Decoded:
+        decoded = Decoded([], [], [])
+        names = ["time", "amount", *self.fields]
+        decoded.columns = {name: [] for name in names}
+        limits, total = self.settings, 0
+        for customers in pieces:
+            histories = [customer.transactions for customer in customers]
+            decoded.ids += [customer.customer_id for customer in customers]
+            decoded.as_of += [customer.as_of for customer in customers]
+            decoded.lengths += map(len, histories)
+            rows = [transaction for history in histories for transaction in history]
+            total += len(rows)
+            if len(decoded.ids) > limits.max_customers:
+                raise too_large(f"customers may be at most {limits.max_customers:,} in a request")
+            if total > limits.max_transactions:
+                raise too_large(
+                    f"transactions may be at most {limits.max_transactions:,} in a request"
+                )
+            columns = zip(*map(self._values, rows), strict=True) if rows else repeat((), len(names))
+            for name, values in zip(names, columns, strict=False):
+                decoded.columns[name].append(_array(values, name, decoded.lengths))
+        return decoded
+
+
+class Places:
+    """The places of the transactions, for naming one."""
+
+    def __init__(self, starts: Ints, ends: Ints) -> None:
+        self.starts = starts
+        self.ends = ends
+
+    def field(self, row: int, name: str) -> str:
+        """Return the name of a field of the transaction in a row of the flat arrays."""
+        customer = int(np.searchsorted(self.ends, row, side="right"))
+        return f"customers[{customer}].transactions[{row - self.starts[customer]}].{name}"
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """Cut the list of customers between customers, about every `PIECE` bytes.
+
+    Where every piece is a whole list of customers, so is the body: each then ends outside of
+    any text or bracket. A cut that a text has feigned leaves a piece that cannot be decoded.
+    """
+    head, tail = _HEAD.match(body), _TAIL.search(body, len(body) - 64)
+    if not head or not tail:
+        raise msgspec.DecodeError("the customers are not all that the body holds")
+    start, end = head.end(), tail.start()
+    at = start + PIECE
+    while at < end:
+        cut = _BETWEEN.search(body, at, min(at + PIECE, end))
+        if cut:
+            yield b"[%b]" % body[start : cut.start(1)]
+            start = at = cut.end(1)
+        at += PIECE
+    yield b"[%b]" % body[start:end]
+
+
+def _array(values: Sequence[Any], name: str, lengths: list[int]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError, TypeError):
+        # Whole numbers beyond 64 bits, or levels of more than one type.
+        counts = np.array(lengths, dtype=np.int64)
+        ends = np.cumsum(counts)
+        first = type(next(value for value in values if value is not None))
+        rows = (row for row, value in enumerate(values) if not _fits(value, first))
+        row = int(ends[-1]) - len(values) + next(rows)
+        at = Places(ends - counts, ends).field(row, name)
+        raise not_allowed(at, f"must be {_LEVEL} of 64 bits, all of one type") from None
+
+
+def _fits(value: Any, kind: type) -> bool:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return False
+    return value is None or type(value) is kind
+
+
+def moments(pieces: list[pa.Array], at: Callable[[int], str]) -> pa.Array:
+    """Return texts as naive UTC microseconds; ``at`` names the field of a row."""
+    texts = pa.chunked_array([piece.cast(pa.string()) for piece in pieces])
+    zone = "UTC" if len(texts) and texts[0].as_py().endswith("Z") else None
+    try:
+        parsed = parse_times(_cast(texts, zone), "time")
+    except ValueError:
+        raise not_allowed(
+            at(_first_other_zone(texts)), "must have a zone where the others have one, and only so"
+        ) from None
+    if parsed.bad.any():
+        raise not_allowed(at(int(parsed.bad.argmax())), f"must be {_MOMENT}")
+    times = microseconds(parsed.converted)
+    beyond = (times < _EARLIEST) | (times >= _LATEST)
+    if beyond.any():
+        raise not_allowed(at(int(beyond.argmax())), "must be from 1900 to 2199")
+    return whole(parsed.converted)
+
+
+def _cast(texts: pa.ChunkedArray, zone: str | None) -> pa.ChunkedArray:
+    """Return texts of one usual form as times at once, others as they are."""
+    try:
+        return texts.cast(pa.timestamp("us", zone))
+    except pa.ArrowInvalid:
+        return texts
+
+
+def _first_other_zone(texts: pa.ChunkedArray) -> int:
+    zoned = [bool(_ZONED.search(text)) for text in texts.to_pylist()]
+    return zoned.index(not zoned[0])
+
+
+def _as_of(texts: list[str | None], times: Ints) -> Ints:
+    """Return the moments of decision; by default the midnight that ends the last day."""
+    given = [place for place, text in enumerate(texts) if text is not None]
+    if len(given) < len(texts) and not len(times):
+        place = texts.index(None)
+        raise not_allowed(
+            f"customers[{place}].as_of", "is required where no customer has a transaction"
+        )
+    as_of = np.zeros(len(texts), dtype=np.int64)
+    if len(given) < len(texts):
+        as_of[:] = (times.max() // DAY + 1) * DAY
+    if given:
+        array = pa.array([texts[place] for place in given])
+        as_of[given] = microseconds(moments([array], lambda row: f"customers[{given[row]}].as_of"))
+    return as_of
+
+
+def _numbers(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
+    # Adding 0 turns -0.0 into 0.0, as to_histories does.
+    numbers = np.concatenate([_as_float(piece) for piece in pieces]) + 0.0
+    beyond = np.abs(numbers) > _LARGEST
+    if beyond.any():
+        row = int(beyond.argmax())
+        raise not_allowed(where.field(row, name), f"must be from -{_LARGEST:g} to {_LARGEST:g}")
+    return pa.array(numbers, from_pandas=True)
+
+
+def _as_float(piece: pa.Array) -> Floats:
+    return piece.cast(pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def _levels(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
+    kinds = [piece.type for piece in pieces]
+    kind = next((kind for kind in kinds if not pa.types.is_null(kind)), pa.null())
+    row = 0
+    for piece in pieces:
+        if piece.type != kind and not pa.types.is_null(piece.type):
+            raise not_allowed(where.field(row, name), f"must be {_LEVEL}, all of one type")
+        row += len(piece)
+    return whole(pa.chunked_array([piece.cast(kind) for piece in pieces], kind))
+
+
+def _check_order(times: Ints, as_of: Ints, where: Places) -> None:
+    first = np.zeros(len(times) + 1, dtype=bool)
+    first[where.starts] = True
+    falling = (times[1:] < times[:-1]) & ~first[1:-1]
+    if falling.any():
+        at = where.field(int(falling.argmax()) + 1, "time")
+        raise not_allowed(at, "must not be before the transaction that precedes it in the list")
+    filled = np.flatnonzero(where.ends > where.starts)
+    late = filled[times[where.ends[filled] - 1] >= as_of[filled]]
+    if len(late):
+        at = where.field(int(where.ends[late[0]]) - 1, "time")
+        raise not_allowed(at, f"must be before the customer's as_of, {iso(as_of[late[0]])}Z")
+
+
+def _order_of_ties(times: Ints, where: Places, arrays: Mapping[str, pa.Array]) -> Ints | None:
+    """Return the order of `to_histories` among a customer's transactions at one time."""
+    if not (times[1:] == times[:-1]).any():
+        return None
+    further = [encode(arrays[name])[0] for name in arrays if name != "time"]
+    customers = segment_of(where.starts, where.ends)
+    return np.lexsort((*reversed(further), times, customers))

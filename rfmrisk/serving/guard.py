@@ -1,0 +1,218 @@
+"""What stands before every request: keys, rates, overload, headers, the log, the last net."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import re
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
+
+from rfmrisk.serving.monitor import RequestMonitor
+from rfmrisk.serving.problems import MEDIA_TYPE, Problem
+from rfmrisk.serving.settings import Settings
+
+access_log = logging.getLogger("rfmrisk.access")
+logger = logging.getLogger(__name__)
+
+# What shows no data and takes none.
+OPEN = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
+OPEN_FOLDERS = ("/pages/",)
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_NO_STORE = (b"cache-control", b"no-store")
+_POLICY_DATA = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_POLICY_PAGE = (
+    b"content-security-policy",
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors 'none'",
+)
+_MOST_CLIENTS = 10_000
+
+
+class ApiKeys:
+    """Tell known keys from others, by their hashes and in constant time."""
+
+    def __init__(self, hashes: Iterable[bytes]) -> None:
+        self._hashes = tuple(hashes)
+
+    def __bool__(self) -> bool:
+        """Whether there are any keys."""
+        return bool(self._hashes)
+
+    def find(self, key: bytes) -> str | None:
+        """Return the start of the hash of a known key, by which logs name it, or None."""
+        digest = hashlib.sha256(key).digest()
+        found = None
+        for known in self._hashes:  # all of them, so that time tells nothing
+            if hmac.compare_digest(known, digest):
+                found = known.hex()[:8]
+        return found
+
+
+class RateLimiter:
+    """A bucket for each client that holds a minute's requests and fills steadily."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, client: str, now: float) -> float:
+        """Take one request from a client's bucket; return 0, or the seconds to wait."""
+        rate = self.per_minute / 60
+        left, since = self._buckets.pop(client, (float(self.per_minute), now))
+        left = min(left + (now - since) * rate, float(self.per_minute))
+        taken = left >= 1
+        self._buckets[client] = (left - taken, now)
+        if len(self._buckets) > _MOST_CLIENTS:
+            self._buckets.popitem(last=False)
+        return 0.0 if taken else (1 - left) / rate
+
+
+class Guard:
+    """Wrap an app; see the module.
+
+    Parameters
+    ----------
+    settings : Settings
+    requests : RequestMonitor
+    routes : set of str
+        The paths that logs and metrics may name.
+    """
+
+    def __init__(self, settings: Settings, requests: RequestMonitor, routes: set[str]) -> None:
+        self.settings = settings
+        self.requests = requests
+        self.routes = routes
+        self.keys = ApiKeys(settings.key_hashes)
+        self.rates = RateLimiter(settings.rate_limit) if settings.rate_limit else None
+        self.waiting = 0
+        self.draining = False
+
+    async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Let a request through to the app, or refuse it."""
+        began = time.perf_counter()
+        path, headers = scope["path"], dict(scope["headers"])
+        given_id = headers.get(b"x-request-id", b"")
+        request_id = given_id if _REQUEST_ID.fullmatch(given_id) else secrets.token_hex(8).encode()
+        scope["state"]["request_id"] = request_id.decode()
+        scope["state"]["client"] = None
+        status = 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = self._headers(message, request_id)
+            await send(message)
+
+        self.waiting += 1
+        try:
+            # What has arrived is counted before any of it is worked on: this is the queue.
+            await asyncio.sleep(0)
+            problem = self._refusal(scope, path, headers, began)
+            if problem:
+                await send_problem(problem, request_id.decode(), send_on)
+            else:
+                await app(scope, receive, send_on)
+        except Exception as error:
+            # Only the kind: a message or a trace may hold a customer's data.
+            logger.error("request %s failed: %s", request_id.decode(), place_of(error))
+            if not status:
+                problem = Problem(500, "the request could not be answered; the log has its id")
+                await send_problem(problem, request_id.decode(), send_on)
+            else:
+                raise ConnectionAbortedError("the answer broke off") from None
+        finally:
+            self.waiting -= 1
+            self._record(scope, path, status, time.perf_counter() - began)
+
+    def _refusal(
+        self, scope: HTTPScope, path: str, headers: dict[bytes, bytes], now: float
+    ) -> Problem | None:
+        if path in OPEN or path.startswith(OPEN_FOLDERS):
+            return None
+        if self.waiting > self.settings.max_waiting:
+            return overloaded()
+        client = scope.get("client")
+        name = client[0] if client else "unknown"
+        if self.keys:
+            key = headers.get(b"x-api-key")
+            found = self.keys.find(key) if key else None
+            if not found:
+                detail = "the header X-API-Key must hold a valid key"
+                return Problem(401, detail, headers={"WWW-Authenticate": "X-API-Key"})
+            scope["state"]["client"] = name = found
+        if self.rates and (seconds := self.rates.wait(name, now)):
+            return Problem(
+                429,
+                f"at most {self.settings.rate_limit} requests a minute are allowed",
+                headers={"Retry-After": str(int(seconds) + 1)},
+            )
+        return None
+
+    def _headers(self, message: Message, request_id: bytes) -> list[tuple[bytes, bytes]]:
+        own = list(message["headers"])  # type: ignore[typeddict-item]
+        names = {name.lower(): value for name, value in own}
+        page = names.get(b"content-type", b"").startswith(b"text/html")
+        own += [*_SECURITY, _POLICY_PAGE if page else _POLICY_DATA, (b"x-request-id", request_id)]
+        if b"cache-control" not in names:
+            own.append(_NO_STORE)
+        if self.draining:
+            own.append((b"connection", b"close"))
+        return own
+
+    def _record(self, scope: HTTPScope, path: str, status: int, seconds: float) -> None:
+        # Other paths are the client's own words, and may say anything.
+        route = path if path in self.routes else "other"
+        self.requests.add(scope["method"], route, status, seconds)
+        if access_log.isEnabledFor(logging.INFO):
+            line = {
+                "time": round(time.time(), 3),
+                "request_id": scope["state"]["request_id"],
+                "client": scope["state"]["client"],
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 2),
+            }
+            access_log.info(json.dumps(line))
+
+
+def overloaded() -> Problem:
+    """Return the answer of a worker that has enough to do."""
+    return Problem(503, "too many requests are waiting; try again", headers={"Retry-After": "1"})
+
+
+async def send_problem(problem: Problem, request_id: str, send: Send) -> None:
+    """Answer with a problem."""
+    body = problem.encode(request_id)
+    headers = {
+        "content-type": MEDIA_TYPE,
+        "content-length": str(len(body)),
+        **problem.headers,
+    }
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def place_of(error: BaseException) -> str:
+    """Return the kind of an error and the line it came from, without its message."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    at = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"
+    return f"{type(error).__name__} at {at}"

@@ -1,0 +1,119 @@
+"""Errors as problem details (RFC 9457) that name the field and what is allowed."""
+
+import re
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import msgspec
+
+MEDIA_TYPE = "application/problem+json"
+
+_PATH = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)
+_EXPECTED = re.compile(r"Expected `(.+)`, got `(.+)`")
+_MISSING = re.compile(r"Object missing required field `(.+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_KINDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "text",
+    "bool": "true or false",
+    "null": "null",
+    "array": "a list",
+    "object": "an object",
+}
+
+
+@dataclass(eq=False)
+class Problem(Exception):  # noqa: N818 - the RFC's own word
+    """A request that cannot be answered.
+
+    Attributes
+    ----------
+    status : int
+    detail : str
+        What is wrong and what is allowed; never a value of the request.
+    fields : dict
+        What each field at fault must be.
+    headers : dict
+    """
+
+    status: int
+    detail: str
+    fields: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def encode(self, request_id: str) -> bytes:
+        """Return the body of the answer."""
+        body = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": request_id,
+        }
+        if self.fields:
+            body["errors"] = [{"field": at, "allowed": what} for at, what in self.fields.items()]
+        return msgspec.json.encode(body)
+
+
+def not_allowed(field: str, allowed: str) -> Problem:
+    """Return the problem of one field.
+
+    Examples
+    --------
+    >>> not_allowed("customers[0].as_of", "must be a moment").detail
+    'customers[0].as_of must be a moment'
+    """
+    return Problem(422, f"{field or 'the body'} {allowed}", {field: allowed})
+
+
+def too_large(detail: str) -> Problem:
+    """Return the problem of a request beyond a limit."""
+    return Problem(413, detail)
+
+
+def from_msgspec(error: Exception) -> Problem:
+    """Return what msgspec says of a body as a problem.
+
+    Examples
+    --------
+    >>> class Payment(msgspec.Struct, forbid_unknown_fields=True):
+    ...     amount: float
+    >>> for body in (b'{"amount": "1"}', b'{}', b'{"amount": NaN}', b'{"amount": 1, "b": 2}'):
+    ...     try:
+    ...         msgspec.json.decode(body, type=Payment)
+    ...     except msgspec.DecodeError as error:
+    ...         print(from_msgspec(error).status, from_msgspec(error).detail)
+    422 amount must be a number; got text
+    422 amount is required
+    400 the body is not JSON in UTF-8: invalid character (byte 11)
+    422 b is not a known field
+    """
+    if not isinstance(error, msgspec.ValidationError):
+        return Problem(400, f"the body is not JSON in UTF-8: {_reason(error)}")
+    at = _PATH.fullmatch(str(error))
+    message, path = (at[1], at[2]) if at else (str(error), "")
+    for pattern, allowed in ((_MISSING, "is required"), (_UNKNOWN, "is not a known field")):
+        named = pattern.fullmatch(message)
+        if named:
+            return not_allowed(f"{path}.{_shown(named[1])}".removeprefix("."), allowed)
+    kinds = _EXPECTED.fullmatch(message)
+    if kinds:
+        return not_allowed(path, f"must be {_told(kinds[1])}; got {_told(kinds[2])}")
+    return not_allowed(path, f"cannot be read: {message}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, UnicodeError):
+        return "its bytes are not UTF-8"
+    return str(error).removeprefix("JSON is malformed: ")
+
+
+def _told(kinds: str) -> str:
+    return " or ".join(_KINDS.get(kind, kind) for kind in kinds.split(" | "))
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:60]}..."

@@ -1,0 +1,113 @@
+"""The answers of the app, and what the document of its interface says of the requests."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from rfmrisk.serving.bodies import CustomerId
+from rfmrisk.serving.scorer import Reason
+
+
+class ModelName(msgspec.Struct):
+    """The model that answered."""
+
+    name: str
+    version: str
+
+
+class Prediction(msgspec.Struct):
+    """The answer for one customer."""
+
+    customer_id: CustomerId
+    as_of: Annotated[str | None, Meta(description="The moment of decision, UTC.")]
+    probability: Annotated[float, Meta(ge=0, le=1, description="Of being high-risk.")]
+    score: Annotated[float, Meta(description="In points; a higher score is safer.")]
+    is_high_risk: Annotated[bool, Meta(description="At the model's threshold.")]
+    reasons: Annotated[list[Reason], Meta(description="What costs most points, at most three.")]
+
+
+class PredictResponse(msgspec.Struct):
+    """The answers for all customers, in the order of the request."""
+
+    model: ModelName
+    reasons_from: Annotated[
+        str | None,
+        Meta(
+            description="points (a scorecard's, below the best), contributions (the model's own, "
+            "below the average), or null: this kind of model has no reasons."
+        ),
+    ]
+    customers: list[Prediction]
+
+
+class Health(msgspec.Struct):
+    """Whether the process is alive, and which model it has."""
+
+    status: str
+    version: Annotated[str, Meta(description="Of rfmrisk.")]
+    model: ModelName | None
+    loaded_at: str | None
+    load_error: Annotated[
+        str | None, Meta(description="The kind of error, where the last attempt to load failed.")
+    ]
+
+
+class Ready(msgspec.Struct):
+    """The process takes requests."""
+
+    status: str
+
+
+class ModelCard(msgspec.Struct):
+    """The facts of a model."""
+
+    model: ModelName
+    loaded_at: str
+    kind: str
+    threshold: Annotated[float, Meta(description="High-risk from this probability on.")]
+    reasons_from: str | None
+    features: Annotated[list[str], Meta(description="All that the model was trained on.")]
+    used_features: Annotated[list[str], Meta(description="Those that /predict/features needs.")]
+    transaction_fields: Annotated[
+        dict[str, str], Meta(description="What /predict needs beside time and amount.")
+    ]
+    facts: Annotated[dict[str, Any], Meta(description="How the model was trained.")]
+
+
+class Reloaded(msgspec.Struct):
+    """The model that serves after a reload."""
+
+    model: ModelName
+    changed: bool
+
+
+class FieldError(msgspec.Struct):
+    """A field at fault."""
+
+    field: str
+    allowed: str
+
+
+class ProblemDetails(msgspec.Struct, omit_defaults=True):
+    """A problem (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldError] | None = None
+
+
+class FeaturesOf(msgspec.Struct, forbid_unknown_fields=True):
+    """The features of one customer, by the names that /model lists; null is missing."""
+
+    customer_id: CustomerId
+    features: dict[str, float | str | None]
+
+
+class FeaturesRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Customers whose features are known."""
+
+    customers: Annotated[list[FeaturesOf], Meta(min_length=1)]

@@ -1,0 +1,142 @@
+"""Run the app as processes: workers that are replaced when they die and drain when told to stop."""
+
+import asyncio
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+logger = logging.getLogger(__name__)
+
+APP = "rfmrisk.serving.app:create_app"
+GRACE = 30  # seconds for what is in flight, once no more is taken
+
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "bare": {"format": "%(message)s"},
+    },
+    "handlers": {
+        "notes": {"class": "logging.StreamHandler", "formatter": "plain"},
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "bare",
+            "stream": "ext://sys.stdout",
+        },
+    },
+    "loggers": {
+        "rfmrisk": {"handlers": ["notes"], "level": "INFO", "propagate": False},
+        "rfmrisk.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["notes"], "level": "INFO", "propagate": False},
+    },
+}
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that says it is going before it goes.
+
+    Told to stop, it answers requests for a while yet: /ready says 503, so that a load balancer
+    looks elsewhere, and every answer closes its connection, so that none is cut between two
+    requests. Then it takes no more, and ends when the last is answered.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; a second signal ends at once."""
+        app = self.config.loaded_app
+        if app.service.guard.draining:
+            super().handle_exit(sig, frame)
+            return
+        app.service.guard.draining = True
+        seconds = app.service.settings.drain_seconds
+        loop = self._loop
+        loop.call_soon_threadsafe(loop.call_later, seconds, super().handle_exit, sig, frame)
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Start, and let the collector of cycles pass over what stays for good."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+
+
+def serve(
+    model: str | None = None, *, host: str = "127.0.0.1", port: int = 8000, workers: int = 1
+) -> None:
+    """Serve until told to stop.
+
+    Parameters
+    ----------
+    model : str or None, default=None
+        Folder of a training, or an MLflow URI; None takes what the environment names.
+    host : str, default="127.0.0.1"
+        The address to listen on; "0.0.0.0" is all.
+    port : int, default=8000
+    workers : int, default=1
+        Processes; one that dies is replaced.
+    """
+    if model is not None:
+        # Workers are processes of their own and read it there.
+        os.environ["MODEL_PATH"] = model
+    sock = _bind(host, port)
+    if workers == 1:
+        work(sock)
+    else:
+        _supervise(sock, workers)
+
+
+def work(sock: socket.socket) -> None:
+    """Serve on a socket, as one worker."""
+    config = uvicorn.Config(
+        APP,
+        factory=True,
+        log_config=_LOGGING,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE,
+        ws="none",
+        lifespan="on",
+    )
+    DrainingServer(config).run(sockets=[sock])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    return sock
+
+
+def _supervise(sock: socket.socket, workers: int) -> None:
+    """Keep workers running until told to stop, then wait for them."""
+    context = multiprocessing.get_context("spawn")
+    stopping = threading.Event()
+
+    def start() -> BaseProcess:
+        process = context.Process(target=work, args=(sock,))
+        process.start()
+        return process
+
+    processes = [start() for _ in range(workers)]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    while not stopping.wait(0.5):
+        for place, process in enumerate(processes):
+            if not process.is_alive():
+                logger.warning("worker %s ended with code %s", process.pid, process.exitcode)
+                processes[place] = start()
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join()

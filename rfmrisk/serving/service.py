@@ -1,0 +1,181 @@
+"""The work behind the routes: bodies in, scores out, small ones at once, large ones beside."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from litestar import Request
+
+from rfmrisk._segments import Ints
+from rfmrisk.serving.bodies import CustomerId
+from rfmrisk.serving.champion import Champion, ChampionHolder
+from rfmrisk.serving.features import Columns, Levels
+from rfmrisk.serving.guard import Guard, overloaded
+from rfmrisk.serving.monitor import RequestMonitor
+from rfmrisk.serving.problems import Problem, from_msgspec, not_allowed, too_large
+from rfmrisk.serving.schemas import (
+    FeaturesOf,
+    FeaturesRequest,
+    ModelName,
+    Prediction,
+    PredictResponse,
+)
+from rfmrisk.serving.scorer import Scores
+from rfmrisk.serving.settings import Settings
+
+# Bodies up to this many bytes take the event loop a few milliseconds and stay on it.
+SMALL = 256_000
+
+_encoder = msgspec.json.Encoder()
+_features = msgspec.json.Decoder(FeaturesRequest)
+
+
+class Service:
+    """All that one worker holds.
+
+    Parameters
+    ----------
+    settings : Settings
+    holder : ChampionHolder
+    routes : set of str
+        The paths that logs and metrics may name.
+    """
+
+    def __init__(self, settings: Settings, holder: ChampionHolder, routes: set[str]) -> None:
+        self.settings = settings
+        self.holder = holder
+        self.requests = RequestMonitor()
+        self.guard = Guard(settings, self.requests, routes)
+        self.executor = ThreadPoolExecutor(2, thread_name_prefix="rfmrisk")
+        self._large = 0
+
+    def champion(self) -> Champion:
+        """Return the model that serves now."""
+        if self.holder.champion is None:
+            raise Problem(503, "no model is loaded yet", headers={"Retry-After": "5"})
+        return self.holder.champion
+
+    @asynccontextmanager
+    async def body(self, request: Request, media_types: set[str]) -> AsyncIterator[bytes]:
+        """Read a body within the limits; a large one holds one of few places meanwhile."""
+        _check_media_type(request, media_types)
+        length = request.headers.get("content-length", "")
+        size = int(length) if length.isdecimal() else self.settings.max_body
+        if size > self.settings.max_body:
+            raise too_large(f"the body may have at most {self.settings.max_body:,} bytes")
+        large = size > SMALL
+        if large and self._large >= self.settings.max_large:
+            raise overloaded()
+        self._large += large
+        try:
+            yield await self._read(request)
+        finally:
+            self._large -= large
+
+    async def _read(self, request: Request) -> bytes:
+        chunks, size = [], 0
+        try:
+            async with asyncio.timeout(self.settings.body_seconds):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > self.settings.max_body:
+                        limit = self.settings.max_body
+                        raise too_large(f"the body may have at most {limit:,} bytes")
+                    chunks.append(chunk)
+        except TimeoutError:
+            seconds = self.settings.body_seconds
+            raise Problem(408, f"the body must arrive within {seconds:g} seconds") from None
+        return b"".join(chunks)
+
+    async def work(self, function: Callable[..., Any], *arguments: Any, size: int) -> Any:
+        """Call a function, on a thread where ``size`` bytes would hold up the others."""
+        if size <= SMALL:
+            return function(*arguments)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.executor, function, *arguments)
+
+
+def predict(champion: Champion, body: bytes) -> bytes:
+    """Answer a request of customers with their transactions."""
+    ids, flat = champion.reader.read(body)
+    return answer(champion, ids, _moments(flat.as_of), champion.scorer.score(flat))
+
+
+def predict_features(champion: Champion, body: bytes) -> bytes:
+    """Answer a request of customers with their features."""
+    try:
+        customers = _features.decode(body).customers
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise from_msgspec(error) from error
+    if len(customers) > champion.reader.settings.max_customers:
+        limit = champion.reader.settings.max_customers
+        raise too_large(f"customers may be at most {limit:,} in a request")
+    ids = [customer.customer_id for customer in customers]
+    scores = champion.scorer.score_features(_columns(champion, customers))
+    return answer(champion, ids, [None] * len(ids), scores)
+
+
+def answer(champion: Champion, ids: list[CustomerId], as_of: list[Any], scores: Scores) -> bytes:
+    """Write the answers and count them."""
+    champion.monitor.add(scores.score, scores.high_risk)
+    customers = list(
+        map(
+            Prediction,
+            ids,
+            as_of,
+            scores.probability.tolist(),
+            scores.score.tolist(),
+            scores.high_risk.tolist(),
+            scores.reasons,
+        )
+    )
+    name = ModelName(champion.name, champion.version)
+    return _encoder.encode(PredictResponse(name, champion.scorer.reasons_from, customers))
+
+
+def _moments(as_of: Ints) -> list[str]:
+    moments: Any = as_of.view("datetime64[us]")
+    unit: Literal["us", "s"] = "us" if (as_of % 1_000_000).any() else "s"
+    return np.datetime_as_string(moments, unit=unit, timezone="UTC").tolist()
+
+
+def _columns(champion: Champion, customers: list[FeaturesOf]) -> Columns:
+    known = set(champion.model.facts["features"])
+    needed = champion.scorer.used
+    columns: Columns = {}
+    for place, customer in enumerate(customers):
+        for name in customer.features.keys() - known:
+            at = f"customers[{place}].features.{name[:60]}"
+            raise not_allowed(at, "is not a feature of the model; /model lists them")
+        for name in needed:
+            if name not in customer.features:
+                raise not_allowed(f"customers[{place}].features.{name}", "is required")
+    for name in needed:
+        levels = name in champion.scorer.recipe.levels
+        values = [customer.features[name] for customer in customers]
+        kind, allowed = (str, "text or null") if levels else (float, "a number or null")
+        for place, value in enumerate(values):
+            if value is not None and not isinstance(value, kind):
+                raise not_allowed(f"customers[{place}].features.{name}", f"must be {allowed}")
+        columns[name] = _as_levels(values) if levels else np.array(values, dtype=np.float64)
+    return columns
+
+
+def _as_levels(values: list[Any]) -> Levels:
+    names = sorted(set(values) - {None})
+    codes = {name: code for code, name in enumerate(names)} | {None: -1}
+    return Levels(np.array([codes[value] for value in values]), names)
+
+
+def _check_media_type(request: Request, allowed: set[str]) -> None:
+    given, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    encoded = request.headers.get("content-encoding", "identity").lower() != "identity"
+    known = charset in ("", "charset=utf-8", "header=present", "header=absent")
+    if given.strip().lower() not in allowed or encoded or not known:
+        kinds = " or ".join(sorted(allowed))
+        raise Problem(415, f"the body must be {kinds}, in UTF-8 and not compressed")
