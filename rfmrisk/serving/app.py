@@ -202,17 +202,11 @@ async def predict_features(request: Request) -> Response:
 
 
 @post("/score-file", status_code=200)
-async def score_file(
-    request: Request,
-    customer: str | None = None,
-    time: str | None = None,
-    amount: str | None = None,
-    as_of: str | None = None,
-) -> Response:
+async def score_file(request: Request) -> Response:
     """Score the customers of a CSV or Parquet log; answer as CSV, or as JSON if asked to."""
     service: Service = request.app.state.service
     champion = service.champion()
-    given = {"customer": customer, "time": time, "amount": amount, "as_of": as_of}
+    given = dict(request.query_params)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     async with service.body(request, {CSV_TYPE, PARQUET_TYPE}) as body:
         histories = await service.work(read_log, champion, body, kind, given, size=len(body))
@@ -274,9 +268,9 @@ def sample(state: State) -> Response:
 
 
 @get("/pages/{name:str}", sync_to_thread=False)
-def page(name: str) -> Response:
+def page(request: Request) -> Response:
     """Send a file of the pages."""
-    return _page(name)
+    return _page(request.path_params["name"])
 
 
 def _page(name: str) -> Response:

@@ -35,7 +35,7 @@ _NEEDS = {
 
 
 def read_log(
-    champion: Champion, body: bytes, media_type: str, given: dict[str, str | None]
+    champion: Champion, body: bytes, media_type: str, given: dict[str, str]
 ) -> pd.DataFrame:
     """Return the histories of a CSV or Parquet log.
 
