@@ -19,14 +19,19 @@ import msgspec
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.response import Stream
 
 from rfmrisk import __version__
+from rfmrisk.datasets import make_transactions
+from rfmrisk.histories import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.serving import service as work
 from rfmrisk.serving.champion import Champion, ChampionHolder
 from rfmrisk.serving.guard import place_of
+from rfmrisk.serving.logs import CSV_TYPE, PARQUET_TYPE, as_csv, read_log, score_batches
 from rfmrisk.serving.monitor import ScoreMonitor, exposition
+from rfmrisk.serving.openapi import document
 from rfmrisk.serving.problems import MEDIA_TYPE, Problem
 from rfmrisk.serving.schemas import Health, ModelCard, ModelName, Ready, Reloaded
 from rfmrisk.serving.service import Service
@@ -74,8 +79,8 @@ class ScoringApp(Litestar):
     """Litestar with a guard before every request, even those that no route takes."""
 
     def __init__(self, settings: Settings, holder: ChampionHolder) -> None:
-        handlers = [home, page, health, ready, metrics, model_card, predict, predict_features]
-        handlers += [reload]
+        handlers = [home, docs, sample, page, openapi, health, ready, metrics, model_card]
+        handlers += [predict, predict_features, score_file, reload]
         paths = {path for handler in handlers for path in handler.paths if "{" not in path}
         self.service = Service(settings, holder, paths)
         super().__init__(
@@ -196,6 +201,24 @@ async def predict_features(request: Request) -> Response:
         return _bytes(await service.work(work.predict_features, champion, body, size=len(body)))
 
 
+@post("/score-file", status_code=200)
+async def score_file(request: Request) -> Response:
+    """Score the customers of a CSV or Parquet log; answer as CSV, or as JSON if asked to."""
+    service: Service = request.app.state.service
+    champion = service.champion()
+    given = dict(request.query_params)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    async with service.body(request, {CSV_TYPE, PARQUET_TYPE}) as body:
+        histories = await service.work(read_log, champion, body, kind, given, size=len(body))
+    batches = score_batches(champion, histories)
+    if "application/json" in request.headers.get("accept", ""):
+        size = len(histories) * work.SMALL
+        return _bytes(await service.work(work.answer_batches, champion, batches, size=size))
+    lines = service.on_thread(as_csv(batches))
+    headers = {"content-disposition": 'attachment; filename="scores.csv"'}
+    return Stream(lines, media_type="text/csv; charset=utf-8", headers=headers)
+
+
 @post("/reload", status_code=200)
 async def reload(request: Request) -> Response:
     """Load the champion of now, if it is another."""
@@ -211,6 +234,14 @@ async def reload(request: Request) -> Response:
     return _json(Reloaded(_name(service.champion()), changed))
 
 
+@get("/openapi.json", sync_to_thread=False)
+def openapi(state: State) -> Response:
+    """Describe the interface."""
+    service: Service = state.service
+    described = document(service.holder.champion, with_keys=bool(service.guard.keys))
+    return _bytes(msgspec.json.encode(described))
+
+
 _PAGES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".png": "image/png"}
 
 
@@ -220,10 +251,26 @@ def home() -> Response:
     return _page("index.html")
 
 
+@get("/docs", sync_to_thread=False)
+def docs() -> Response:
+    """Show the interface in Swagger UI."""
+    return _page("docs.html")
+
+
+@get("/pages/sample.csv", sync_to_thread=True)
+def sample(state: State) -> Response:
+    """Send a log of the sample bank, with the columns of the model's training."""
+    roles = state.service.champion().model.facts.get("roles") or {}
+    log = make_transactions(40, random_state=7)
+    usual = {"customer": CUSTOMER, "time": TIME, "amount": AMOUNT}
+    log = log.rename(columns={usual[role]: name for role, name in roles.items()})
+    return Response(log.to_csv(index=False).encode(), media_type="text/csv; charset=utf-8")
+
+
 @get("/pages/{name:str}", sync_to_thread=False)
-def page(name: str) -> Response:
+def page(request: Request) -> Response:
     """Send a file of the pages."""
-    return _page(name)
+    return _page(request.path_params["name"])
 
 
 def _page(name: str) -> Response:

@@ -1,13 +1,14 @@
 """The work behind the routes: bodies in, scores out, small ones at once, large ones beside."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
+import pandas as pd
 from litestar import Request
 
 from rfmrisk._segments import Ints
@@ -98,6 +99,12 @@ class Service:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.executor, function, *arguments)
 
+    async def on_thread(self, parts: Iterator[str]) -> AsyncIterator[str]:
+        """Give the parts of an answer, each made on a thread."""
+        loop = asyncio.get_running_loop()
+        while (part := await loop.run_in_executor(self.executor, next, parts, None)) is not None:
+            yield part
+
 
 def predict(champion: Champion, body: bytes) -> bytes:
     """Answer a request of customers with their transactions."""
@@ -119,22 +126,37 @@ def predict_features(champion: Champion, body: bytes) -> bytes:
     return answer(champion, ids, [None] * len(ids), scores)
 
 
+def answer_batches(champion: Champion, batches: Iterator[tuple[pd.DataFrame, Scores]]) -> bytes:
+    """Answer a log, whose scores are counted already, as `predict` answers a request."""
+    customers: list[Prediction] = []
+    for part, scores in batches:
+        as_of = part["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64)
+        customers += _predictions(part.index.tolist(), _moments(as_of), scores)
+    return _encode(champion, customers)
+
+
 def answer(champion: Champion, ids: list[CustomerId], as_of: list[Any], scores: Scores) -> bytes:
     """Write the answers and count them."""
     champion.monitor.add(scores.score, scores.high_risk)
-    customers = list(
-        map(
-            Prediction,
-            ids,
-            as_of,
-            scores.probability.tolist(),
-            scores.score.tolist(),
-            scores.high_risk.tolist(),
-            scores.reasons,
-        )
+    return _encode(champion, _predictions(ids, as_of, scores))
+
+
+def _predictions(ids: list[CustomerId], as_of: list[Any], scores: Scores) -> Iterator[Prediction]:
+    return map(
+        Prediction,
+        ids,
+        as_of,
+        scores.probability.tolist(),
+        scores.score.tolist(),
+        scores.high_risk.tolist(),
+        scores.reasons,
     )
+
+
+def _encode(champion: Champion, customers: Iterable[Prediction]) -> bytes:
     name = ModelName(champion.name, champion.version)
-    return _encoder.encode(PredictResponse(name, champion.scorer.reasons_from, customers))
+    reasons_from = champion.scorer.reasons_from
+    return _encoder.encode(PredictResponse(name, reasons_from, list(customers)))
 
 
 def _moments(as_of: Ints) -> list[str]:

@@ -1,0 +1,222 @@
+"""The document of the interface (OpenAPI 3.1), made from the very types that are sent."""
+
+from typing import Any
+
+import msgspec
+
+from rfmrisk import __version__
+from rfmrisk.serving import schemas
+from rfmrisk.serving.champion import Champion
+from rfmrisk.serving.logs import CSV_TYPE, PARQUET_TYPE
+from rfmrisk.serving.problems import MEDIA_TYPE
+
+_SENT: list[type[msgspec.Struct]] = [
+    schemas.PredictResponse,
+    schemas.FeaturesRequest,
+    schemas.Health,
+    schemas.Ready,
+    schemas.ModelCard,
+    schemas.Reloaded,
+    schemas.ProblemDetails,
+]
+_WHY = {
+    400: "The body is not JSON in UTF-8, or the request cannot be read.",
+    401: "The key is missing or unknown.",
+    403: "No keys are configured.",
+    408: "The body took too long to arrive.",
+    413: "The body, the customers or the transactions are more than the limit.",
+    415: "The body is of another media type.",
+    422: "A field is not as it must be; errors names it and what is allowed.",
+    429: "More requests than the rate limit of the key.",
+    500: "The fault is the app's; the log has the request's id.",
+    502: "The new model could not be loaded; the old one goes on serving.",
+    503: "No model is loaded, or too many requests are waiting.",
+}
+_BODY = (400, 401, 408, 413, 415, 422, 429, 500, 503)
+_RETRY = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds to wait."}}
+_ROLES = {
+    "customer": "The column of the customer's id; by default that of the training.",
+    "time": "The column of the time; by default that of the training.",
+    "amount": "The column of the amount; by default that of the training.",
+    "as_of": "The moment of decision; by default the midnight that ends the last day.",
+}
+
+
+def document(champion: Champion | None, with_keys: bool) -> dict[str, Any]:
+    """Write the document for the model that serves now.
+
+    Parameters
+    ----------
+    champion : Champion or None
+        Its fields are those that a transaction must have.
+    with_keys : bool
+        Whether a key is asked for.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> sorted(document(None, with_keys=False)["paths"])[:3]
+    ['/health', '/metrics', '/model']
+    """
+    _, components = msgspec.json.schema_components(
+        _SENT, ref_template="#/components/schemas/{name}"
+    )
+    components["PredictRequest"] = _predict_request(champion)
+    parts: dict[str, Any] = {"schemas": components}
+    secured: list[dict[str, list]] = []
+    if with_keys:
+        parts["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+        secured = [{"key": []}]
+
+    def operation(
+        name: str, summary: str, answer: Any, problems: tuple[int, ...], **more: Any
+    ) -> dict[str, Any]:
+        responses = {"200": {"description": "The answer.", "content": answer}}
+        for status in problems:
+            if status in (401, 403) and not with_keys and name != "reload":
+                continue
+            responses[str(status)] = {
+                "description": _WHY[status],
+                "content": {MEDIA_TYPE: {"schema": _ref("ProblemDetails")}},
+                **({"headers": _RETRY} if status in (429, 503) else {}),
+            }
+        opened = name in ("health", "ready")
+        security = {} if opened or not secured else {"security": secured}
+        return {
+            "operationId": name,
+            "summary": summary,
+            "responses": responses,
+            **security,
+            **more,
+        }
+
+    get_, keyed = (500,), (401, 429, 500, 503)
+    predictions = _json("PredictResponse")
+    file_answers = {CSV_TYPE: {"schema": {"type": "string"}}, **predictions}
+    paths = {
+        "/health": {"get": operation("health", "Is it alive?", _json("Health"), get_)},
+        "/ready": {"get": operation("ready", "Does it take requests?", _json("Ready"), (500, 503))},
+        "/model": {"get": operation("model", "What is the model?", _json("ModelCard"), keyed)},
+        "/metrics": {
+            "get": operation(
+                "metrics",
+                "What has been counted, for Prometheus",
+                {"text/plain": {"schema": {"type": "string"}}},
+                keyed,
+            )
+        },
+        "/predict": {
+            "post": operation(
+                "predict",
+                "Score customers by their transactions",
+                predictions,
+                _BODY,
+                requestBody=_required(_json("PredictRequest")),
+            )
+        },
+        "/predict/features": {
+            "post": operation(
+                "predict_features",
+                "Score customers by their features",
+                predictions,
+                _BODY,
+                requestBody=_required(_json("FeaturesRequest")),
+            )
+        },
+        "/score-file": {
+            "post": operation(
+                "score_file",
+                "Score a log; Accept: application/json asks for JSON instead of CSV",
+                file_answers,
+                _BODY,
+                requestBody=_required(
+                    {
+                        CSV_TYPE: {"schema": {"type": "string"}},
+                        PARQUET_TYPE: {"schema": {"type": "string", "format": "binary"}},
+                    }
+                ),
+                parameters=[
+                    {
+                        "name": name,
+                        "in": "query",
+                        "description": what,
+                        "schema": {"type": "string"},
+                    }
+                    for name, what in _ROLES.items()
+                ],
+            )
+        },
+        "/reload": {
+            "post": operation(
+                "reload",
+                "Load the champion of now",
+                _json("Reloaded"),
+                (401, 403, 429, 500, 502, 503),
+            )
+        },
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "rfmrisk",
+            "version": __version__,
+            "description": "Scores customers by their transactions.",
+        },
+        "paths": paths,
+        "components": parts,
+    }
+
+
+def _predict_request(champion: Champion | None) -> dict[str, Any]:
+    kinds = {
+        "number": {"type": ["number", "null"], "minimum": -1e15, "maximum": 1e15},
+        "level": {"type": ["string", "boolean", "integer", "null"]},
+    }
+    fields = champion.reader.fields if champion else {}
+    moment = {"type": "string", "format": "date-time", "examples": ["2018-11-15T02:18:49Z"]}
+    transaction = {
+        "type": "object",
+        "description": "In order of time. Fields that the model does not use are ignored.",
+        "properties": {
+            "time": {**moment, "description": "Not before the transaction that precedes it."},
+            "amount": {"type": "number", "minimum": -1e15, "maximum": 1e15},
+            **{name: kinds[kind] for name, kind in fields.items()},
+        },
+        "required": ["time", "amount", *fields],
+    }
+    customer = {
+        "type": "object",
+        "properties": {
+            "customer_id": {"type": ["string", "integer"]},
+            "as_of": {
+                **moment,
+                "type": ["string", "null"],
+                "description": "The moment of decision, after all transactions; by default the "
+                "midnight that ends the last day of the request.",
+            },
+            "transactions": {"type": "array", "items": transaction},
+        },
+        "required": ["customer_id", "transactions"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {"customers": {"type": "array", "items": customer, "minItems": 1}},
+        "required": ["customers"],
+        "additionalProperties": False,
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": _ref(name)}}
+
+
+def _required(content: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": content}

@@ -1,0 +1,190 @@
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const SHOWN = 200;
+
+let file = null; // a chosen file, instead of the text
+let customers = []; // the answer, riskiest first
+let shown = SHOWN;
+
+function headers(more) {
+  const key = $("key").value.trim();
+  return key ? { ...more, "X-API-Key": key } : more;
+}
+
+function complain(text) {
+  $("problem").textContent = text;
+  $("problem").hidden = !text;
+}
+
+async function problemOf(response) {
+  try {
+    return (await response.json()).detail;
+  } catch {
+    return `The app answered ${response.status}.`;
+  }
+}
+
+async function showModel() {
+  const health = await (await fetch("/health")).json();
+  $("model").textContent = health.model
+    ? `Model ${health.model.name}, version ${health.model.version}`
+    : "No model is loaded yet.";
+}
+
+function choose(chosen) {
+  file = chosen;
+  $("file-name").textContent = chosen ? chosen.name : "";
+  if (chosen) $("log").value = "";
+}
+
+async function score(event) {
+  event.preventDefault();
+  complain("");
+  const body = file ?? $("log").value;
+  if (!file && !body.trim()) {
+    complain("Paste a log, choose a file, or take the sample.");
+    $("log").focus();
+    return;
+  }
+  const given = new URLSearchParams();
+  for (const [name, value] of new FormData($("form"))) {
+    if (typeof value === "string" && value.trim()) given.set(name, value.trim());
+  }
+  const parquet = file?.name.toLowerCase().endsWith(".parquet");
+  const type = parquet ? "application/vnd.apache.parquet" : "text/csv";
+  $("score").disabled = true;
+  try {
+    const response = await fetch(`/score-file?${given}`, {
+      method: "POST",
+      headers: headers({ "Content-Type": type, Accept: "application/json" }),
+      body,
+    });
+    if (!response.ok) {
+      complain(await problemOf(response));
+      return;
+    }
+    show(await response.json());
+  } catch {
+    complain("The app cannot be reached.");
+  } finally {
+    $("score").disabled = false;
+  }
+}
+
+function show(answer) {
+  customers = answer.customers.sort((a, b) => b.probability - a.probability);
+  $("reasons-head").textContent =
+    answer.reasons_from === null ? "Reasons: this kind of model has none" : "What costs most points";
+  shown = SHOWN;
+  $("results").hidden = false;
+  draw();
+  $("results").focus();
+}
+
+function matching() {
+  const part = $("filter").value.trim().toLowerCase();
+  const onlyHigh = $("only-high").checked;
+  return customers.filter(
+    (customer) =>
+      (!onlyHigh || customer.is_high_risk) &&
+      String(customer.customer_id).toLowerCase().includes(part),
+  );
+}
+
+function draw() {
+  const found = matching();
+  const high = customers.filter((customer) => customer.is_high_risk).length;
+  $("summary").textContent =
+    `${customers.length} customers, ${high} high-risk; ${found.length} match.`;
+  const most = Math.max(1, ...customers.flatMap((c) => c.reasons.map((reason) => reason.points)));
+  $("rows").replaceChildren(...found.slice(0, shown).map((customer) => row(customer, most)));
+  $("more").hidden = found.length <= shown;
+}
+
+function element(name, text, className) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function row(customer, most) {
+  const made = element("tr");
+  const head = element("th", customer.customer_id);
+  head.scope = "row";
+  const risk = customer.is_high_risk
+    ? element("td", "High", "high")
+    : element("td", "Low", "low");
+  const reasons = element("ul", undefined, "reasons");
+  for (const reason of customer.reasons) {
+    const item = element("li", reason.reason);
+    const bar = element("span", undefined, "bar");
+    bar.style.width = `${(100 * reason.points) / most}%`;
+    item.append(bar);
+    reasons.append(item);
+  }
+  const cell = element("td");
+  cell.append(reasons);
+  made.append(
+    head,
+    element("td", Math.round(customer.score), "number"),
+    element("td", `${(100 * customer.probability).toFixed(1)} %`, "number"),
+    risk,
+    cell,
+  );
+  return made;
+}
+
+// A cell that begins like a formula would be run by a spreadsheet.
+function quoted(value) {
+  const text = String(value);
+  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return `"${safe.replaceAll('"', '""')}"`;
+}
+
+function download() {
+  const lines = [["customer", "as_of", "probability", "score", "is_high_risk", "reasons"]];
+  for (const c of matching()) {
+    const reasons = c.reasons.map((reason) => reason.reason).join("; ");
+    lines.push([c.customer_id, c.as_of, c.probability, c.score, Number(c.is_high_risk), reasons]);
+  }
+  const text = lines.map((line) => line.map(quoted).join(",")).join("\n") + "\n";
+  const link = element("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  link.download = "scores.csv";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+async function takeSample() {
+  complain("");
+  const response = await fetch("/pages/sample.csv", { headers: headers({}) });
+  if (!response.ok) {
+    complain(await problemOf(response));
+    return;
+  }
+  choose(null);
+  $("file").value = "";
+  $("log").value = await response.text();
+}
+
+$("form").addEventListener("submit", score);
+$("sample").addEventListener("click", takeSample);
+$("file").addEventListener("change", () => choose($("file").files[0] ?? null));
+$("log").addEventListener("input", () => choose(null));
+$("filter").addEventListener("input", draw);
+$("only-high").addEventListener("change", draw);
+$("download").addEventListener("click", download);
+$("more").addEventListener("click", () => {
+  shown += SHOWN;
+  draw();
+});
+for (const type of ["dragover", "dragleave", "drop"]) {
+  $("drop").addEventListener(type, (event) => {
+    event.preventDefault();
+    $("drop").classList.toggle("over", type === "dragover");
+    if (type === "drop" && event.dataTransfer.files.length) choose(event.dataTransfer.files[0]);
+  });
+}
+showModel();

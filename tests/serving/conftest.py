@@ -1,0 +1,132 @@
+"""Models to serve, and apps in this process or in one of their own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+pytest.importorskip("litestar", reason="the extra 'serve' is not installed")
+
+import httpx
+from litestar.testing import TestClient
+
+from rfmrisk import to_histories
+from rfmrisk.datasets import make_transactions
+from rfmrisk.serving import Settings, create_app
+from rfmrisk.training import train
+
+
+@pytest.fixture(scope="session")
+def many_histories():
+    """Give the histories of 500 customers."""
+    return to_histories(make_transactions(500, random_state=1))
+
+
+@pytest.fixture(scope="session")
+def trained(many_histories):
+    """Train a model of each kind that gives reasons in its own way."""
+    names = ["scorecard", "decision_tree"]
+    try:
+        import xgboost  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        names.append("xgboost")
+    return {name: train(many_histories, models=[name], cv=2).model for name in names}
+
+
+@pytest.fixture(scope="session")
+def card(trained):
+    return trained["scorecard"]
+
+
+@pytest.fixture(scope="session")
+def folder(card, tmp_path_factory):
+    """Save the scorecard."""
+    folder = tmp_path_factory.mktemp("model")
+    card.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def settings():
+    return Settings()
+
+
+@pytest.fixture(scope="session")
+def client(card, settings):
+    """Open an app of the scorecard without keys."""
+    with TestClient(create_app(card, settings)) as client:
+        yield client
+
+
+def body_of(histories) -> dict:
+    """Write histories as a request."""
+    customers = []
+    for customer, row in histories.iterrows():
+        transactions = [
+            {
+                name: f"{value.isoformat()}Z" if name == "time" else value
+                for name, value in transaction.items()
+            }
+            for transaction in row["history"]
+        ]
+        as_of = f"{row['as_of'].isoformat()}Z"
+        customers.append({"customer_id": customer, "as_of": as_of, "transactions": transactions})
+    return {"customers": customers}
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@contextmanager
+def running(model, *options, **environment):
+    """Run `rfmrisk serve` in a process of its own; give its address and the process."""
+    port = free_port()
+    command = [sys.executable, "-c", "from rfmrisk.cli import run; run()", "serve"]
+    command += ["--model", str(model), "--port", str(port), *options]
+    process = subprocess.Popen(
+        command,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                if httpx.get(f"{address}/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.05)
+        yield address, process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=30)
+
+
+def small_body() -> bytes:
+    """Write a request of one customer for a model of the sample bank."""
+    transactions = [
+        {
+            "time": f"2019-01-{day:02}T10:00:00Z",
+            "amount": 100.0 * day,
+            "ProviderId": "ProviderId_4",
+            "ProductId": "ProductId_3",
+            "ProductCategory": "airtime",
+            "ChannelId": "ChannelId_3",
+        }
+        for day in range(1, 11)
+    ]
+    return json.dumps({"customers": [{"customer_id": "a", "transactions": transactions}]}).encode()

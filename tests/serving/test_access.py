@@ -1,0 +1,158 @@
+"""Who gets in, how often, and what is written down of it."""
+
+import hashlib
+import json
+import logging
+import shutil
+
+from litestar.testing import TestClient
+
+from rfmrisk.serving import Settings, create_app
+from rfmrisk.serving.guard import RateLimiter
+
+from .conftest import small_body
+
+KEYS = ("first-key-of-the-bank", "second-key-of-the-bank")
+JSON = {"content-type": "application/json"}
+
+
+def with_keys(**more) -> Settings:
+    hashed = "sha256:" + hashlib.sha256(KEYS[1].encode()).hexdigest()
+    return Settings.from_environment({"RFMRISK_API_KEYS": f"{KEYS[0]}, {hashed}", **more})
+
+
+def test_only_known_keys_get_in(card):
+    """With keys, all that shows or takes data asks for one; any of them is good."""
+    with TestClient(create_app(card, with_keys())) as client:
+        for path in ("/", "/health", "/ready", "/docs", "/openapi.json", "/pages/page.js"):
+            assert client.get(path).status_code == 200
+        for path in ("/model", "/metrics", "/pages/sample.csv", "/nope"):
+            assert client.get(path).status_code == 401
+        for path in ("/predict", "/predict/features", "/score-file", "/reload"):
+            refused = client.post(path, content=small_body(), headers=JSON)
+            assert refused.status_code == 401
+            assert refused.headers["www-authenticate"]
+        for key, status in ((KEYS[0], 200), (KEYS[1], 200), ("x", 401), (KEYS[0] + " ", 401)):
+            answer = client.get("/model", headers={"X-API-Key": key})
+            assert answer.status_code == (200 if key.strip() in KEYS else status)
+
+
+def test_settings_hold_no_key():
+    """Only hashes are kept."""
+    settings = with_keys()
+    assert all(key not in repr(settings) for key in KEYS)
+    assert settings.key_hashes == tuple(hashlib.sha256(key.encode()).digest() for key in KEYS)
+
+
+def test_each_key_has_its_own_rate(card):
+    """A key that asks too often waits; another does not."""
+    with TestClient(create_app(card, with_keys(RFMRISK_RATE_LIMIT="3"))) as client:
+        answers = [client.get("/model", headers={"X-API-Key": KEYS[0]}) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        assert client.get("/model", headers={"X-API-Key": KEYS[1]}).status_code == 200
+        assert client.get("/health").status_code == 200
+
+
+def test_a_bucket_fills_steadily():
+    """After a minute's requests, one more is allowed every second at sixty a minute."""
+    rates = RateLimiter(60)
+    assert not any(rates.wait("a", 0.0) for _ in range(60))
+    assert 0.9 < rates.wait("a", 0.1) <= 1.0
+    assert rates.wait("a", 1.1) == 0
+    assert rates.wait("a", 1.2) > 0
+
+
+def test_the_access_log_is_structured_and_has_no_data(card, caplog):
+    """Each request has one line of JSON with its id, and nothing of what was sent."""
+    caplog.set_level(logging.INFO, logger="rfmrisk.access")
+    body = small_body().replace(b'"a"', b'"Jane Doe"')
+    with TestClient(create_app(card, with_keys())) as client:
+        headers = JSON | {"X-API-Key": KEYS[0], "X-Request-ID": "order-66"}
+        answer = client.post("/predict?name=Jane", content=body, headers=headers)
+        client.get("/Jane")
+        client.get("/health", headers={"X-Request-ID": "{injected}"})
+    assert answer.headers["x-request-id"] == "order-66"
+    lines = [json.loads(record.message) for record in caplog.records]
+    assert [line["route"] for line in lines] == ["/predict", "other", "/health"]
+    assert lines[0]["request_id"] == "order-66"
+    assert lines[0]["status"] == 200
+    assert lines[2]["request_id"] != "{injected}"
+    assert "Jane" not in caplog.text
+    assert KEYS[0] not in caplog.text
+
+
+def test_a_new_champion_is_taken_without_a_restart(card, trained, tmp_path):
+    """A reload takes the new model whole; one that cannot be loaded leaves the old one."""
+    card.save(tmp_path)
+    key = {"X-API-Key": KEYS[0]}
+    with TestClient(create_app(tmp_path, with_keys())) as client:
+        first = client.get("/model", headers=key).json()
+        assert client.post("/reload", headers=key).json() == {
+            "model": first["model"],
+            "changed": False,
+        }
+        trained["decision_tree"].save(tmp_path)
+        changed = client.post("/reload", headers=key).json()
+        assert changed["changed"]
+        assert changed["model"]["name"] == "decision_tree"
+
+        (tmp_path / "model.skops").write_bytes(b"no model")
+        refused = client.post("/reload", headers=key)
+        assert refused.status_code == 502
+        assert "the old one goes on serving" in refused.json()["detail"]
+        health = client.get("/health").json()
+        assert health["model"] == changed["model"]
+        assert health["load_error"] == "ModelFileError"
+        headers = JSON | key
+        assert client.post("/predict", content=small_body(), headers=headers).status_code == 200
+
+        shutil.rmtree(tmp_path)
+        assert client.post("/reload", headers=key).status_code == 502
+
+
+def test_a_reload_needs_keys(client):
+    """Where there are no keys, nobody can reload."""
+    assert client.post("/reload").status_code == 403
+
+
+def test_without_a_model_it_lives_and_is_not_ready(tmp_path):
+    """A model that is not there leaves an app that says so."""
+    with TestClient(create_app(tmp_path / "none", Settings())) as client:
+        assert client.get("/health").json()["load_error"] == "ModelFileError"
+        for answer in (
+            client.get("/ready"),
+            client.post("/predict", content=small_body(), headers=JSON),
+        ):
+            assert answer.status_code == 503
+            assert "retry-after" in answer.headers
+        assert client.get("/openapi.json").status_code == 200
+
+
+def test_a_model_is_loaded_from_the_registry(card, tmp_path, monkeypatch):
+    """MODEL_NAME and MODEL_STAGE name a registered model; a moved alias is a new champion."""
+    import pytest
+
+    mlflow = pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
+    from rfmrisk.training.tracking import Tracker
+
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    mlflow.set_tracking_uri(uri)
+    try:
+        tracker = Tracker("serving")
+        registry = mlflow.MlflowClient()
+        with tracker.run({}, {}):
+            for _ in range(2):
+                mlflow.register_model(tracker.log_model(card), "risk")
+        registry.set_registered_model_alias("risk", "champion", "1")
+        settings = with_keys(MLFLOW_TRACKING_URI=uri, MODEL_NAME="risk", RFMRISK_RELOAD_SECONDS="9")
+        assert settings.model == "models:/risk@champion"
+        with TestClient(create_app(settings=settings)) as client:
+            assert client.get("/health").json()["model"] == {"name": "risk", "version": "1"}
+            registry.set_registered_model_alias("risk", "champion", "2")
+            answer = client.post("/reload", headers={"X-API-Key": KEYS[0]})
+            assert answer.json() == {"model": {"name": "risk", "version": "2"}, "changed": True}
+    finally:
+        mlflow.set_tracking_uri(None)

@@ -1,0 +1,183 @@
+"""Every bad body is refused with a problem that names the field and what is allowed."""
+
+import copy
+import json
+
+import pytest
+from litestar.testing import TestClient
+
+from rfmrisk.serving import Settings, create_app
+
+from .conftest import small_body
+
+JSON = {"content-type": "application/json"}
+SECRET = "very-private-value"  # noqa: S105 - stands for what a customer would not see in a log
+
+
+def changed(path: list, value) -> bytes:
+    """Return the small request with one value replaced, or removed where it is ``...``."""
+    body = json.loads(small_body())
+    place = body
+    for step in path[:-1]:
+        place = place[step]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return json.dumps(body).encode()
+
+
+FIRST = ["customers", 0, "transactions", 0]
+
+FIELDS = {
+    "amount as text": (changed([*FIRST, "amount"], SECRET), "customers[0].transactions[0].amount"),
+    "amount null": (changed([*FIRST, "amount"], None), "customers[0].transactions[0].amount"),
+    "amount huge": (changed([*FIRST, "amount"], 1e300), "customers[0].transactions[0].amount"),
+    "amount true": (changed([*FIRST, "amount"], True), "customers[0].transactions[0].amount"),
+    "no amount": (changed([*FIRST, "amount"], ...), "customers[0].transactions[0].amount"),
+    "time a number": (changed([*FIRST, "time"], 5), "customers[0].transactions[0].time"),
+    "time unreadable": (changed([*FIRST, "time"], SECRET), "customers[0].transactions[0].time"),
+    "time now": (changed([*FIRST, "time"], "now"), "customers[0].transactions[0].time"),
+    "time far": (changed([*FIRST, "time"], "0019-01-01T00:00:00Z"), "customers[0].transactions[0].time"),
+    "time without zone": (
+        changed([*FIRST, "time"], "2019-01-01T10:00:00"),
+        "customers[0].transactions[1].time",
+    ),
+    "times out of order": (
+        changed([*FIRST, "time"], "2019-01-03T10:00:00Z"),
+        "customers[0].transactions[1].time",
+    ),
+    "future of as_of": (
+        changed(["customers", 0, "as_of"], "2019-01-10T10:00:00Z"),
+        "customers[0].transactions[9].time",
+    ),
+    "as_of unreadable": (changed(["customers", 0, "as_of"], SECRET), "customers[0].as_of"),
+    "level a list": (changed([*FIRST, "ProductId"], [1]), "customers[0].transactions[0].ProductId"),
+    "level mixed": (changed([*FIRST, "ProductId"], 5), "customers[0].transactions[1].ProductId"),
+    "level beyond 64 bits": (
+        changed([*FIRST, "ProductId"], 2**80),
+        "customers[0].transactions[0].ProductId",
+    ),
+    "level missing": (
+        changed([*FIRST, "ProductId"], ...),
+        "customers[0].transactions[0].ProductId",
+    ),
+    "unknown field": (changed(["customers", 0, "custmer"], 1), "customers[0].custmer"),
+    "no id": (changed(["customers", 0, "customer_id"], ...), "customers[0].customer_id"),
+    "id a number with a point": (
+        changed(["customers", 0, "customer_id"], 1.5),
+        "customers[0].customer_id",
+    ),
+    "no customers": (b'{"customers": []}', "customers"),
+    "customers missing": (b"{}", "customers"),
+    "customers an object": (b'{"customers": {}}', "customers"),
+    "newcomer without as_of": (
+        b'{"customers": [{"customer_id": 1, "transactions": []}]}',
+        "customers[0].as_of",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "field"), FIELDS.values(), ids=FIELDS)
+def test_a_bad_field_is_named(client, body, field):
+    """The problem names the field and what is allowed, and repeats no value."""
+    answer = client.post("/predict", content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["errors"][0]["field"] == field
+    assert field in problem["detail"]
+    assert SECRET not in answer.text
+    assert problem["request_id"] == answer.headers["x-request-id"]
+
+
+NO_JSON = {
+    "empty": b"",
+    "cut off": small_body()[:-20],
+    "NaN": small_body().replace(b"100.0", b"NaN", 1),
+    "infinity": small_body().replace(b"100.0", b"-Infinity", 1),
+    "bad UTF-8 in a level": small_body().replace(b"airtime", b"air\xfftime", 1),
+    "bad UTF-8 in what is ignored": small_body().replace(b'"amount"', b'"x": "\xff", "amount"', 1),
+    "half a surrogate": small_body().replace(b"airtime", b"\\ud800", 1),
+    "nested deeply": b'{"customers": [{"customer_id": 1, "transactions": [{"x": ' + b"[" * 200_000,
+}
+
+
+@pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON)
+def test_what_is_not_json_is_refused(client, body):
+    """A body that is not JSON in UTF-8 is a bad request that says so."""
+    answer = client.post("/predict", content=body, headers=JSON)
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("the body is not JSON in UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding"),
+    [("text/plain", None), ("", None), ("application/json; charset=latin-1", None)]
+    + [("application/json", "gzip")],
+)
+def test_other_media_types_are_refused(client, kind, encoding):
+    """Only JSON in UTF-8 is taken, as it is."""
+    headers = {"content-type": kind} | ({"content-encoding": encoding} if encoding else {})
+    answer = client.post("/predict", content=small_body(), headers=headers)
+    assert answer.status_code == 415
+    assert "application/json" in answer.json()["detail"]
+
+
+def test_limits_are_told(card):
+    """Too many customers, transactions or bytes are refused with the limit."""
+    limits = Settings(max_customers=2, max_transactions=15, max_body=5_000)
+    one = json.loads(small_body())["customers"][0]
+    short = one | {"transactions": one["transactions"][:1]}
+    with TestClient(create_app(card, limits)) as client:
+        for customers, told in (
+            ([short] * 3, "customers may be at most 2"),
+            ([one] * 2, "transactions may be at most 15"),
+            ([one] * 9, "at most 5,000 bytes"),
+        ):
+            answer = client.post("/predict", json={"customers": customers})
+            assert answer.status_code == 413
+            assert told in answer.json()["detail"]
+
+        def chunks():
+            yield b" " * 4_000
+            yield b" " * 4_000
+
+        answer = client.post("/predict", content=chunks(), headers=JSON)
+        assert answer.status_code == 413
+
+
+def test_unused_columns_are_ignored(client):
+    """Further columns that the model does not use may hold anything."""
+    body = json.loads(small_body())
+    plain = client.post("/predict", json=body).json()
+    more = copy.deepcopy(body)
+    for transaction in more["customers"][0]["transactions"]:
+        transaction |= {"BatchId": None, "nested": {"a": [1]}}
+    assert client.post("/predict", json=more).json() == plain
+
+
+def test_other_paths_and_methods_are_problems(client):
+    """A wrong path or method is a problem too, with the security headers of all answers."""
+    for answer, status in ((client.get("/nope"), 404), (client.put("/predict"), 405)):
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "POST" in client.put("/predict").headers["allow"]
+
+
+def test_a_fault_of_the_app_tells_nothing(card, monkeypatch, caplog):
+    """An unexpected error is a 500 without its message, in the answer and in the log."""
+    with TestClient(create_app(card, Settings())) as client:
+
+        def fail(*_):
+            raise RuntimeError(SECRET)
+
+        scorer = client.app.service.champion().scorer
+        monkeypatch.setattr(type(scorer), "score", fail)
+        answer = client.post("/predict", content=small_body(), headers=JSON)
+    assert answer.status_code == 500
+    assert SECRET not in answer.text + caplog.text
+    assert answer.json()["request_id"] in caplog.text
+    assert "RuntimeError at" in caplog.text

@@ -1,0 +1,181 @@
+"""Answers are those of the model, to the last bit."""
+
+import copy
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from litestar.testing import TestClient
+
+from rfmrisk import to_histories
+from rfmrisk.serving import Settings, bodies, create_app
+from rfmrisk.serving.bodies import BodyReader
+from rfmrisk.serving.scorer import Scorer
+
+from .conftest import body_of
+
+MINUTES = st.integers(0, 400 * 24 * 60)
+TRANSACTION = st.fixed_dictionaries(
+    {
+        "minute": MINUTES | st.integers(0, 3),
+        "Amount": st.floats(-1e6, 1e6) | st.sampled_from([0.0, -0.0, 1.0]),
+        "ProviderId": st.sampled_from(["ProviderId_1", "ProviderId_4", "new", None]),
+        "ProductId": st.sampled_from(["ProductId_3", "ProductId_6", None]),
+        "ProductCategory": st.sampled_from(["airtime", "tv", "é ü"]),
+        "ChannelId": st.sampled_from(["ChannelId_2", "ChannelId_3"]),
+    }
+)
+LEVELS = ["ProviderId", "ProductId", "ProductCategory", "ChannelId"]
+
+
+@pytest.fixture(scope="module", params=["scorecard", "decision_tree", "xgboost"])
+def model(request, trained):
+    if request.param not in trained:
+        pytest.skip("xgboost is not installed")
+    return trained[request.param]
+
+
+@settings(max_examples=40)
+@given(rows=st.lists(st.tuples(st.sampled_from("abc"), TRANSACTION), min_size=1, max_size=30))
+def test_predictions_equal_the_pipeline(model, rows):
+    """A request scores as the same log does through to_histories, to the last bit."""
+    log = pd.DataFrame([{"CustomerId": who, **what} for who, what in rows])
+    start = pd.Timestamp("2018-11-15")
+    log["TransactionStartTime"] = start + pd.to_timedelta(log.pop("minute"), unit="min")
+    log[LEVELS] = log[LEVELS].astype("str")
+    histories = to_histories(log)
+    body = {"customers": []}
+    for customer, own in log.groupby("CustomerId"):
+        own = own.sort_values("TransactionStartTime", kind="stable")
+        own = own.rename(columns={"TransactionStartTime": "time", "Amount": "amount"})
+        own["time"] = own["time"].map(lambda time: f"{time.isoformat()}Z")
+        records = own.drop(columns="CustomerId").to_dict("records")
+        for record in records:
+            record |= {name: None for name in LEVELS if pd.isna(record[name])}
+        body["customers"].append({"customer_id": customer, "transactions": records})
+    scorer = Scorer(model)
+    fields = dict.fromkeys(LEVELS, "level")
+    ids, flat = BodyReader(fields, Settings()).read(json.dumps(body).encode())
+    assert ids == histories.index.tolist()
+    scores = scorer.score(flat)
+    np.testing.assert_array_equal(
+        scores.probability, model.pipeline.predict_proba(histories)[:, 1], strict=True
+    )
+    assert scores.score.tolist() == model.score(histories)["score"].tolist()
+
+
+def test_answer_has_all_that_a_decision_needs(client, card, many_histories):
+    """Probability, score, decision, moment and reasons come with the model's name."""
+    some = many_histories.iloc[:50]
+    answer = client.post("/predict", json=body_of(some)).json()
+    expected = card.score(some)
+    assert answer["model"]["name"] == "scorecard"
+    assert answer["reasons_from"] == "points"
+    got = pd.DataFrame(answer["customers"]).set_index("customer_id")
+    assert got["probability"].tolist() == expected["probability"].tolist()
+    assert got["score"].tolist() == expected["score"].tolist()
+    assert got["is_high_risk"].tolist() == expected["is_high_risk"].astype(bool).tolist()
+    assert pd.to_datetime(got["as_of"]).dt.tz_localize(None).tolist() == some["as_of"].tolist()
+    told = [[reason["reason"] for reason in reasons] for reasons in got["reasons"]]
+    wanted = expected[["reason_1", "reason_2", "reason_3"]].to_numpy().tolist()
+    assert told == [[reason for reason in reasons if reason] for reasons in wanted]
+
+
+def test_reasons_come_from_the_model_or_are_not_claimed(trained, many_histories):
+    """XGBoost gives its own contributions; a tree says that it has none."""
+    some = body_of(many_histories.iloc[:20])
+    for name, source in (("decision_tree", None), ("xgboost", "contributions")):
+        if name not in trained:
+            continue
+        with TestClient(create_app(trained[name], Settings())) as client:
+            answer = client.post("/predict", json=some).json()
+        assert answer["reasons_from"] == source
+        given = [reason for customer in answer["customers"] for reason in customer["reasons"]]
+        assert bool(given) == (source is not None)
+        assert all(reason["points"] > 0 for reason in given)
+
+
+def test_contributions_add_up_to_the_score(trained, many_histories):
+    """XGBoost's contributions in points, with the average, are the score."""
+    if "xgboost" not in trained:
+        pytest.skip("xgboost is not installed")
+    import xgboost
+
+    model = trained["xgboost"]
+    table = model.pipeline[:-1].transform(many_histories)
+    booster = model.pipeline[-1].get_booster()
+    shares = booster.predict(xgboost.DMatrix(table), pred_contribs=True)
+    probability = model.pipeline.predict_proba(many_histories)[:, 1]
+    np.testing.assert_allclose(
+        shares.sum(axis=1), np.log(probability / (1 - probability)), atol=1e-4
+    )
+
+
+def test_pieces_read_as_the_whole(card, many_histories, monkeypatch):
+    """A body cut into pieces is the same request, even where a text looks like a boundary."""
+    body = body_of(many_histories.iloc[:60])
+    body["customers"][7]["transactions"][0]["note"] = '},{"customer_id": 1, "x": [{'
+    data = json.dumps(body).encode()
+    reader = BodyReader(Scorer(card).recipe.fields, Settings())
+    ids, flat = reader.read(data)
+    for size in (500, 4_000, 60_000):
+        monkeypatch.setattr(bodies, "PIECE", size)
+        again_ids, again = reader.read(data)
+        assert again_ids == ids
+        assert again.transactions.equals(flat.transactions)
+        np.testing.assert_array_equal(again.ends, flat.ends)
+
+
+def test_errors_in_pieces_are_named_by_their_place(card, many_histories, monkeypatch):
+    """A field at fault in a late piece has its place in the whole list."""
+    body = body_of(many_histories.iloc[:60])
+    body["customers"][41]["transactions"][0]["amount"] = "12"
+    monkeypatch.setattr(bodies, "PIECE", 2_000)
+    with TestClient(create_app(card, Settings())) as client:
+        answer = client.post("/predict", json=body)
+    assert answer.json()["errors"][0]["field"] == "customers[41].transactions[0].amount"
+
+
+def test_a_newcomer_is_scored(client):
+    """No history at all is a state of its own, and needs a moment of decision."""
+    customer = {"customer_id": 7, "as_of": "2019-01-01", "transactions": []}
+    answer = client.post("/predict", json={"customers": [customer]})
+    assert answer.status_code == 200
+    assert answer.json()["customers"][0]["customer_id"] == 7
+
+
+def test_features_score_as_transactions(client, card, many_histories):
+    """Features by name give the answer of the transactions that they come from."""
+    some = many_histories.iloc[:20]
+    table = card.pipeline[0].transform(some)
+    customers = [
+        {
+            "customer_id": customer,
+            "features": {
+                name: None if pd.isna(value) else value if isinstance(value, str) else float(value)
+                for name, value in row.items()
+            },
+        }
+        for customer, row in zip(table.index, table.to_dict("records"), strict=True)
+    ]
+    answer = client.post("/predict/features", json={"customers": customers}).json()
+    probability = [customer["probability"] for customer in answer["customers"]]
+    assert probability == card.pipeline.predict_proba(some)[:, 1].tolist()
+
+    for change, field in (
+        ({"rfm__nonsense": 1.0}, "customers[0].features.rfm__nonsense"),
+        ({"rfm__recency": "late"}, "customers[0].features.rfm__recency"),
+    ):
+        bad = copy.deepcopy(customers[:1])
+        bad[0]["features"] |= change
+        refused = client.post("/predict/features", json={"customers": bad})
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"] == field
+    bad = copy.deepcopy(customers[:1])
+    needed = client.get("/model").json()["used_features"][0]
+    del bad[0]["features"][needed]
+    refused = client.post("/predict/features", json={"customers": bad})
+    assert refused.json()["detail"] == f"customers[0].features.{needed} is required"

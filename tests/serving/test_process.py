@@ -1,0 +1,139 @@
+"""The app as a process: load, overload, signals, workers, memory."""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+from .conftest import running, small_body
+
+JSON = {"Content-Type": "application/json"}
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+
+def children(process) -> list[int]:
+    """Return the workers of a supervisor."""
+    psutil = pytest.importorskip("psutil")
+    found = psutil.Process(process.pid).children()
+    return [child.pid for child in found if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_a_stop_loses_no_request(folder):
+    """Under load SIGTERM ends the process with every request answered, in order and whole."""
+    lost, answered = [], []
+
+    def ask(host, port):
+        while True:
+            connection = http.client.HTTPConnection(host, port, timeout=20)
+            try:
+                connection.connect()
+            except OSError:
+                return  # it takes no more
+            try:
+                while True:
+                    connection.request("POST", "/predict", small_body(), JSON)
+                    answer = connection.getresponse()
+                    whole = answer.status == 200 and len(json.loads(answer.read())["customers"])
+                    answered.append(whole)
+                    if answer.headers["connection"] == "close":
+                        return
+            except (OSError, http.client.HTTPException) as error:
+                lost.append(error)
+                return
+            finally:
+                connection.close()
+
+    with running(folder) as (address, process):
+        host, port = address.removeprefix("http://").split(":")
+        threads = [threading.Thread(target=ask, args=(host, int(port))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join(20)
+        assert process.wait(20) in (0, -signal.SIGTERM)
+    assert not lost
+    assert len(answered) > 50
+    assert all(answered)
+
+
+def test_a_worker_that_dies_comes_back(folder):
+    """The supervisor replaces a killed worker, and stops all of them when it is told to."""
+    with running(folder, "--workers", "2") as (address, process):
+        before = children(process)
+        assert len(before) == 2
+        os.kill(before[0], signal.SIGKILL)
+        until = time.monotonic() + 20
+        while time.monotonic() < until and len(set(children(process)) - set(before)) < 1:
+            time.sleep(0.1)
+        assert len(set(children(process)) - set(before)) == 1
+        assert httpx.get(f"{address}/health", timeout=20).status_code == 200
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_overload_is_refused_at_once(folder):
+    """More requests than may wait get 503 and when to come again; the others are answered."""
+    limit = {"RFMRISK_MAX_WAITING": "4"}
+    with running(folder, **limit) as (address, _):
+        host, port = address.removeprefix("http://").split(":")
+        head = f"POST /predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        body = small_body()
+        request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode()
+        sockets = [socket.create_connection((host, int(port))) for _ in range(40)]
+        for sock in sockets:  # the heads alone: these wait for their bodies
+            sock.sendall(request)
+        time.sleep(0.5)
+        answers = []
+        for sock in sockets:
+            sock.sendall(body)
+            answer = http.client.HTTPResponse(sock)
+            answer.begin()
+            answers.append((answer.status, answer.headers["retry-after"]))
+            sock.close()
+    assert {status for status, _ in answers} == {200, 503}
+    assert all(wait for status, wait in answers if status == 503)
+
+
+def test_a_slow_body_is_given_up(folder):
+    """A client that does not send its body in time is told so."""
+    with running(folder, RFMRISK_BODY_SECONDS="0.3") as (address, _):
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as sock:
+            head = "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            sock.sendall(f"{head}Content-Length: 100\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(sock)
+            answer.begin()
+            assert answer.status == 408
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_many_requests(folder):
+    """After 100,000 requests the process is as large as after the first thousands."""
+    psutil = pytest.importorskip("psutil")
+    with running(folder) as (address, process):
+        host, port = address.removeprefix("http://").split(":")
+        threading.Thread(target=lambda: [None for _ in process.stdout], daemon=True).start()
+
+        def ask(times):
+            connection = http.client.HTTPConnection(host, int(port), timeout=60)
+            for _ in range(times):
+                connection.request("POST", "/predict", small_body(), JSON)
+                assert connection.getresponse().read()
+
+        sizes = []
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for times in (2_500, 22_500):
+                list(pool.map(ask, [times] * 4))
+                sizes.append(psutil.Process(process.pid).memory_info().rss)
+    assert sizes[1] < sizes[0] * 1.1 + 5_000_000
