@@ -177,18 +177,19 @@ def _train(options: argparse.Namespace) -> None:
     from sklearn.pipeline import make_pipeline
 
     from rfmrisk.aggregation import RFMAggregator, customer_features
-    from rfmrisk.proxy import ProxyLabeler, label_stability, suggest_outcome
+    from rfmrisk.proxy import ProxyLabeler, suggest_outcome
+    from rfmrisk.training.card import write_card
     from rfmrisk.training.folder import new_folder, write_result, write_tables
     from rfmrisk.training.models import FEATURE_SETTINGS
     from rfmrisk.training.report import write_report
     from rfmrisk.training.search import train
-    from rfmrisk.training.tracking import Tracker
+    from rfmrisk.training.tracking import Tracker, git_commit
 
     output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")
     roles = {role: getattr(options, role) for role in ("customer", "time", "amount")}
     registry = _registry(options)
     tracker = Tracker(options.experiment)
-    with new_folder(output) as folder:
+    with _kept(output), new_folder(output) as folder:
         with _step("reading the log"):
             histories = _histories(_log(options, roles), options, roles)
         _say(f"{len(histories):,} customers, as known at {histories['as_of'].max()}")
@@ -223,14 +224,12 @@ def _train(options: argparse.Namespace) -> None:
             )
             result.run_id = run_id
             result.model.facts["roles"] = roles
-            with _step("trying the label"):
-                stability = label_stability(result.target.labeler, histories, n_resamples=10)
-            result.model.facts["label_stability"] = stability.verdict
+            result.model.facts["git_commit"] = git_commit()
             result.model.facts["tracking"] = tracker.facts(run_id, params, log)
             with _step("writing the report"):
-                write_result(result, folder)
-                stability.table.to_csv(folder / "label_stability.csv")
+                write_result(result, histories, folder)
                 write_report(folder)
+                write_card(folder)
                 if options.keep_tables:
                     write_tables(result, histories, folder, options.keep_tables)
     _say(repr(result))
@@ -278,11 +277,8 @@ def _registry(options: argparse.Namespace) -> dict[str, Any]:
 
 def _publish(tracker: Any, folder: Path, registry: dict[str, Any]) -> str:
     """Log a folder and register its model; say what came of it and return the model's URI."""
-    try:
-        with _step("logging to MLflow"):
-            registration = tracker.publish(folder, **registry)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"{folder} is whole, and rfmrisk upload {folder} logs it") from None
+    with _kept(folder), _step("logging to MLflow"):
+        registration = tracker.publish(folder, **registry)
     _say(
         f"MLflow  {registration.name} version {registration.version} is {registration.alias}: "
         f"{registration.reason}"
@@ -331,9 +327,11 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
+    from rfmrisk.training.card import write_card
     from rfmrisk.training.report import write_report
 
     _say(f"report  {write_report(options.folder)}")
+    _say(f"card    {write_card(options.folder)}")
 
 
 def _log(options: argparse.Namespace, roles: dict[str, str]) -> pd.DataFrame:
@@ -352,6 +350,17 @@ def _histories(
 
 def _say(text: str) -> None:
     print(text)  # noqa: T201
+
+
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """Say after an interrupt that the folder is whole, where it is."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not folder.exists():
+            raise
+        raise KeyboardInterrupt(f"{folder} is whole, and rfmrisk upload {folder} logs it") from None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from rfmrisk.metrics import stability_report
+from rfmrisk.proxy.stability import label_stability
 from rfmrisk.training.exchange import to_records, write_histories
 from rfmrisk.woe import WOEEncoder
 
@@ -53,8 +54,23 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_result(result: "TrainingResult", folder: Path) -> None:
-    """Write the model and the tables that a report, a model card and a later upload are made of."""
+def write_result(result: "TrainingResult", histories: pd.DataFrame, folder: Path) -> None:
+    """Write the model and the tables that a report, a model card and a later upload are made of.
+
+    Parameters
+    ----------
+    result : TrainingResult
+        Its facts get to know how stable the label is.
+    histories : DataFrame of shape (n_customers, 2)
+        Those that were trained on.
+    folder : Path
+    """
+    if result.target is not None:
+        labeler = result.target.labeler
+        labeler[-1].cluster_profile().to_csv(folder / "clusters.csv")
+        stability = label_stability(labeler, histories, n_resamples=10)
+        stability.table.to_csv(folder / "label_stability.csv")
+        result.model.facts["label_stability"] = stability.verdict
     result.model.save(folder)
     result.metrics.to_csv(folder / "metrics.csv")
     result.candidates.to_csv(folder / "candidates.csv", index=False)
@@ -79,9 +95,6 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
     pd.concat(bins, names=["feature"]).to_csv(folder / "bins.csv")
     _drift(result, is_train, top).to_csv(folder / "drift.csv")
 
-    if result.target is not None:
-        profile = result.target.labeler[-1].cluster_profile()
-        profile.to_csv(folder / "clusters.csv")
     if "scorecard" in result.fitted:
         points = result.fitted["scorecard"][-1].points_table()
         points.to_csv(folder / "points.csv", index=False)

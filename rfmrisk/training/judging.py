@@ -83,7 +83,9 @@ def held_out_metrics(
     random_state : int
     """
     rows: dict[str, Any] = {
-        name: risk_report(y, p, threshold=threshold) for name, p in probabilities.items()
+        name: risk_report(y, p, threshold=threshold)
+        | {"mean_probability": float(np.mean(p)), "bad_share": float(np.mean(y))}
+        for name, p in probabilities.items()
     }
     # No recency is no history, the furthest that a customer can be.
     furthest = np.nanmax(recency, initial=0) + 1

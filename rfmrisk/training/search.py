@@ -243,12 +243,10 @@ def train(
             with watch(name) if watch else nullcontext():
                 failed = fit_search(searcher, name, table.iloc[train_rows], y_train)
             if failed:
-                warnings.warn(failed, stacklevel=2)
                 failures.append(failed)
             else:
                 searches.append(Search(name, dict(setting), extractor, table, searcher))
-    if not searches:
-        raise ValueError(f"all candidates of all models failed. {'; '.join(failures)}")
+    _tell(failures, left=len(searches))
     searches.sort(key=lambda found: -found.searcher.best_score_)
     best = searches[0]
     best_of = {found.name: found for found in reversed(searches)}
@@ -284,9 +282,7 @@ def train(
         threshold=threshold,
         random_state=random_state,
     )
-    listed = pd.DataFrame({"as_of": histories["as_of"], "target": y}, customers)
-    listed["part"] = np.where(np.isin(np.arange(len(y)), test_rows), "test", "train")
-    listed = listed.assign(**{f"probability_{name}": p for name, p in probabilities.items()})
+    part = np.where(np.isin(np.arange(len(y)), test_rows), "test", "train")
     candidates = candidates_table(searches)
 
     steps = [("calibrated", final[best.name])] if calibrate else final[best.name].steps
@@ -322,12 +318,24 @@ def train(
         model=ScoringModel(Pipeline([("features", best.extractor), *steps]), facts),
         metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
         candidates=candidates,
-        customers=listed,
+        customers=pd.DataFrame(
+            {"as_of": histories["as_of"], "target": y, "part": part}
+            | {f"probability_{name}": p for name, p in probabilities.items()},
+            index=customers,
+        ),
         features=table,
         histories=histories,
         target=target,
         fitted={name: found.searcher.best_estimator_ for name, found in best_of.items()},
     )
+
+
+def _tell(failures: list[str], left: int) -> None:
+    """Warn of the models whose candidates all failed; raise where no model is left."""
+    if not left:
+        raise ValueError(f"all candidates of all models failed. {'; '.join(failures)}")
+    for failure in failures:
+        warnings.warn(failure, stacklevel=3)
 
 
 def _data(histories: pd.DataFrame) -> dict[str, Any]:

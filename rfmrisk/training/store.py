@@ -1,8 +1,18 @@
 """MLflow's store: quiet, patient within reason, and plain about what it cannot do."""
 
+import hashlib
 import logging
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 class TrackingError(RuntimeError):
@@ -41,6 +51,22 @@ def check_store() -> None:
             "files all the same, MLFLOW_ALLOW_FILE_STORE=true. mlflow migrate-filestore moves "
             "old runs"
         )
+
+
+@contextmanager
+def alone_with_store() -> Iterator[None]:
+    """Wait for other trainings of this machine that open the same SQLite store.
+
+    Two that make the tables of a new database at once trip over each other.
+    """
+    uri = quiet_mlflow().get_tracking_uri()
+    if fcntl is None or not uri.startswith("sqlite:"):
+        yield
+        return
+    name = hashlib.sha256(f"{Path.cwd()} {uri}".encode()).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"rfmrisk-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def outside_failures() -> tuple[type[Exception], ...]:

@@ -22,6 +22,7 @@ from rfmrisk.training.folder import EXAMPLE_FILE, HELD_OUT_FILE, read_file, read
 from rfmrisk.training.registry import MARGIN, Registration, load_registered, register
 from rfmrisk.training.store import (
     TrackingError,
+    alone_with_store,
     check_store,
     first_line,
     outside_failures,
@@ -92,7 +93,8 @@ class Tracker:
 
     def _start(self, params: dict[str, Any], log: str, run_id: str | None) -> Any:
         mlflow = self.mlflow
-        mlflow.set_experiment(self.experiment)
+        with alone_with_store():
+            mlflow.set_experiment(self.experiment)
         known = run_id is not None and self._knows(run_id)
         active = mlflow.start_run(run_id=run_id if known else None)
         mlflow.set_tags({"rfmrisk.version": __version__, "rfmrisk.log": log})

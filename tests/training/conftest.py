@@ -52,8 +52,7 @@ def mlflow_server(folder, port=None):
     store = ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
     files = ["--artifacts-destination", str(folder / "artifacts")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *store, *files, "--workers", "1"]
-        + ["--host", "127.0.0.1", "--port", str(port)],
+        [sys.executable, "-m", "mlflow", "server", *store, *files, "--port", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=folder,

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-mlflow = pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
+pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
+
+import mlflow
 
 from rfmrisk import read_transactions, to_histories
 from rfmrisk.cli import main
@@ -103,9 +105,9 @@ def test_mlflow_serves_a_json_body_of_histories(at, bank):
     """``mlflow models serve`` answers with the probabilities that Python gives."""
     histories = to_histories(read_transactions(bank)).iloc[:5]
     port = 5000 + np.random.default_rng().integers(20_000)
+    options = ["-m", f"models:/{NAME}@champion", "--env-manager", "local", "--port", str(port)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{NAME}@champion"]
-        + ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)],
+        [sys.executable, "-m", "mlflow", "models", "serve", *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -163,8 +165,7 @@ def test_a_champion_that_cannot_be_loaded_stays(store, bank, capsys):
     client = mlflow.MlflowClient()
     first = client.get_model_version_by_alias(NAME, "champion")
     folder = mlflow.artifacts.download_artifacts(f"models:/{first.source.split('/')[-1]}")
-    with open(f"{folder}/model.skops", "wb") as file:
-        file.write(b"a format of former times")
+    (Path(folder) / "model.skops").write_bytes(b"a format of former times")
     capsys.readouterr()
     assert main(["train", str(bank), *QUICK, "-o", "again"]) == 0
     said = capsys.readouterr().out

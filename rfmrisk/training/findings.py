@@ -1,0 +1,75 @@
+"""What a reader of a report should watch, told from the figures of a training."""
+
+from typing import Any
+
+import pandas as pd
+
+FEW_BADS = 100
+
+
+def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) -> list[str]:
+    """Return the weaknesses that the figures of a training show, the gravest first.
+
+    Parameters
+    ----------
+    facts : dict
+        Of the model.
+    metrics : DataFrame
+        One row per model on the held-out customers.
+    drift : DataFrame
+        Population stability of score and features.
+
+    Returns
+    -------
+    list of str
+        One sentence or two each; the last ones hold for every model of this kind.
+    """
+    best = metrics.loc[facts["model"]]
+    said = []
+    if facts["target"] == "proxy" and not facts["outcome"]:
+        said.append(
+            "The label was computed from the transactions that the features see. These figures "
+            "say nothing about customers to come."
+        )
+    if best["gain_low"] <= 0:
+        said.append(
+            f"The gain over recency alone is {best['gain']:+.3f} in ROC-AUC, and its 95 % interval "
+            f"({best['gain_low']:+.3f} to {best['gain_high']:+.3f}) includes none: one column may "
+            "do as well."
+        )
+    bads = int(best["tp"] + best["fn"])
+    if bads < FEW_BADS:
+        said.append(
+            f"Only {bads} held-out customers are high-risk; with under {FEW_BADS} every figure "
+            "has a wide interval."
+        )
+    overfit = "unstable" in str(facts.get("label_stability") or "")
+    if overfit:
+        said.append(f"The label is {facts['label_stability']}.")
+    gap = abs(best["mean_probability"] - best["bad_share"])
+    if gap > 0.05:
+        said.append(
+            f"The mean probability, {best['mean_probability']:.1%}, is not the share of high-risk "
+            f"customers, {best['bad_share']:.1%}: calibrate before the probability is used as one."
+        )
+    if facts["class_weight"] and not facts["calibrate"]:
+        said.append("Classes were weighed: rank by the probability, do not read it as a share.")
+    shifted = drift.index[drift["reading"] != "stable"].tolist()
+    if shifted:
+        said.append(
+            f"Not stable between training and held-out customers: {', '.join(shifted)}. The two "
+            "were divided at random, so this is the noise level of the index at this sample size."
+        )
+    said += [f"Left out of the comparison: {failure}." for failure in facts["failed"]]
+    if facts["target"] == "proxy":
+        said.append(
+            "High-risk means disengaged. Compare the label with real defaults "
+            "(rfmrisk.proxy.validate_proxy) as soon as there are some, and replace it by them "
+            "when there are enough."
+        )
+    said.append(
+        "Training and held-out customers were known at the same moment. Every month, compare the "
+        "score of new applicants with the drift table here (over 0.1 look, over 0.25 act), and "
+        "back-test in time (rfmrisk.proxy.rolling_origin)."
+    )
+    return said

@@ -1,0 +1,149 @@
+"""The pictures of a report: drawn from a run's folder, one PNG file each."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rfmrisk.plotting import WOEDisplay
+from rfmrisk.training.folder import read_table
+
+PICTURES = {
+    "roc": "Receiver operating characteristic",
+    "precision_recall": "Precision and recall",
+    "calibration": "Calibration, in tenths of the customers",
+    "ks": "Kolmogorov-Smirnov",
+    "distribution": "Probabilities by outcome",
+    "lift": "Lift by tenth",
+    "woe": "Weight of evidence of the features with the most information",
+}
+
+
+def draw_pictures(folder: Path, best: str, models: list[str], test: pd.DataFrame) -> list[Path]:
+    """Draw all pictures of `PICTURES` into ``pictures`` in the folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a training.
+    best : str
+        The model that pictures of one model show.
+    models : list of str
+        Those that pictures of several models show.
+    test : DataFrame
+        The held-out customers, with ``target`` and the probabilities by each model.
+
+    Returns
+    -------
+    list of Path
+    """
+    target, probability = test["target"], test[f"probability_{best}"]
+    draw: dict[str, Callable[[Any], None]] = {
+        "roc": partial(_roc, test=test, models=models),
+        "precision_recall": partial(_precision_recall, test=test, models=models),
+        "calibration": partial(_calibration, test=test, models=models),
+        "ks": partial(_ks, target=target, probability=probability),
+        "distribution": partial(_distribution, target=target, probability=probability),
+        "lift": partial(_lift, target=target, probability=probability),
+    }
+    (folder / "pictures").mkdir(exist_ok=True)
+    paths = [_save(folder, name, action) for name, action in draw.items()]
+    return [*paths, _save_woe(folder)]
+
+
+def _save(folder: Path, name: str, draw: Callable[[Any], None]) -> Path:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+    draw(figure.subplots())
+    path = folder / "pictures" / f"{name}.png"
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def _save_woe(folder: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    bins = read_table(folder, "bins.csv")
+    tables = {str(name): table for name, table in bins.groupby("feature", sort=False)}
+    n_rows = -(-len(tables) // 3)
+    figure = Figure(figsize=(14, 3.6 * n_rows), layout="constrained")
+    axes = figure.subplots(n_rows, 3, squeeze=False).ravel()
+    for spare in axes[len(tables) :]:
+        spare.remove()
+    WOEDisplay(tables=tables).plot(axes[: len(tables)])
+    path = folder / "pictures" / "woe.png"
+    figure.savefig(path, dpi=90)
+    return path
+
+
+def _roc(axes: Any, test: pd.DataFrame, models: list[str]) -> None:
+    from sklearn.metrics import RocCurveDisplay
+
+    for name in models:
+        RocCurveDisplay.from_predictions(
+            test["target"], test[f"probability_{name}"], name=name, ax=axes
+        )
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+
+
+def _precision_recall(axes: Any, test: pd.DataFrame, models: list[str]) -> None:
+    from sklearn.metrics import PrecisionRecallDisplay
+
+    for name in models:
+        PrecisionRecallDisplay.from_predictions(
+            test["target"], test[f"probability_{name}"], name=name, ax=axes
+        )
+
+
+def _calibration(axes: Any, test: pd.DataFrame, models: list[str]) -> None:
+    from sklearn.calibration import CalibrationDisplay
+
+    for name in models:
+        CalibrationDisplay.from_predictions(
+            test["target"],
+            test[f"probability_{name}"],
+            n_bins=10,
+            strategy="quantile",
+            name=name,
+            ax=axes,
+        )
+
+
+def _ks(axes: Any, target: pd.Series, probability: pd.Series) -> None:
+    grid = np.sort(probability.to_numpy())
+    shares = {}
+    for value, name in ((0, "goods"), (1, "bads")):
+        own = np.sort(probability[target == value].to_numpy())
+        shares[name] = np.searchsorted(own, grid, side="right") / len(own)
+        axes.step(grid, shares[name], where="post", label=name)
+    distance = shares["goods"] - shares["bads"]
+    place = int(np.argmax(distance))
+    axes.vlines(
+        grid[place], shares["bads"][place], shares["goods"][place], color="black", linestyle="--"
+    )
+    axes.set(
+        xlabel="Probability",
+        ylabel="Cumulative share",
+        title=f"KS = {distance[place]:.3f} at {grid[place]:.3f}",
+    )
+    axes.legend()
+
+
+def _distribution(axes: Any, target: pd.Series, probability: pd.Series) -> None:
+    bins = np.linspace(0, 1, 26)
+    for value, name in ((0, "goods"), (1, "bads")):
+        axes.hist(probability[target == value], bins=bins, alpha=0.6, label=name)
+    axes.set(xlabel="Probability", ylabel="Customers")
+    axes.legend()
+
+
+def _lift(axes: Any, target: pd.Series, probability: pd.Series) -> None:
+    riskiest_first = target.to_numpy()[np.argsort(-probability.to_numpy(), kind="stable")]
+    tenths = [part.mean() for part in np.array_split(riskiest_first, 10)]
+    axes.bar(range(1, 11), np.array(tenths) / target.mean())
+    axes.axhline(1, color="grey", linestyle=":")
+    axes.set(xlabel="Tenth of customers, riskiest first", ylabel="Lift over the average")
