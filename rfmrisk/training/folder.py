@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from rfmrisk.metrics import stability_report
-from rfmrisk.proxy.stability import label_stability
 from rfmrisk.training.exchange import to_records, write_histories
+from rfmrisk.training.label import write_label
 from rfmrisk.woe import WOEEncoder
 
 if TYPE_CHECKING:
@@ -60,17 +60,12 @@ def write_result(result: "TrainingResult", histories: pd.DataFrame, folder: Path
     Parameters
     ----------
     result : TrainingResult
-        Its facts get to know how stable the label is.
+        Its facts get to know whether the label is stable and whether it leaks.
     histories : DataFrame of shape (n_customers, 2)
         Those that were trained on.
     folder : Path
     """
-    if result.target is not None:
-        labeler = result.target.labeler
-        labeler[-1].cluster_profile().to_csv(folder / "clusters.csv")
-        stability = label_stability(labeler, histories, n_resamples=10)
-        stability.table.to_csv(folder / "label_stability.csv")
-        result.model.facts["label_stability"] = stability.verdict
+    result.model.facts.update(write_label(result, histories, folder))
     result.model.save(folder)
     result.metrics.to_csv(folder / "metrics.csv")
     result.candidates.to_csv(folder / "candidates.csv", index=False)

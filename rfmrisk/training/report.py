@@ -10,6 +10,7 @@ import pandas as pd
 from rfmrisk.training.findings import to_watch
 from rfmrisk.training.folder import read_file, read_table
 from rfmrisk.training.judging import RECENCY
+from rfmrisk.training.label import CLUSTERS_PICTURE
 from rfmrisk.training.pictures import PICTURES, draw_pictures
 
 REPORT_FILE = "report.html"
@@ -82,6 +83,8 @@ def _content(folder: Path) -> dict[str, Any]:
         ),
         "clusters": _optional(folder, "clusters.csv", "cluster"),
         "label_stability": _optional(folder, "label_stability.csv", "perturbation"),
+        "clusters_picture": _encoded(folder / CLUSTERS_PICTURE),
+        "leakage": _optional(folder, "leakage.csv", "columns"),
         "points": _optional(folder, "points.csv", "feature"),
         "examples": read_table(folder, "examples.csv").fillna("").to_dict("records"),
         "drift": _html(drift),
@@ -90,7 +93,7 @@ def _content(folder: Path) -> dict[str, Any]:
             read_table(folder, "candidates.csv").head(10).set_index("model"), left=("parameters",)
         ),
         "pictures": [
-            (path.stem, PICTURES[path.stem], base64.b64encode(path.read_bytes()).decode("ascii"))
+            (path.stem, PICTURES[path.stem], _encoded(path))
             for path in pictures
         ],
     }
@@ -121,6 +124,11 @@ def _optional(folder: Path, name: str, index: str) -> str | None:
     if not (folder / name).exists():
         return None
     return _html(read_table(folder, name).set_index(index))
+
+
+def _encoded(path: Path) -> str | None:
+    """Return a picture as text for a page, where there is one."""
+    return base64.b64encode(path.read_bytes()).decode("ascii") if path.exists() else None
 
 
 def _html(table: pd.DataFrame, left: tuple[str, ...] = ()) -> str:
