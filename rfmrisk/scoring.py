@@ -180,4 +180,6 @@ def _reasons(table: pd.DataFrame, lost: np.ndarray, n: int) -> np.ndarray:
 def _shown(value: Any) -> str:
     if pd.isna(value):
         return "missing"
-    return value if isinstance(value, str) else f"{value:.4g}"
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"

@@ -131,5 +131,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
     if isinstance(value, dt.timedelta | BaseEstimator):
-        return str(value)
+        return " ".join(str(value).split())
     return value.item() if isinstance(value, np.generic) else value

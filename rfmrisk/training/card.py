@@ -39,8 +39,8 @@ def write_card(folder: str | Path) -> Path:
     card = Card(folder / MODEL_FILE, template=None)
     figures = metrics.to_dict("index")
     card.add(**_sections(facts, figures[facts["model"]], figures[RECENCY]))
-    shown = metrics.dropna(axis=1, how="all").T.round(4).rename_axis("figure").reset_index()
-    card.add_table(folded=False, **{"Metrics/All figures": shown.astype(object)})
+    shown = metrics.T.map(lambda value: "-" if value != value else f"{value:.4g}")
+    card.add_table(**{"All figures": shown.rename_axis("figure").reset_index()})
     watch = "\n".join(f"- {finding}" for finding in to_watch(facts, metrics, drift))
     card.add(**{"What to watch": watch, "How to reproduce": _reproduce(facts)})
     partial = folder / f".{CARD_FILE}"

@@ -81,7 +81,7 @@ def _content(folder: Path) -> dict[str, Any]:
         "information_value": _html(
             read_table(folder, "information_value.csv").head(15).set_index("feature")
         ),
-        "clusters": _optional(folder, "clusters.csv", "cluster"),
+        "clusters": _optional(folder, "clusters.csv", "cluster", flip=True),
         "label_stability": _optional(folder, "label_stability.csv", "perturbation"),
         "clusters_picture": _encoded(folder / CLUSTERS_PICTURE),
         "leakage": _optional(folder, "leakage.csv", "columns"),
@@ -119,11 +119,12 @@ def _aucs(metrics: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _optional(folder: Path, name: str, index: str) -> str | None:
+def _optional(folder: Path, name: str, index: str, *, flip: bool = False) -> str | None:
     """Return a table that not every training has."""
     if not (folder / name).exists():
         return None
-    return _html(read_table(folder, name).set_index(index))
+    table = read_table(folder, name).set_index(index)
+    return _html(table.T.rename(columns=lambda label: f"{index} {label}") if flip else table)
 
 
 def _encoded(path: Path) -> str | None:

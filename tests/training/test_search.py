@@ -11,7 +11,9 @@ from sklearn.pipeline import Pipeline
 
 from rfmrisk import customer_features, rewind, to_histories
 from rfmrisk.datasets import make_transactions
+from rfmrisk.scoring import ScoringModel
 from rfmrisk.training import CATALOGUE, train
+from rfmrisk.training.judging import choose_threshold
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +137,87 @@ def test_hopeless_logs_are_refused():
         train(to_histories(log[log["CustomerId"] == log["CustomerId"].iloc[0]]))
     with pytest.raises(ValueError, match="amounts are zero"):
         train(to_histories(log.assign(Amount=0)))
+
+
+def test_settings_of_the_features_are_searched(histories):
+    """Each setting has candidates, and the pipeline computes the features of the best."""
+    settings = ({}, {"spend__windows": ("14D", None)})
+    trained = train(histories, models=["decision_tree"], cv=2, feature_settings=settings)
+    searched = trained.candidates["parameters"].str.contains("features__spend__windows")
+    assert searched.sum() == len(searched) / 2
+    best = trained.candidates["parameters"].iloc[0]
+    windows = trained.model.pipeline[0].get_params()["spend__windows"]
+    assert (windows == ("14D", None)) == ("features__spend__windows" in best)
+    assert trained.features.shape[1] == len(trained.model.facts["features"])
+
+
+@pytest.mark.parametrize("name", ["scorecard", "random_forest"])
+def test_calibrated_probabilities_are_closer_to_the_shares(histories, name, tmp_path):
+    """With weighed classes, calibration brings the mean probability back to the bad share."""
+    options = {"models": [name], "cv": 3, "search": "random", "n_iter": 1, "outcome": "14D"}
+    plain = train(histories, **options, class_weight="balanced")
+    calibrated = train(histories, **options, class_weight="balanced", calibrate="sigmoid")
+    train_rows = (plain.customers["part"] == "train").to_numpy()
+    share = plain.customers["target"][train_rows].mean()
+    means = [r.customers[f"probability_{name}"][train_rows].mean() for r in (plain, calibrated)]
+    if name == "scorecard":
+        assert abs(means[1] - share) < abs(means[0] - share)
+    assert abs(means[1] - share) < 0.05
+    scores = calibrated.model.score(histories)
+    assert scores["reason_1"].str.len().gt(0).any()
+    calibrated.model.save(tmp_path)
+    again = ScoringModel.load(tmp_path)
+    pd.testing.assert_frame_equal(again.score(histories), scores)
+
+
+def test_the_dearer_a_missed_bad_the_lower_the_threshold(histories):
+    """The threshold has the least cost on out-of-fold probabilities."""
+    thresholds = [
+        train(histories, models=["scorecard"], cv=2, missed_bad_cost=cost).model.facts["threshold"]
+        for cost in (0.2, 5.0)
+    ]
+    assert thresholds[1] < thresholds[0]
+
+
+def test_the_threshold_of_the_least_cost():
+    """No other threshold costs less."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 500)
+    p = np.clip(0.5 * y + rng.uniform(0, 0.8, 500), 0, 1).round(2)
+
+    def cost(threshold):
+        return 3 * np.sum(y[p < threshold]) + np.sum(1 - y[p >= threshold])
+
+    assert cost(choose_threshold(y, p, 3.0)) == min(cost(t) for t in [0, *p, 1.01])
+
+
+def test_intervals_hold_the_figures(result):
+    """Each AUC lies in its interval; so does its gain over recency alone."""
+    metrics = result.metrics
+    assert metrics["roc_auc"].between(metrics["roc_auc_low"], metrics["roc_auc_high"]).all()
+    models = metrics.drop(index="recency alone")
+    assert models["gain"].between(models["gain_low"], models["gain_high"]).all()
+    expected = models["roc_auc"] - metrics.loc["recency alone", "roc_auc"]
+    np.testing.assert_allclose(models["gain"], expected)
+
+
+def test_a_pipeline_with_memory_is_never_stale(histories, tmp_path):
+    """What a cache holds for other histories or other parameters is not served."""
+    y = np.arange(len(histories)) % 2
+    changed = histories.copy()
+    changed["as_of"] = changed["as_of"] + pd.Timedelta("5D")
+    halves = histories.iloc[::2], histories.iloc[1::2]
+
+    def fitted(memory, data, target, windows):
+        features = customer_features(windows=windows)
+        steps = [("features", features), *CATALOGUE["decision_tree"].make(0).steps]
+        return Pipeline(steps, memory=memory).fit(data, target).predict_proba(data)
+
+    for _ in range(2):
+        for windows in (("7D", None), ("30D", None)):
+            for data in (histories, changed, *halves):
+                target = y[: len(data)]
+                np.testing.assert_array_equal(
+                    fitted(str(tmp_path), data, target, windows),
+                    fitted(None, data, target, windows),
+                )
