@@ -179,7 +179,7 @@ def _train(options: argparse.Namespace) -> None:
     from rfmrisk.aggregation import RFMAggregator, customer_features
     from rfmrisk.proxy import ProxyLabeler, suggest_outcome
     from rfmrisk.training.card import write_card
-    from rfmrisk.training.folder import new_folder, write_result, write_tables
+    from rfmrisk.training.folder import SAMPLE_FILE, new_folder, write_result, write_tables
     from rfmrisk.training.models import FEATURE_SETTINGS
     from rfmrisk.training.report import write_report
     from rfmrisk.training.search import train
@@ -191,7 +191,10 @@ def _train(options: argparse.Namespace) -> None:
     tracker = Tracker(options.experiment)
     with _kept(output), new_folder(output) as folder:
         with _step("reading the log"):
-            histories = _histories(_log(options, roles), options, roles)
+            transactions = _log(options, roles)
+            histories = _histories(transactions, options, roles)
+        if options.log is None:
+            transactions.to_csv(folder / SAMPLE_FILE, index=False)
         _say(f"{len(histories):,} customers, as known at {histories['as_of'].max()}")
         outcome = None if options.outcome == "none" else options.outcome
         if outcome == "auto":
@@ -236,9 +239,10 @@ def _train(options: argparse.Namespace) -> None:
     _say(f"model   {output}/model.skops")
     _say(f"report  {output}/report.html")
     uri = _publish(tracker, output, registry)
+    to_score = options.log or output / SAMPLE_FILE
     _say(
-        f"next    rfmrisk score {options.log or 'LOG.csv'} --model {output} -o scores.csv\n"
-        f"        rfmrisk score {options.log or 'LOG.csv'} --model {uri} -o scores.csv\n"
+        f"next    rfmrisk score {to_score} --model {output} -o scores.csv\n"
+        f"        rfmrisk score {to_score} --model {uri} -o scores.csv\n"
         f"        mlflow ui --backend-store-uri {tracker.mlflow.get_tracking_uri()}"
     )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLE_FILE = "input_example.json"
 HELD_OUT_FILE = "held_out.parquet"
+SAMPLE_FILE = "transactions.csv"
 N_TOP = 6
 
 TableFormat = Literal["csv", "parquet"]

@@ -140,7 +140,9 @@ def register(
     """
     client = quiet_mlflow().MlflowClient()
     auc = _auc(model, held_out, target)
-    judge = partial(_judge, held_out, target, auc, name=name, alias=alias, margin=margin)
+    judge = partial(
+        _judge, model.facts, held_out, target, auc, name=name, alias=alias, margin=margin
+    )
     holder = _holder(client, name, alias)
     decided, reason = judge(holder=holder)
     undo: list[Any] = []
@@ -219,6 +221,7 @@ def load_registered(uri: str) -> ScoringModel:
 
 
 def _judge(
+    facts: dict[str, Any],
     held_out: pd.DataFrame,
     target: np.ndarray,
     auc: float,
@@ -229,6 +232,8 @@ def _judge(
     margin: float,
 ) -> tuple[str, str]:
     """Return the alias that a new model deserves, and the reason."""
+    if facts["target"] == "proxy" and not facts["outcome"]:
+        return CHALLENGER, "a model of its own label, without an outcome window, is no champion"
     if holder is None:
         return alias, f"there was no {alias} before it"
     champion = f"the {alias}, version {holder},"

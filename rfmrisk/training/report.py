@@ -92,10 +92,7 @@ def _content(folder: Path) -> dict[str, Any]:
         "candidates": _html(
             read_table(folder, "candidates.csv").head(10).set_index("model"), left=("parameters",)
         ),
-        "pictures": [
-            (path.stem, PICTURES[path.stem], _encoded(path))
-            for path in pictures
-        ],
+        "pictures": [(path.stem, PICTURES[path.stem], _encoded(path)) for path in pictures],
     }
 
 

@@ -18,7 +18,7 @@ from rfmrisk import __version__
 from rfmrisk.persistence import TRUSTED_TYPES
 from rfmrisk.scoring import MODEL_FILE, ScoringModel
 from rfmrisk.training.exchange import read_histories, signature
-from rfmrisk.training.folder import EXAMPLE_FILE, HELD_OUT_FILE, read_file, read_table
+from rfmrisk.training.folder import EXAMPLE_FILE, HELD_OUT_FILE, SAMPLE_FILE, read_file, read_table
 from rfmrisk.training.registry import MARGIN, Registration, load_registered, register
 from rfmrisk.training.store import (
     TrackingError,
@@ -213,7 +213,7 @@ class Tracker:
         for path in sorted(folder.iterdir()):
             if path.is_dir():
                 mlflow.log_artifacts(str(path), f"report/{path.name}")
-            elif path.name not in (MODEL_FILE, HELD_OUT_FILE):
+            elif path.name not in (MODEL_FILE, HELD_OUT_FILE, SAMPLE_FILE):
                 # The model is logged below; customers' transactions stay at home.
                 mlflow.log_artifact(str(path), "report")
         example = pd.DataFrame(json.loads(read_file(folder, EXAMPLE_FILE)))

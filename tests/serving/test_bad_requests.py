@@ -38,7 +38,10 @@ FIELDS = {
     "time a number": (changed([*FIRST, "time"], 5), "customers[0].transactions[0].time"),
     "time unreadable": (changed([*FIRST, "time"], SECRET), "customers[0].transactions[0].time"),
     "time now": (changed([*FIRST, "time"], "now"), "customers[0].transactions[0].time"),
-    "time far": (changed([*FIRST, "time"], "0019-01-01T00:00:00Z"), "customers[0].transactions[0].time"),
+    "time far": (
+        changed([*FIRST, "time"], "0019-01-01T00:00:00Z"),
+        "customers[0].transactions[0].time",
+    ),
     "time without zone": (
         changed([*FIRST, "time"], "2019-01-01T10:00:00"),
         "customers[0].transactions[1].time",

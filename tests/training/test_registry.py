@@ -174,6 +174,13 @@ def test_a_champion_that_cannot_be_loaded_stays(store, bank, capsys):
     assert aliases(store) == {"champion": "1", "challenger": "2"}
 
 
+def test_a_model_of_its_own_label_is_never_champion(store, bank, capsys):
+    """Without an outcome window a model is for comparison only, the first one included."""
+    assert main(["train", str(bank), *QUICK, "--outcome", "none", "-o", "run"]) == 0
+    assert "is challenger: a model of its own label" in capsys.readouterr().out
+    assert aliases(store) == {"challenger": "1"}
+
+
 def test_no_champion_is_one_message(store, bank, capsys):
     """Scoring without a champion, and promoting what is not there, end with code 2."""
     assert main(["score", str(bank), "--model", f"models:/{NAME}@champion", "-o", "s.csv"]) == 2
