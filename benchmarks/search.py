@@ -75,8 +75,7 @@ def main() -> None:
     searched = median["compute_then_search"] / median["on_features"]
     print(f"features computed once, then searched: {searched:.2f} times (limit {LIMIT})")
     base = median["plain_on_features"]
-    print(
-        f"GridSearchCV straight from histories: {median['plain_from_histories'] / base:.2f} times"
-    )
-    print(f"the same with Pipeline(memory=...): {median['with_memory'] / base:.2f} times")
-    assert searched <= LIMIT, f"{searched:.2f} is over {LIMIT}"
+    straight, cached = median["plain_from_histories"] / base, median["with_memory"] / base
+    print(f"GridSearchCV straight from histories: {straight:.2f} times")
+    print(f"the same with Pipeline(memory=...): {cached:.2f} times (limit {LIMIT})")
+    assert max(searched, cached) <= LIMIT, f"{searched:.2f} or {cached:.2f} is over {LIMIT}"

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from skops.card import Card
 
 from rfmrisk.scoring import MODEL_FILE
@@ -39,7 +40,7 @@ def write_card(folder: str | Path) -> Path:
     card = Card(folder / MODEL_FILE, template=None)
     figures = metrics.to_dict("index")
     card.add(**_sections(facts, figures[facts["model"]], figures[RECENCY]))
-    shown = metrics.T.map(lambda value: "-" if value != value else f"{value:.4g}")
+    shown = metrics.T.map(lambda value: "-" if pd.isna(value) else f"{value:.4g}")
     card.add_table(**{"All figures": shown.rename_axis("figure").reset_index()})
     watch = "\n".join(f"- {finding}" for finding in to_watch(facts, metrics, drift))
     card.add(**{"What to watch": watch, "How to reproduce": _reproduce(facts)})

@@ -86,7 +86,7 @@ def _content(folder: Path) -> dict[str, Any]:
         "clusters_picture": _encoded(folder / CLUSTERS_PICTURE),
         "leakage": _optional(folder, "leakage.csv", "columns"),
         "points": _optional(folder, "points.csv", "feature"),
-        "examples": read_table(folder, "examples.csv").fillna("").to_dict("records"),
+        "examples": _examples(folder),
         "drift": _html(drift),
         "watch": to_watch(facts, metrics, drift),
         "candidates": _html(
@@ -94,6 +94,11 @@ def _content(folder: Path) -> dict[str, Any]:
         ),
         "pictures": [(path.stem, PICTURES[path.stem], _encoded(path)) for path in pictures],
     }
+
+
+def _examples(folder: Path) -> list[dict[Any, Any]]:
+    table = read_table(folder, "examples.csv").astype(object)
+    return table.where(table.notna(), "").to_dict("records")
 
 
 def _aucs(metrics: pd.DataFrame) -> pd.DataFrame:

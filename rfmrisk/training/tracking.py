@@ -161,7 +161,7 @@ class Tracker:
     def publish(
         self, folder: str | Path, *, name: str, alias: str, margin: float = MARGIN
     ) -> Registration:
-        """Log a training's folder into the active run and register its model.
+        """Log a training's folder into its run, or a new one, and register its model.
 
         Parameters
         ----------
@@ -178,13 +178,28 @@ class Tracker:
         ------
         TrackingError
             The store cannot be used; the registry is as it was.
+        ModelFileError, FileNotFoundError
+            The folder is not whole.
         """
         folder = Path(folder)
-        tracking = ScoringModel.load(folder).facts["tracking"]
+        model = ScoringModel.load(folder)
+        held_out = read_histories(folder / HELD_OUT_FILE)
+        tracking = model.facts["tracking"]
         with self.run(tracking["params"], tracking["log"], tracking["run_id"]):
             if self.failure is None:
                 try:
-                    return self._publish(folder, name=name, alias=alias, margin=margin)
+                    customers, logged = self._log(folder, model)
+                    return register(
+                        model,
+                        logged.model_id,
+                        self.mlflow.active_run().info.run_id,
+                        held_out,
+                        customers.loc[customers["part"] == "test", "target"].to_numpy(),
+                        name=name,
+                        alias=alias,
+                        margin=margin,
+                        tags=describing_tags(model.facts),
+                    )
                 except outside_failures() as error:
                     self.failure = first_line(error)
             raise TrackingError(
@@ -192,13 +207,12 @@ class Tracker:
                 f"and the report are in {folder}; when MLflow is back, rfmrisk upload {folder}"
             )
 
-    def _publish(self, folder: Path, *, name: str, alias: str, margin: float) -> Registration:
+    def _log(self, folder: Path, model: ScoringModel) -> tuple[pd.DataFrame, Any]:
+        """Log all that a folder holds; return its customers and the logged model."""
         mlflow = self.mlflow
-        model = ScoringModel.load(folder)
         metrics = read_table(folder, "metrics.csv").set_index("model")
         mlflow.log_metrics(_flat(metrics, model.facts["model"]))
-        tags = describing_tags(model.facts)
-        mlflow.set_tags(tags)
+        mlflow.set_tags(describing_tags(model.facts))
         customers = read_table(folder, "customers.csv")
         data = model.facts["data"]
         with warnings.catch_warnings():
@@ -214,23 +228,10 @@ class Tracker:
             if path.is_dir():
                 mlflow.log_artifacts(str(path), f"report/{path.name}")
             elif path.name not in (MODEL_FILE, HELD_OUT_FILE, SAMPLE_FILE):
-                # The model is logged below; customers' transactions stay at home.
+                # The model is logged below; whole histories stay at home.
                 mlflow.log_artifact(str(path), "report")
         example = pd.DataFrame(json.loads(read_file(folder, EXAMPLE_FILE)))
-        logged = self._log_model(model, example)
-        held_out = read_histories(folder / HELD_OUT_FILE)
-        target = customers.loc[customers["part"] == "test", "target"].to_numpy()
-        return register(
-            model,
-            logged.model_id,
-            mlflow.active_run().info.run_id,
-            held_out,
-            target,
-            name=name,
-            alias=alias,
-            margin=margin,
-            tags=tags,
-        )
+        return customers, self._log_model(model, example)
 
     def _log_model(self, model: ScoringModel, example: pd.DataFrame) -> Any:
         with warnings.catch_warnings():

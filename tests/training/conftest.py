@@ -51,12 +51,18 @@ def mlflow_server(folder, port=None):
             port = free.getsockname()[1]
     store = ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
     files = ["--artifacts-destination", str(folder / "artifacts")]
+    options = [*store, *files, "--workers", "1", "--port", str(port)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *store, *files, "--port", str(port)],
+        [sys.executable, "-m", "mlflow", "server", *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=folder,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": ""},
+        env={
+            **os.environ,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_TRACKING_URI": "",
+        },
         start_new_session=True,
     )
     try:

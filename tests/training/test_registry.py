@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -227,3 +228,13 @@ def test_stages_of_former_times_are_aliases(monkeypatch):
     assert alias_of("shadow") == "shadow"
     monkeypatch.setenv("MODEL_STAGE", "production")
     assert alias_of() == "champion"
+
+
+def test_a_folder_that_is_not_whole_cannot_be_uploaded(at, capsys):
+    """A missing folder, or one without its held-out histories, ends with code 2."""
+    assert main(["upload", "nowhere"]) == 2
+    assert "no model folder 'nowhere'" in capsys.readouterr().err
+    shutil.copytree("run", "part")
+    Path("part/held_out.parquet").unlink()
+    assert main(["upload", "part"]) == 2
+    assert "held_out.parquet" in capsys.readouterr().err

@@ -1,0 +1,100 @@
+"""The report and the model card, from a folder alone."""
+
+import base64
+import re
+
+import pandas as pd
+import pytest
+
+pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
+
+from rfmrisk import to_histories
+from rfmrisk.datasets import make_transactions
+from rfmrisk.training import train
+from rfmrisk.training.card import write_card
+from rfmrisk.training.findings import to_watch
+from rfmrisk.training.folder import write_result
+from rfmrisk.training.pictures import PICTURES
+from rfmrisk.training.report import write_report
+
+
+@pytest.fixture(scope="module", params=["proxy", "given"])
+def folder(request, tmp_path_factory):
+    """Give the folder of a training, with a derived and with a given target."""
+    log, defaults = make_transactions(n_customers=400, random_state=0, return_defaults=True)
+    histories = to_histories(log)
+    y = None if request.param == "proxy" else defaults.loc[histories.index].to_numpy()
+    result = train(histories, y, models=["scorecard", "decision_tree"], cv=2)
+    folder = tmp_path_factory.mktemp(request.param)
+    write_result(result, histories, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return write_report(folder).read_text(encoding="utf-8")
+
+
+def test_the_report_opens_offline(page):
+    """No address is in it; every picture is inside and is a PNG."""
+    assert not re.search(r"""(src|href)=["'](?!data:|\#)""", page)
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(pictures) == len(PICTURES)
+    assert all(base64.b64decode(p).startswith(b"\x89PNG") for p in pictures)
+
+
+def test_every_link_of_the_report_has_its_section(page):
+    """The contents lead somewhere."""
+    links = set(re.findall(r'href="#(\w+)"', page))
+    assert links <= set(re.findall(r'id="(\w+)"', page))
+    assert {"data", "label", "models", "features", "reasons", "drift", "watch"} <= links
+
+
+def test_the_report_tells_the_figures_of_its_tables(folder, page):
+    """Intervals, errors, reasons and drift are those of the folder."""
+    metrics = pd.read_csv(folder / "metrics.csv", index_col="model")
+    best = metrics.iloc[0]
+    low, high = best["roc_auc_low"], best["roc_auc_high"]
+    assert f"{best['roc_auc']:.3f} ({low:.3f} to {high:.3f})" in page
+    assert f"{best['fp']:,.0f} (Type I error)" in page
+    assert f"{best['fn']:,.0f} (Type II error)" in page
+    examples = pd.read_csv(folder / "examples.csv")
+    assert examples["probability"].is_monotonic_decreasing
+    for customer in examples["customer"]:
+        assert str(customer) in page
+    assert "probability of the model" in page
+
+
+def test_the_card_has_every_section_filled(folder):
+    """Nothing in the model card is left to be filled in."""
+    card = write_card(folder).read_text(encoding="utf-8")
+    assert "information needed" not in card.lower()
+    assert "None" not in card
+    assert "nan" not in card.split()
+    sections = re.findall(r"^# (.+)$", card, flags=re.MULTILINE)
+    for name in ("Purpose", "The label and its limits", "Data", "Metrics", "Threshold"):
+        assert name in sections
+    for name in ("Fairness", "Basel II", "What to watch", "How to reproduce"):
+        assert name in sections
+
+
+def test_weaknesses_are_told():
+    """No gain, few bads, weighed classes, drift and failed models are each a finding."""
+    figures = {"gain": 0.0, "gain_low": -0.1, "gain_high": 0.1, "tp": 3, "fn": 2}
+    best = figures | {"mean_probability": 0.5, "bad_share": 0.1}
+    metrics = pd.DataFrame.from_dict({"scorecard": best}, orient="index")
+    drift = pd.DataFrame({"psi": [0.3], "reading": ["shifted"]}, index=["rfm__recency"])
+    facts = {
+        "model": "scorecard",
+        "target": "proxy",
+        "outcome": None,
+        "class_weight": "balanced",
+        "calibrate": None,
+        "label_stability": "unstable: more than 1%",
+        "failed": ["xgboost: every candidate failed"],
+    }
+    told = " ".join(to_watch(facts, metrics, drift))
+    for part in ("nothing about customers to come", "one column may do as well", "Only 5"):
+        assert part in told
+    for part in ("unstable", "calibrate before", "weighed", "rfm__recency", "xgboost"):
+        assert part in told
