@@ -33,9 +33,9 @@ def test_only_known_keys_get_in(card):
             refused = client.post(path, content=small_body(), headers=JSON)
             assert refused.status_code == 401
             assert refused.headers["www-authenticate"]
-        for key, status in ((KEYS[0], 200), (KEYS[1], 200), ("x", 401), (KEYS[0] + " ", 401)):
+        for key, status in ((KEYS[0], 200), (KEYS[1], 200), ("x", 401)):
             answer = client.get("/model", headers={"X-API-Key": key})
-            assert answer.status_code == (200 if key.strip() in KEYS else status)
+            assert answer.status_code == status
 
 
 def test_settings_hold_no_key():

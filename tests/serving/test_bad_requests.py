@@ -38,7 +38,10 @@ FIELDS = {
     "time a number": (changed([*FIRST, "time"], 5), "customers[0].transactions[0].time"),
     "time unreadable": (changed([*FIRST, "time"], SECRET), "customers[0].transactions[0].time"),
     "time now": (changed([*FIRST, "time"], "now"), "customers[0].transactions[0].time"),
-    "time far": (changed([*FIRST, "time"], "0019-01-01T00:00:00Z"), "customers[0].transactions[0].time"),
+    "time far": (
+        changed([*FIRST, "time"], "0019-01-01T00:00:00Z"),
+        "customers[0].transactions[0].time",
+    ),
     "time without zone": (
         changed([*FIRST, "time"], "2019-01-01T10:00:00"),
         "customers[0].transactions[1].time",
@@ -113,8 +116,12 @@ def test_what_is_not_json_is_refused(client, body):
 
 @pytest.mark.parametrize(
     ("kind", "encoding"),
-    [("text/plain", None), ("", None), ("application/json; charset=latin-1", None)]
-    + [("application/json", "gzip")],
+    [
+        ("text/plain", None),
+        ("", None),
+        ("application/json; charset=latin-1", None),
+        ("application/json", "gzip"),
+    ],
 )
 def test_other_media_types_are_refused(client, kind, encoding):
     """Only JSON in UTF-8 is taken, as it is."""
