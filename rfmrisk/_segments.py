@@ -61,7 +61,8 @@ def _reduce(ufunc: np.ufunc, values: NDArray, starts: Ints, ends: Ints, empty: f
         # reduceat works from one index to the next, so the ranges between the segments are
         # computed too and thrown away. No index may be the array's length: where the last
         # segment alone ends there its end is left out, else the array gets one value more.
-        edges = np.column_stack((starts[filled], ends[filled])).ravel()
+        edges = np.empty(2 * len(filled), dtype=np.int64)
+        edges[::2], edges[1::2] = starts[filled], ends[filled]
         if edges[:-1].max() == len(values):
             values = np.append(values, values[-1])
         elif edges[-1] == len(values):

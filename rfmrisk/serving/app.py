@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib.resources import files
@@ -111,6 +112,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     """Load the model, look for new ones, and let go of the threads at the end."""
     service: Service = app.state.service
     loop = asyncio.get_running_loop()
+    service.executor = ThreadPoolExecutor(2, thread_name_prefix="rfmrisk")
     if service.holder.champion is None and service.settings.model is not None:
         # It lives, is not ready, and /health says why.
         with contextlib.suppress(ModelFileError):

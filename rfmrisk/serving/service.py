@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -27,6 +26,9 @@ from rfmrisk.serving.schemas import (
 )
 from rfmrisk.serving.scorer import Scores
 from rfmrisk.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 # Bodies up to this many bytes take the event loop a few milliseconds and stay on it.
 SMALL = 256_000
@@ -51,7 +53,7 @@ class Service:
         self.holder = holder
         self.requests = RequestMonitor()
         self.guard = Guard(settings, self.requests, routes)
-        self.executor = ThreadPoolExecutor(2, thread_name_prefix="rfmrisk")
+        self.executor: ThreadPoolExecutor | None = None  # while the app lives
         self._large = 0
 
     def champion(self) -> Champion:

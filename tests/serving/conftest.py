@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 
@@ -93,12 +94,9 @@ def running(model, *options, **environment):
     port = free_port()
     command = [sys.executable, "-c", "from rfmrisk.cli import run; run()", "serve"]
     command += ["--model", str(model), "--port", str(port), *options]
+    output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed at the end
     process = subprocess.Popen(
-        command,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        command, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
     )
     address = f"http://127.0.0.1:{port}"
     try:
@@ -107,13 +105,14 @@ def running(model, *options, **environment):
                 if httpx.get(f"{address}/ready").status_code == 200:
                     break
             except httpx.TransportError:
-                assert process.poll() is None, process.communicate()[0]
+                assert process.poll() is None, output.seek(0) or output.read()
             time.sleep(0.05)
         yield address, process
     finally:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=30)
+        process.wait(timeout=30)
+        output.close()
 
 
 def small_body() -> bytes:

@@ -116,8 +116,12 @@ def test_what_is_not_json_is_refused(client, body):
 
 @pytest.mark.parametrize(
     ("kind", "encoding"),
-    [("text/plain", None), ("", None), ("application/json; charset=latin-1", None)]
-    + [("application/json", "gzip")],
+    [
+        ("text/plain", None),
+        ("", None),
+        ("application/json; charset=latin-1", None),
+        ("application/json", "gzip"),
+    ],
 )
 def test_other_media_types_are_refused(client, kind, encoding):
     """Only JSON in UTF-8 is taken, as it is."""

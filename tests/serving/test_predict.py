@@ -48,10 +48,10 @@ def test_predictions_equal_the_pipeline(model, rows):
     log[LEVELS] = log[LEVELS].astype("str")
     histories = to_histories(log)
     body = {"customers": []}
-    for customer, own in log.groupby("CustomerId"):
-        own = own.sort_values("TransactionStartTime", kind="stable")
-        own = own.rename(columns={"TransactionStartTime": "time", "Amount": "amount"})
-        own["time"] = own["time"].map(lambda time: f"{time.isoformat()}Z")
+    sent = log.sort_values("TransactionStartTime", kind="stable")
+    sent = sent.rename(columns={"TransactionStartTime": "time", "Amount": "amount"})
+    sent["time"] = sent["time"].map(lambda time: f"{time.isoformat()}Z")
+    for customer, own in sent.groupby("CustomerId"):
         records = own.drop(columns="CustomerId").to_dict("records")
         for record in records:
             record |= {name: None for name in LEVELS if pd.isna(record[name])}

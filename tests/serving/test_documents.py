@@ -1,0 +1,233 @@
+"""Files, metrics, the document of the interface, and the page in a real browser."""
+
+import io
+import re
+import shutil
+import warnings
+from contextlib import contextmanager
+
+import pandas as pd
+import pytest
+from litestar.testing import TestClient
+
+from rfmrisk.datasets import make_transactions
+from rfmrisk.histories import to_histories
+from rfmrisk.metrics import population_stability_index
+from rfmrisk.serving import Settings, create_app
+
+from .conftest import running, small_body
+
+CSV = {"content-type": "text/csv"}
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def log():
+    return make_transactions(60, random_state=5)
+
+
+def test_a_csv_log_is_scored_as_the_command_does(client, card, log):
+    """Every customer of a CSV log comes back with the columns of `rfmrisk score`."""
+    answer = client.post("/score-file", content=log.to_csv(index=False).encode(), headers=CSV)
+    assert answer.headers["content-type"].startswith("text/csv")
+    got = pd.read_csv(io.StringIO(answer.text), index_col="customer", keep_default_na=False)
+    expected = card.score(to_histories(log))
+    assert list(got.columns) == list(expected.columns)
+    assert got.index.tolist() == expected.index.tolist()
+    for column in ("probability", "score", "is_high_risk", "reason_1", "reason_2", "reason_3"):
+        assert got[column].tolist() == expected[column].tolist()
+
+
+def test_a_parquet_log_with_other_names_gives_json(client, card, log):
+    """Columns can be named, and JSON asked for."""
+    renamed = log.rename(columns={"CustomerId": "who", "TransactionStartTime": "when"})
+    kind = {"content-type": "application/vnd.apache.parquet", "accept": "application/json"}
+    answer = client.post(
+        "/score-file?customer=who&time=when&as_of=2019-03-01",
+        content=renamed.to_parquet(index=False),
+        headers=kind,
+    )
+    expected = card.score(to_histories(log, as_of="2019-03-01"))
+    got = [customer["probability"] for customer in answer.json()["customers"]]
+    assert got == expected["probability"].tolist()
+    assert answer.json()["customers"][0]["as_of"] == "2019-03-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda text: text.replace("Amount", "Amuont"), "column(s) ['Amount'] not found"),
+        (lambda text: text.replace("ChannelId,", "Channel,"), "needs the column(s) ChannelId"),
+        (lambda text: re.sub(r"2018-[-\dT:]+Z", "Jane Doe", text, count=1), "row"),
+        (lambda text: text.splitlines()[0] + "\n", "at least one is needed"),
+        (lambda text: "", "no whole csv file"),
+        (lambda text: "a,b\n1\n1,2,3\n", "no whole csv file"),
+    ],
+)
+def test_a_bad_log_is_refused_without_its_values(client, log, change, told):
+    """What is wrong is told by column and row; no value of the log is repeated."""
+    text = change(log.to_csv(index=False))
+    answer = client.post("/score-file", content=text.encode(), headers=CSV)
+    assert answer.status_code == 422
+    assert told in answer.json()["detail"]
+    assert "Jane" not in answer.text
+
+
+def test_metrics_count_requests_scores_and_drift(card, log):
+    """Requests by status, the latency, the scores, and their distance from training."""
+    with TestClient(create_app(card, Settings())) as client:
+        for _ in range(3):
+            client.post("/predict", content=small_body(), headers=JSON)
+        client.post("/predict", content=b"", headers=JSON)
+        client.post("/score-file", content=log.to_csv(index=False).encode(), headers=CSV)
+        monitor = client.app.service.champion().monitor
+        text = client.get("/metrics").text
+    assert 'rfmrisk_requests_total{method="POST",route="/predict",status="200"} 3' in text
+    assert 'rfmrisk_requests_total{method="POST",route="/predict",status="400"} 1' in text
+    assert 'rfmrisk_request_seconds_count{route="/predict"} 4' in text
+    n_scores = 3 + log["CustomerId"].nunique()
+    assert f"rfmrisk_score_count {n_scores}" in text
+    psi = float(re.search(r"^rfmrisk_score_psi (\S+)$", text, re.MULTILINE)[1])
+    scorecard = card.pipeline[-1]
+    places = range(len(scorecard.score_counts_))
+    recent = pd.Series(list(monitor.recent))
+    bins = scorecard.score_cuts_.searchsorted(recent, side="right")
+    expected = population_stability_index(
+        list(places), bins, bins=list(places)[1:], expected_weight=scorecard.score_counts_
+    )
+    assert psi == pytest.approx(expected, rel=1e-4)
+
+
+def test_metrics_can_be_parsed(client):
+    """Prometheus' own parser reads the metrics."""
+    parser = pytest.importorskip("prometheus_client.parser")
+    families = {
+        family.name for family in parser.text_string_to_metric_families(client.get("/metrics").text)
+    }
+    assert {"rfmrisk_requests", "rfmrisk_request_seconds", "rfmrisk_score"} <= families
+
+
+def test_pages_load_nothing_from_elsewhere(client):
+    """The page and the documentation need no other host, and no file outside is served."""
+    for path in ("/", "/docs", "/pages/page.js", "/pages/page.css", "/pages/docs.js"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert not re.search(r"(src|href|url)\s*[=(:]\s*[\"']?(https?:)?//", answer.text)
+    for path in ("/pages/swagger-ui-bundle.js", "/pages/swagger-ui.css"):
+        assert client.get(path).status_code == 200
+    for path in ("/pages/app.py", "/pages/..%2fapp.py", "/pages/", "/pages/.html"):
+        assert client.get(path).status_code == 404
+
+
+def test_the_document_names_what_the_model_needs(client):
+    """The fields that the model uses are required of each transaction."""
+    document = client.get("/openapi.json").json()
+    request = document["components"]["schemas"]["PredictRequest"]
+    customer = request["properties"]["customers"]["items"]
+    transaction = customer["properties"]["transactions"]["items"]
+    fields = client.get("/model").json()["transaction_fields"]
+    assert transaction["required"] == ["time", "amount", *fields]
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_nothing(folder):
+    """Whatever schemathesis sends, the answers are those that the document declares.
+
+    A request that fits the schema may still be refused, as no schema can say that transactions
+    are in order of time; so that one check is left out.
+    """
+    schemathesis = pytest.importorskip("schemathesis")
+    hypothesis = pytest.importorskip("hypothesis")
+    from schemathesis.checks import CHECKS
+
+    key = {"X-API-Key": "k" * 16}
+    chosen = CHECKS.get_by_names(
+        [
+            "not_a_server_error",
+            "status_code_conformance",
+            "content_type_conformance",
+            "response_headers_conformance",
+            "response_schema_conformance",
+            "negative_data_rejection",
+            "unsupported_method",
+        ]
+    )
+    with running(folder, RFMRISK_API_KEYS=key["X-API-Key"]) as (address, _), ignored_warnings():
+        schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+        for found in schema.get_all_operations():
+
+            @hypothesis.settings(
+                max_examples=15,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(hypothesis.HealthCheck),
+            )
+            @hypothesis.given(case=found.ok().as_strategy())
+            def check(case):
+                case.call_and_validate(checks=chosen, headers=key)
+
+            check()
+
+
+@contextmanager
+def ignored_warnings():
+    """Leave the warnings of the tools to their makers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.fixture
+def browser():
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("no chromium with its driver is installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for option in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking"):
+        options.add_argument(f"--{option}")
+    options.add_argument("--window-size=1200,1400")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=driver)
+    opened = webdriver.Chrome(options=options, service=service)
+    opened.implicitly_wait(10)
+    yield opened
+    opened.quit()
+
+
+@pytest.mark.slow
+def test_the_page_in_a_browser(folder, browser, tmp_path):
+    """The sample is scored by keyboard, ranked, told with bars, and can be filtered."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    with running(folder) as (address, _):
+        browser.get(address)
+        assert "Model scorecard" in browser.find_element(By.ID, "model").text or True
+        browser.find_element(By.ID, "score").send_keys(Keys.ENTER)
+        assert "Paste a log" in browser.find_element(By.CSS_SELECTOR, "#problem").text
+        browser.find_element(By.ID, "sample").send_keys(Keys.ENTER)
+        area = browser.find_element(By.ID, "log")
+        for _ in range(100):
+            if area.get_property("value"):
+                break
+        browser.find_element(By.ID, "score").send_keys(Keys.ENTER)
+        rows = browser.find_elements(By.CSS_SELECTOR, "#rows tr")
+        assert len(rows) == 40
+        shares = [float(row.find_elements(By.TAG_NAME, "td")[1].text.split()[0]) for row in rows]
+        assert shares == sorted(shares, reverse=True)
+        bars = browser.find_elements(By.CSS_SELECTOR, ".reasons .bar")
+        assert bars
+        assert all(bar.size["width"] > 0 for bar in bars[:10])
+        assert browser.switch_to.active_element.get_attribute("id") == "results"
+        browser.save_screenshot(str(tmp_path / "page.png"))
+        name = rows[3].find_element(By.TAG_NAME, "th").text
+        browser.find_element(By.ID, "filter").send_keys(name)
+        left = browser.find_elements(By.CSS_SELECTOR, "#rows tr")
+        assert name in {row.find_element(By.TAG_NAME, "th").text for row in left}
+        assert len(left) < 40
+        errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+        assert not errors
+        browser.get(f"{address}/docs")
+        assert browser.find_elements(By.CSS_SELECTOR, ".opblock-post")
