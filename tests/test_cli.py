@@ -39,6 +39,7 @@ def place(tmp_path_factory):
 @pytest.fixture
 def at(place, monkeypatch):
     monkeypatch.chdir(place)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/mlflow.db")
     return place
 
 
@@ -102,7 +103,6 @@ def test_mlflow_holds_the_runs_and_the_same_model(at):
     """The store has parent, child and candidate runs, and its model scores the same."""
     import mlflow
 
-    mlflow.set_tracking_uri(f"sqlite:///{at}/mlflow.db")
     runs = mlflow.search_runs(search_all_experiments=True)
     parent = runs[runs["tags.mlflow.parentRunId"].isna()].iloc[0]
     assert parent["status"] == "FINISHED"
