@@ -134,12 +134,16 @@ def _encoded(path: Path) -> str | None:
     return base64.b64encode(path.read_bytes()).decode("ascii") if path.exists() else None
 
 
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
 def _html(table: pd.DataFrame, left: tuple[str, ...] = ()) -> str:
     formatters: dict[Any, Any] = {name: lambda text: f"{text}" for name in left}
     with pd.option_context("display.max_colwidth", None):
         return table.rename_axis(None).to_html(
             na_rep="-",
-            float_format=lambda value: f"{value:,.4g}",
+            float_format=_number,
             formatters=formatters,
             border=0,
         )
