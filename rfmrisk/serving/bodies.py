@@ -29,7 +29,7 @@ CustomerId = str | int
 
 # A larger body is decoded in pieces of about this size, so that the interpreter's lock is never
 # held for longer than one of them takes.
-PIECE = 128_000
+PIECE = 256_000
 
 _HEAD = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"customers"[ \t\r\n]*:[ \t\r\n]*\[')
 _TAIL = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")

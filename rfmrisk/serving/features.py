@@ -26,6 +26,10 @@ class Levels:
     codes: np.ndarray
     names: list[str]
 
+    def __len__(self) -> int:
+        """Count the customers."""
+        return len(self.codes)
+
     def text(self) -> Any:
         """Return the levels as pandas text, as the aggregators make it."""
         return pd.Series(self.names, dtype="str").reindex(self.codes).array

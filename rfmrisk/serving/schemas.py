@@ -16,7 +16,7 @@ class ModelName(msgspec.Struct):
     version: str
 
 
-class Prediction(msgspec.Struct):
+class Prediction(msgspec.Struct, gc=False):
     """The answer for one customer."""
 
     customer_id: CustomerId

@@ -13,12 +13,12 @@ from rfmrisk.persistence import ModelFileError
 from rfmrisk.scorecard import Scorecard, probability_to_score
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.serving.features import Columns, FeatureRecipe, Levels, as_frame
-from rfmrisk.woe.bins import bin_labels, codes_of_levels, codes_of_numbers, missing_bin
+from rfmrisk.woe.bins import bin_labels, codes_of_levels, missing_bin
 
 N_REASONS = 3
 
 
-class Reason(msgspec.Struct):
+class Reason(msgspec.Struct, gc=False):
     """One feature that lowers a customer's score, in words, and the points that it costs."""
 
     feature: str
@@ -110,19 +110,14 @@ class _CardRater:
             lost.append(np.maximum(own[trained].max() - own, 0))
         self.lost = _padded(lost)
         self.rows = np.arange(len(self.places))[:, None]
+        numeric = [k for k, column in enumerate(self.bins) if column["kind"] == "numeric"]
+        self.numeric = np.array(numeric, dtype=np.intp)
+        self.cuts = _padded([self.bins[k]["cuts"] for k in numeric], np.inf)
+        self.missing = np.array([[missing_bin(self.bins[k])] for k in numeric])
         self._told: dict[tuple[int, int], Reason] = {}
 
     def rate(self, columns: Columns) -> tuple[np.ndarray, np.ndarray, list[list[Reason]]]:
-        codes = np.array(
-            [
-                codes_of_levels(values.codes, values.names, column)
-                if isinstance(values, Levels)
-                else codes_of_numbers(np.asarray(values, dtype=np.float64), column)
-                for values, column in zip(
-                    map(columns.__getitem__, self.names), self.bins, strict=True
-                )
-            ]
-        )
+        codes = self._codes(columns)
         terms = np.empty((len(codes) + 1, codes.shape[1]))
         terms[0] = self.intercept
         terms[1:] = self.log_odds[self.rows, codes]
@@ -130,6 +125,24 @@ class _CardRater:
         log_odds = np.cumsum(terms, axis=0)[-1]
         score = self.base_points + self.points[self.rows, codes].sum(axis=0)
         return expit(log_odds), score, self._reasons(columns, codes)
+
+    def _codes(self, columns: Columns) -> np.ndarray:
+        """Return the bin of each feature (rows) of each customer (columns)."""
+        n = len(next(iter(columns.values())))
+        codes = np.zeros((len(self.names), n), dtype=np.intp)
+        if len(self.numeric):
+            values = np.empty((len(self.numeric), n))
+            for row, place in enumerate(self.numeric):
+                values[row] = np.asarray(columns[self.names[place]])
+            own = np.zeros(values.shape, dtype=np.intp)
+            for cut in self.cuts.T:  # the first cut of every feature, then the second, ...
+                own += values >= cut[:, None]
+            codes[self.numeric] = np.where(np.isnan(values), self.missing, own)
+        for place, column in enumerate(self.bins):
+            levels = columns[self.names[place]]
+            if isinstance(levels, Levels):
+                codes[place] = codes_of_levels(levels.codes, levels.names, column)
+        return codes
 
     def _reasons(self, columns: Columns, codes: np.ndarray) -> list[list[Reason]]:
         lost = self.lost[self.rows, codes].T
@@ -233,8 +246,9 @@ def _has_contributions(rest: Pipeline) -> bool:
     return len(rest) == 2 and type(rest[-1]).__name__ == "XGBClassifier"
 
 
-def _padded(rows: list[np.ndarray]) -> np.ndarray:
-    table = np.zeros((len(rows), max(map(len, rows))), dtype=np.result_type(*rows))
+def _padded(rows: list[np.ndarray], with_: float = 0) -> np.ndarray:
+    width = max(map(len, rows), default=0)
+    table = np.full((len(rows), width), with_, dtype=np.result_type(*rows, np.int8))
     for row, values in zip(table, rows, strict=True):
         row[: len(values)] = values
     return table

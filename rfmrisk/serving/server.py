@@ -67,6 +67,7 @@ class DrainingServer(uvicorn.Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 50)  # a request makes many objects and no cycles
 
 
 def serve(
