@@ -13,7 +13,7 @@ from rfmrisk.persistence import ModelFileError
 from rfmrisk.scorecard import Scorecard, probability_to_score
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.serving.features import Columns, FeatureRecipe, Levels, as_frame
-from rfmrisk.woe.bins import bin_labels, codes_of_levels, codes_of_numbers, missing_bin
+from rfmrisk.woe.bins import bin_labels, codes_of_levels, missing_bin
 
 N_REASONS = 3
 
@@ -110,12 +110,7 @@ class _CardRater:
             lost.append(np.maximum(own[trained].max() - own, 0))
         self.lost = _padded(lost)
         self.rows = np.arange(len(self.places))[:, None]
-        # Special values are looked up column by column.
-        numeric = [
-            k
-            for k, column in enumerate(self.bins)
-            if column["kind"] == "numeric" and not len(column["special"])
-        ]
+        numeric = [k for k, column in enumerate(self.bins) if column["kind"] == "numeric"]
         self.numeric = np.array(numeric, dtype=np.intp)
         self.cuts = _padded([self.bins[k]["cuts"] for k in numeric], np.inf)
         self.missing = np.array([[missing_bin(self.bins[k])] for k in numeric])
@@ -143,12 +138,10 @@ class _CardRater:
             for cut in self.cuts.T:  # the first cut of every feature, then the second, ...
                 own += values >= cut[:, None]
             codes[self.numeric] = np.where(np.isnan(values), self.missing, own)
-        for place in np.setdiff1d(np.arange(len(self.bins)), self.numeric):
-            column, given = self.bins[place], columns[self.names[place]]
-            if isinstance(given, Levels):
-                codes[place] = codes_of_levels(given.codes, given.names, column)
-            else:
-                codes[place] = codes_of_numbers(np.asarray(given, dtype=np.float64), column)
+        for place, column in enumerate(self.bins):
+            levels = columns[self.names[place]]
+            if isinstance(levels, Levels):
+                codes[place] = codes_of_levels(levels.codes, levels.names, column)
         return codes
 
     def _reasons(self, columns: Columns, codes: np.ndarray) -> list[list[Reason]]:

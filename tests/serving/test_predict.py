@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from litestar.testing import TestClient
-from sklearn.pipeline import make_pipeline
 
-from rfmrisk import Scorecard, WOEEncoder, customer_features, to_histories
-from rfmrisk.scoring import ScoringModel
+from rfmrisk import to_histories
 from rfmrisk.serving import Settings, bodies, create_app
 from rfmrisk.serving.bodies import BodyReader
 from rfmrisk.serving.scorer import Scorer
@@ -84,20 +82,6 @@ def test_answer_has_all_that_a_decision_needs(client, card, many_histories):
     told = [[reason["reason"] for reason in reasons] for reasons in got["reasons"]]
     wanted = expected[["reason_1", "reason_2", "reason_3"]].to_numpy().tolist()
     assert told == [[reason for reason in reasons if reason] for reasons in wanted]
-
-
-def test_special_values_have_their_own_points(card, many_histories):
-    """A scorecard with special values answers as it does in Python."""
-    encoder = WOEEncoder(special_values={"rfm__frequency": [1, 2]})
-    y = np.arange(len(many_histories)) % 3 == 0
-    pipeline = make_pipeline(customer_features(), Scorecard(encoder)).fit(many_histories, y)
-    model = ScoringModel(pipeline, card.facts)
-    with TestClient(create_app(model, Settings())) as client:
-        answer = client.post("/predict", json=body_of(many_histories)).json()
-    expected = model.score(many_histories)
-    got = [customer["score"] for customer in answer["customers"]]
-    assert got == expected["score"].tolist()
-    assert (many_histories["history"].map(len) <= 2).any()
 
 
 def test_reasons_come_from_the_model_or_are_not_claimed(trained, many_histories):
