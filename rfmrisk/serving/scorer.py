@@ -206,7 +206,10 @@ class _BoosterRater(_PlainRater):
     def __init__(self, rest: Pipeline, names: list[str], facts: dict[str, Any]) -> None:
         super().__init__(rest, names, facts)
         encoded = [str(name).split("__", 1)[1] for name in rest[0].get_feature_names_out()]
-        self.source = [names.index(name) for name in encoded]
+        # Contributions add up: those of the levels of a feature are the feature's.
+        self.sums = np.zeros((len(encoded), len(names)))
+        for row, name in enumerate(encoded):
+            self.sums[row, _source_of(name, names)] = 1.0
 
     def rate(self, columns: Columns) -> tuple[np.ndarray, np.ndarray, list[list[Reason]]]:
         import xgboost
@@ -217,7 +220,7 @@ class _BoosterRater(_PlainRater):
         booster = self.rest[-1].get_booster()
         # In log-odds of being bad, against the average of the training customers.
         shares = booster.predict(xgboost.DMatrix(encoded), pred_contribs=True)[:, :-1]
-        lost = shares * (self.scale["pdo"] / np.log(2))
+        lost = shares @ self.sums * (self.scale["pdo"] / np.log(2))
         order = np.argsort(-lost, axis=1, kind="stable")[:, :N_REASONS]
         reasons = [
             [
@@ -230,7 +233,7 @@ class _BoosterRater(_PlainRater):
         return probability, self._score(probability), reasons
 
     def _reason(self, columns: Columns, customer: int, place: int, points: float) -> Reason:
-        name = self.names[self.source[place]]
+        name = self.names[place]
         values = columns[name]
         if isinstance(values, Levels):
             code = values.codes[customer]
@@ -240,6 +243,12 @@ class _BoosterRater(_PlainRater):
             value = "missing" if np.isnan(number) else f"{number:.4g}"
         told = f"{name} = {value}: {points:.0f} points below the average"
         return Reason(name, told, round(points, 2))
+
+
+def _source_of(encoded: str, names: list[str]) -> int:
+    """Return the place of the feature of an encoded column: `channel` of `channel_web`."""
+    sources = [name for name in names if encoded == name or encoded.startswith(f"{name}_")]
+    return names.index(max(sources, key=len))
 
 
 def _has_contributions(rest: Pipeline) -> bool:
