@@ -8,6 +8,7 @@ import shutil
 import pytest
 from litestar.testing import TestClient
 
+from rfmrisk.persistence import TRUSTED_TYPES
 from rfmrisk.serving import Settings, create_app
 from rfmrisk.serving.guard import RateLimiter
 
@@ -134,18 +135,24 @@ def test_without_a_model_it_lives_and_is_not_ready(tmp_path):
 def test_a_model_is_loaded_from_the_registry(card, tmp_path, monkeypatch):
     """MODEL_NAME and MODEL_STAGE name a registered model; a moved alias is a new champion."""
     mlflow = pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
-    from rfmrisk.training.tracking import Tracker
 
     monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     mlflow.set_tracking_uri(uri)
     try:
-        tracker = Tracker("serving")
         registry = mlflow.MlflowClient()
-        with tracker.run({}, {}):
+        with mlflow.start_run():
             for _ in range(2):
-                mlflow.register_model(tracker.log_model(card), "risk")
+                logged = mlflow.sklearn.log_model(
+                    card.pipeline,
+                    name="model",
+                    serialization_format="skops",
+                    skops_trusted_types=TRUSTED_TYPES,
+                    pip_requirements=["rfmrisk"],
+                    metadata={"rfmrisk": card.facts},
+                )
+                mlflow.register_model(logged.model_uri, "risk")
         registry.set_registered_model_alias("risk", "champion", "1")
         settings = with_keys(MLFLOW_TRACKING_URI=uri, MODEL_NAME="risk", RFMRISK_RELOAD_SECONDS="9")
         assert settings.model == "models:/risk@champion"

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import closing
 
 import httpx
 import pytest
@@ -126,10 +127,10 @@ def test_memory_is_flat_over_many_requests(folder):
         host, port = address.removeprefix("http://").split(":")
 
         def ask(times):
-            connection = http.client.HTTPConnection(host, int(port), timeout=60)
-            for _ in range(times):
-                connection.request("POST", "/predict", small_body(), JSON)
-                assert connection.getresponse().read()
+            with closing(http.client.HTTPConnection(host, int(port), timeout=60)) as connection:
+                for _ in range(times):
+                    connection.request("POST", "/predict", small_body(), JSON)
+                    assert connection.getresponse().read()
 
         sizes = []
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
