@@ -14,6 +14,7 @@ from rfmrisk.scorecard import Scorecard, probability_to_score
 
 MODEL_FILE = "model.skops"
 FACTS_FILE = "model.json"
+SUREST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class ScoringModel:
 
     def _to_score(self, probability: np.ndarray) -> np.ndarray:
         scale = {name: self.facts[name] for name in ("base_score", "base_odds", "pdo")}
-        return probability_to_score(probability, **scale)
+        return bounded_score(probability, **scale)
 
     def _points_lost(
         self, rest: Pipeline, table: pd.DataFrame, probability: np.ndarray
@@ -138,6 +139,14 @@ class ScoringModel:
             changed = table.assign(**{name: pd.Series(typical, table.index, table[name].dtype)})
             lost[:, place] = self._to_score(rest.predict_proba(changed)[:, 1]) - score
         return lost
+
+
+def bounded_score(probability: np.ndarray, **scale: float) -> np.ndarray:
+    """Turn probabilities into scores, none surer than one in a million.
+
+    A tree is certain of customers like those that it has seen, and 0 and 1 have no finite odds.
+    """
+    return probability_to_score(np.clip(probability, SUREST, 1 - SUREST), **scale)
 
 
 def typical_values(table: pd.DataFrame) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def test_score_gives_probability_score_and_reasons(at):
         "reason_3",
     ]
     assert scores["probability"].between(0, 1).all()
+    assert scores["score"].between(0, 1_000).all()
     riskiest = scores.sort_values("probability", ascending=False)
     assert riskiest["score"].is_monotonic_increasing
     Path("scores.csv").unlink()

@@ -10,8 +10,8 @@ from sklearn.pipeline import Pipeline
 
 from rfmrisk._nested import FlatHistories
 from rfmrisk.persistence import ModelFileError
-from rfmrisk.scorecard import Scorecard, probability_to_score
-from rfmrisk.scoring import ScoringModel
+from rfmrisk.scorecard import Scorecard
+from rfmrisk.scoring import ScoringModel, bounded_score
 from rfmrisk.serving.features import Columns, FeatureRecipe, Levels, as_frame
 from rfmrisk.woe.bins import bin_labels, codes_of_levels, missing_bin
 
@@ -195,7 +195,7 @@ class _PlainRater:
         return probability, self._score(probability), [[] for _ in probability]
 
     def _score(self, probability: np.ndarray) -> np.ndarray:
-        return np.rint(probability_to_score(probability, **self.scale)).astype(np.int64)
+        return np.rint(bounded_score(probability, **self.scale)).astype(np.int64)
 
 
 class _BoosterRater(_PlainRater):
