@@ -38,17 +38,18 @@ def write_label(
     if result.target is None:
         return {}
     aggregator, labeler = result.target.labeler[:-1], result.target.labeler[-1]
-    stability = label_stability(result.target.labeler, histories, n_resamples=N_RESAMPLES)
-    stability.table.to_csv(folder / "label_stability.csv")
     with warnings.catch_warnings():
-        # The report says in red what the warning says.
-        warnings.filterwarnings("ignore", "leakage", UserWarning)
+        # The training has said that the label is degenerate, and the report says in red what
+        # the warning of a leak says.
+        warnings.filterwarnings("ignore", "the label is degenerate|leakage", UserWarning)
+        stability = label_stability(result.target.labeler, histories, n_resamples=N_RESAMPLES)
         leakage = leakage_report(
             result.model.pipeline,
             result.histories,
             result.customers["target"].to_numpy(),
             outcome_from=result.histories["as_of"] if result.target.outcome else None,
         )
+    stability.table.to_csv(folder / "label_stability.csv")
     leakage.table.rename_axis("columns").to_csv(folder / "leakage.csv")
     if isinstance(labeler, ProxyLabeler):
         labeler.cluster_profile().to_csv(folder / "clusters.csv")
