@@ -100,22 +100,6 @@ def _first_bad(column: Parsed) -> str:
     return ", ".join(shown + ["..."] * (len(rows) > 3))
 
 
-def encode(column: pa.Array) -> tuple[Ints, pa.Array]:
-    """Return the rank of each value among the sorted distinct values, and these values.
-
-    Missing values come last. Raises ArrowNotImplementedError where values have no order.
-    """
-    if isinstance(column, pa.DictionaryArray):
-        column = column.dictionary_decode()
-    if isinstance(column, pa.ExtensionArray):
-        column = column.storage
-    encoded = column.dictionary_encode(null_encoding="encode")
-    by_value = pc.array_sort_indices(encoded.dictionary).to_numpy()
-    rank = np.empty(len(by_value), dtype=np.int64)
-    rank[by_value] = np.arange(len(by_value))
-    return rank[encoded.indices.to_numpy()], encoded.dictionary.take(pa.array(by_value))
-
-
 def parse_ids(column: pa.ChunkedArray, name: str) -> Parsed:
     """Convert ids to 64-bit integers or text; missing ones count as bad."""
     ids = _decoded(column)

@@ -20,17 +20,17 @@ from rfmrisk._columns import (
     as_table,
     bind_roles,
     check_columns,
-    encode,
     microseconds,
     parse_ids,
     parse_times,
     take,
     whole,
 )
+from rfmrisk._encoding import encode, encode_ids
 from rfmrisk._files import read_table
 from rfmrisk._moments import DAY, iso, parse_duration, parse_moment
 from rfmrisk._nested import flatten, nest
-from rfmrisk._segments import Ints, first_at_or_after, group
+from rfmrisk._segments import Ints, first_at_or_after, group, sort_groups
 
 CUSTOMER = "CustomerId"
 TIME = "TransactionStartTime"
@@ -164,9 +164,10 @@ def to_histories(
             "to it"
         )
 
-    codes, ids = encode(whole(table[customer]))
+    customers = whole(table[customer])
     columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
-    order, offsets, times = _order(codes, microseconds(table[time]), list(columns.values()))
+    order, offsets, times = _order(customers, microseconds(table[time]), list(columns.values()))
+    ids = customers.take(pa.array(order[offsets[:-1]]))
     fields = {"time": pa.array(times.view("datetime64[us]"))}
     fields |= {name: column.take(pa.array(order)) for name, column in columns.items()}
     transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
@@ -181,7 +182,8 @@ def to_histories(
         moments = np.full(len(ids), (times.max() // DAY + 1) * DAY)
     else:
         moments = np.full(len(ids), parse_moment(as_of, "as_of"))
-    ends = first_at_or_after(times, starts, ends, moments)
+    if as_of is not None:
+        ends = first_at_or_after(times, starts, ends, moments)
     if not by_decision:
         known = np.flatnonzero(ends > starts)
         if not len(known):
@@ -251,23 +253,17 @@ def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd
 
 
 def _order(
-    codes: Ints, times: Ints, tie_breakers: list[pa.Array]
+    customers: pa.Array, times: Ints, tie_breakers: list[pa.Array]
 ) -> tuple[NDArray[np.integer], Ints, Ints]:
     """Return the order by customer, time and the tie-breakers, the offsets, the times in order.
 
     Columns without an order, such as lists, break no ties.
     """
-    n_customers = codes.max() + 1
-    if np.all(times[1:] >= times[:-1]):
-        order, offsets = group(codes, n_customers)
-    else:
-        by_time = np.argsort(times)
-        order, offsets = group(take(codes, by_time), n_customers)
-        order = by_time[order]
+    order, offsets = group(*encode_ids(customers))
+    times, order = sort_groups(take(times, order), order, offsets)
 
     # Transactions of one customer at one time are in any order still. Most logs have few, and
     # only they are sorted further, run by run.
-    times = take(times, order)
     begins = np.ones(len(times) + 1, dtype=bool)
     np.not_equal(times[1:], times[:-1], out=begins[1:-1])
     begins[offsets] = True
