@@ -19,6 +19,7 @@ from rfmrisk.persistence import ModelFileError
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
+IN_EXTRAS = ("jinja2", "litestar", "matplotlib", "mlflow", "msgspec", "rich", "uvicorn", "xgboost")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,8 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
         return BAD_INPUT
     except ModuleNotFoundError as error:
+        # Anything else, such as the driver of a database, is no part of an extra.
+        needed = "'rfmrisk[all]'" if error.name in IN_EXTRAS else error.name
         print(  # noqa: T201
-            f"rfmrisk: {error.name} is not installed; python -m pip install 'rfmrisk[all]'",
+            f"rfmrisk: {error.name} is not installed; python -m pip install {needed}",
             file=sys.stderr,
         )
         return FAILED
