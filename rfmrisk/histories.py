@@ -16,9 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rfmrisk._columns import (
-    OnBad,
     as_table,
-    bind_roles,
     check_columns,
     encode,
     microseconds,
@@ -30,6 +28,7 @@ from rfmrisk._columns import (
 from rfmrisk._files import read_table
 from rfmrisk._moments import DAY, iso, parse_duration, parse_moment
 from rfmrisk._nested import flatten, nest
+from rfmrisk._roles import OnBad, bind_roles, further_columns
 from rfmrisk._segments import Ints, first_at_or_after, group
 
 CUSTOMER = "CustomerId"
@@ -156,14 +155,7 @@ def to_histories(
     [2, 1]
     """
     table = bind_roles(as_table(log), customer, time, amount, on_bad)
-    extras = [name for name in table.column_names if name not in (customer, time, amount)]
-    taken = [name for name in ("time", "amount") if name in extras]
-    if taken:
-        raise ValueError(
-            f"the further column(s) {taken} have the name of a role: rename them, or bind them "
-            "to it"
-        )
-
+    extras = further_columns(table.column_names, customer, time, amount)
     codes, ids = encode(whole(table[customer]))
     columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
     order, offsets, times = _order(codes, microseconds(table[time]), list(columns.values()))
