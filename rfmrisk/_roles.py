@@ -10,12 +10,12 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from rfmrisk._columns import (
     Zones,
     as_table,
     check_columns,
+    microseconds,
     parse_amounts,
     parse_ids,
     read_times,
@@ -24,6 +24,7 @@ from rfmrisk._columns import (
 OnBad = Literal["raise", "drop"]
 
 _SHOWN = 3
+_NEVER = np.iinfo(np.int64)
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class Findings:
         By the column that something is wrong with.
     zones : Zones
         Of times that are text.
-    first, last : int or None
-        The first and the last time of a usable row, in microseconds.
+    first, last : int
+        The first and the last time of a usable row, in microseconds; the ends of the integers
+        the other way round where there is none.
     """
 
     customer: str
@@ -63,8 +65,8 @@ class Findings:
     n_unusable: int
     bad: dict[str, BadRows]
     zones: Zones
-    first: int | None
-    last: int | None
+    first: int
+    last: int
 
     def __add__(self, later: "Findings") -> "Findings":
         """Return the findings of this part followed by a later one."""
@@ -75,8 +77,6 @@ class Findings:
             )
             for name, rows in self.bad.items()
         }
-        firsts = [part.first for part in (self, later) if part.first is not None]
-        lasts = [part.last for part in (self, later) if part.last is not None]
         return Findings(
             self.customer,
             self.time,
@@ -85,8 +85,8 @@ class Findings:
             self.n_unusable + later.n_unusable,
             bad,
             Zones(self.zones.with_ + later.zones.with_, self.zones.without + later.zones.without),
-            min(firsts, default=None),
-            max(lasts, default=None),
+            min(self.first, later.first),
+            max(self.last, later.last),
         )
 
     def check(self, on_bad: OnBad, stacklevel: int = 2) -> None:
@@ -172,7 +172,7 @@ def inspect(table: pa.Table, customer: str, time: str, amount: str) -> tuple[pa.
         first = [(int(row), repr(column.raw[int(row)].as_py())) for row in rows[:_SHOWN]]
         bad[name] = BadRows(len(rows), first)
     usable = table.filter(pa.array(~unusable)) if unusable.any() else table
-    span = pc.min_max(usable[time].cast(pa.int64()))
+    moments = microseconds(usable[time])
     findings = Findings(
         customer,
         time,
@@ -181,8 +181,8 @@ def inspect(table: pa.Table, customer: str, time: str, amount: str) -> tuple[pa.
         n_unusable=int(np.count_nonzero(unusable)),
         bad=bad,
         zones=zones,
-        first=span["min"].as_py(),
-        last=span["max"].as_py(),
+        first=int(moments.min(initial=_NEVER.max)),
+        last=int(moments.max(initial=_NEVER.min)),
     )
     return usable, findings
 
