@@ -290,25 +290,35 @@ def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa
     if customer not in table.column_names and "customer" in table.column_names:
         customer = "customer"
     check_columns(table.column_names, [customer, "as_of"], of="the decisions")
-    if not table.num_rows:
-        raise ValueError(
-            "the frame of decisions is empty: at least one (customer, as_of) is needed"
-        )
     moments = parse_times(table["as_of"], "as_of")
     asked = parse_ids(table[customer], customer)
-    if moments.bad.any() or asked.bad.any():
-        raise ValueError(
-            f"of {table.num_rows:,} decisions {moments.bad.sum():,} have no readable as_of and "
-            f"{asked.bad.sum():,} no customer; each must have both"
-        )
-    if asked.converted.type != ids.type:
-        raise ValueError(
-            f"the decisions' customers are {asked.converted.type}, those of the log {ids.type}: "
-            "they must be of one type"
-        )
+    check_decisions(table.num_rows, moments.bad.sum(), asked.bad.sum())
+    check_decision_ids(asked.converted.type, ids.type)
     found = pc.fill_null(pc.index_in(asked.converted, value_set=ids), -1)
     return (
         found.to_numpy().astype(np.int64),
         microseconds(moments.converted),
         whole(asked.converted),
     )
+
+
+def check_decisions(n_decisions: int, n_timeless: int, n_nameless: int) -> None:
+    """Raise where there is no decision, or one lacks its moment or its customer."""
+    if not n_decisions:
+        raise ValueError(
+            "the frame of decisions is empty: at least one (customer, as_of) is needed"
+        )
+    if n_timeless or n_nameless:
+        raise ValueError(
+            f"of {n_decisions:,} decisions {n_timeless:,} have no readable as_of and "
+            f"{n_nameless:,} no customer; each must have both"
+        )
+
+
+def check_decision_ids(asked: pa.DataType, known: pa.DataType) -> None:
+    """Raise where the ids of decisions and log could never be equal."""
+    if asked != known:
+        raise ValueError(
+            f"the decisions' customers are {asked}, those of the log {known}: "
+            "they must be of one type"
+        )

@@ -145,19 +145,20 @@ class ScoringModel:
         return lost
 
 
-def bad_probability(rest: Pipeline, table: pd.DataFrame) -> np.ndarray:
+def bad_probability(model: Any, table: pd.DataFrame) -> np.ndarray:
     """Return the probability of being bad, which depends on a customer's own row alone.
 
     Matrix libraries add the terms of a row in an order that depends on where it stands among the
     others, and so give it another last bit in another batch. The product of a sparse matrix adds
     them one after another.
     """
-    last = rest[-1]
+    last = model[-1] if isinstance(model, Pipeline) else model
     if isinstance(last, LogisticRegression) and len(last.classes_) == 2:
-        encoded = rest[:-1].transform(table) if len(rest) > 1 else table
+        behind = isinstance(model, Pipeline) and len(model) > 1
+        encoded = model[:-1].transform(table) if behind else table
         log_odds = sparse.csr_array(encoded) @ last.coef_[0] + last.intercept_[0]
         return expit(log_odds)
-    return rest.predict_proba(table)[:, 1]
+    return model.predict_proba(table)[:, 1]
 
 
 def bounded_score(probability: np.ndarray, **scale: float) -> np.ndarray:
