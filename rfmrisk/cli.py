@@ -14,6 +14,7 @@ import pandas as pd
 
 from rfmrisk import __version__
 from rfmrisk.histories import AMOUNT, CUSTOMER, TIME, read_transactions, to_histories
+from rfmrisk.partitions import ROWS_PER_PART
 from rfmrisk.persistence import ModelFileError
 
 BAD_INPUT = 2
@@ -123,13 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     promote.add_argument("version")
     _add_registry(promote)
 
-    score = commands.add_parser("score", help="score the customers of a log")
-    score.set_defaults(run=_score)
-    score.add_argument("log", help="CSV or Parquet file")
-    score.add_argument("--model", required=True, help="folder of a training, or an MLflow URI")
-    score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
-    _add_roles(score, None, None, None)
-    score.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+    _add_score(commands)
 
     serve = commands.add_parser("serve", help="run the scoring app")
     serve.set_defaults(run=_serve)
@@ -146,6 +141,24 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(run=_report)
     report.add_argument("folder")
     return parser
+
+
+def _add_score(commands: Any) -> None:
+    score = commands.add_parser("score", help="score the customers of a log")
+    score.set_defaults(run=_score)
+    score.add_argument("log", help="CSV or Parquet file, or folder of Parquet files")
+    score.add_argument("--model", required=True, help="folder of a training, or an MLflow URI")
+    score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
+    _add_roles(score, None, None, None)
+    score.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+    score.add_argument("--reasons", type=int, default=3, help="reasons of each score (default 3)")
+    score.add_argument(
+        "--rows-per-part",
+        type=int,
+        default=ROWS_PER_PART,
+        metavar="ROWS",
+        help=f"transactions in memory at a time, about (default {ROWS_PER_PART:,})",
+    )
 
 
 def _add_roles(
@@ -283,34 +296,33 @@ def _publish(tracker: Any, folder: Path, registry: dict[str, Any]) -> str:
 
 
 def _score(options: argparse.Namespace) -> None:
+    from rfmrisk.scoring_parts import score_file, work_folder
     from rfmrisk.training.tracking import load_model
 
-    output = Path(options.output)
-    if output.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"the output must be a .csv or .parquet file; got {options.output!r}")
-    if not output.absolute().parent.is_dir():
-        raise ValueError(f"the output's folder {str(output.parent)!r} does not exist")
     model = load_model(options.model)
     trained_on = model.facts.get("roles", {})
     roles = {
         role: getattr(options, role) or trained_on.get(role, default)
         for role, default in (("customer", CUSTOMER), ("time", TIME), ("amount", AMOUNT))
     }
-    with _step("reading the log"):
-        histories = _histories(_log(options, roles), options, roles)
-    with _step("scoring"):
-        scores = model.score(histories)
-    partial = output.with_name(f".{output.name}")
     try:
-        if output.suffix == ".csv":
-            scores.to_csv(partial)
-        else:
-            scores.to_parquet(partial)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+        n_customers, n_high_risk = score_file(
+            model,
+            options.log,
+            options.output,
+            as_of=options.as_of,
+            on_bad=options.on_bad,
+            n_reasons=options.reasons,
+            rows_per_part=options.rows_per_part,
+            **roles,
+        )
+    except KeyboardInterrupt:
+        if not work_folder(Path(options.output)).exists():
+            raise
+        raise KeyboardInterrupt("the same command goes on where it was") from None
     _say(
-        f"{len(scores):,} customers scored, {scores['is_high_risk'].mean():.1%} high-risk: {output}"
+        f"{n_customers:,} customers scored, {n_high_risk / n_customers:.1%} high-risk: "
+        f"{options.output}"
     )
 
 
