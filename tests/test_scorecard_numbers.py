@@ -1,7 +1,7 @@
 """The numbers of a scorecard, each computed a second time in another way."""
 
 import json
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -166,7 +166,7 @@ class TestTables:
     """Points, reasons and coefficients as tables."""
 
     def test_points_are_the_scaled_products(self, card):
-        """points = -pdo / ln 2 * coefficient * WoE, rounded; the base row holds the intercept."""
+        """They are -pdo / ln 2 * coefficient * WoE, rounded; the base row holds the intercept."""
         table = card.points_table()
         assert list(table.columns) == ["feature", "bin", "woe", "coefficient", "points"]
         base, rest = table.iloc[0], table.iloc[1:]
@@ -319,7 +319,7 @@ class TestStability:
 
         edges = np.array([-np.inf, *card.score_cuts_, np.inf])
         scores = [
-            np.array([((s >= a) & (s < b)).sum() for a, b in zip(edges, edges[1:], strict=False)])
+            np.array([((s >= a) & (s < b)).sum() for a, b in pairwise(edges)])
             for s in (card.predict_score(X), card.predict_score(new))
         ]
         assert report.loc["score", "psi"] == pytest.approx(index(*scores))

@@ -223,7 +223,7 @@ def test_information_value_is_never_negative_and_flips_with_y(cells):
 
 
 def test_psi_by_hand():
-    """The sum of differences times log ratios; zero in one sample is half a row, in both nothing."""
+    """Differences times log ratios; zero in one sample is half a row, in both nothing."""
     before, after = np.array([10.0, 20, 0, 0, 0.9, 9.1]), np.array([5.0, 0, 4, 0, 1, 10])
     p = np.array([10, 20, 0.5, 0.9, 9.1]) / 40
     q = np.array([5, 0.5, 4, 1, 10]) / 20
