@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import types
 
-from rfmrisk._segments import Ints
+from rfmrisk._segments import Ints, take
 
 Words = NDArray[np.uint64]
 
@@ -59,8 +59,8 @@ def encode_ids(ids: pa.Array) -> tuple[NDArray[np.integer], int]:
     places = numbers - lowest if lowest else numbers
     seen = np.zeros(size, dtype=bool)
     seen[places] = True
-    rank = np.cumsum(seen, dtype=np.int32 if size < 2**31 else np.int64)
-    return (rank - 1)[places], int(rank[-1])
+    rank: NDArray[np.integer] = np.cumsum(seen, dtype=np.int32 if size < 2**31 else np.int64)
+    return take(rank - 1, places), int(rank[-1])
 
 
 def _numbers_of_text(texts: pa.Array) -> NDArray[np.integer] | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -51,6 +52,11 @@ def first_at_or_after(times: Ints, starts: Ints, ends: Ints, moments: Ints) -> I
     return before + 1
 
 
+def take(values: NDArray, order: NDArray[np.integer]) -> NDArray:
+    """Return ``values[order]``; Arrow gathers several times faster than NumPy."""
+    return pa.array(values).take(pa.array(order)).to_numpy()
+
+
 def tables(starts: Ints, ends: Ints) -> Iterator[tuple[Ints, Ints]]:
     """Yield the segments of each length as a matrix of positions, with their numbers before it.
 
@@ -67,31 +73,33 @@ def tables(starts: Ints, ends: Ints) -> Iterator[tuple[Ints, Ints]]:
 def blocks(offsets: Ints) -> Iterator[slice]:
     """Cut the groups between offsets into runs of about `BLOCK` entries, at least a group each."""
     cuts = np.searchsorted(offsets, np.arange(offsets[0], offsets[-1], BLOCK), side="right") - 1
-    cuts = np.unique(np.append(cuts, len(offsets) - 1))
+    cuts = np.unique(np.concatenate(([0], cuts, [len(offsets) - 1])))
     yield from map(slice, cuts[:-1].tolist(), cuts[1:].tolist())
 
 
-def sort_groups(
-    times: Ints, order: NDArray[np.integer], offsets: Ints
-) -> tuple[Ints, NDArray[np.integer]]:
-    """Sort the times of each group, none empty, and an order with them; equals stay in order."""
-    times, order = times.copy(), order.copy()
+def sort_groups(times: Ints, order: NDArray[np.integer], offsets: Ints) -> Ints:
+    """Sort an order by time within each of its groups, none empty, in place; equals stay.
+
+    Returns the times in the new order.
+    """
+    sorted_ = np.empty_like(times)
     for block in blocks(offsets):
         edges = offsets[block.start : block.stop + 1]
         ours = slice(edges[0], edges[-1])
-        keys = times[ours]
+        edges = edges - edges[0]
+        keys = sorted_[ours] = take(times, order[ours])
         falling = keys[1:] < keys[:-1]
-        falling[edges[1:-1] - edges[0] - 1] = False
+        falling[edges[1:-1] - 1] = False
         if not falling.any():
             continue
         lowest = keys.min()
         bits = (int(keys.max()) - int(lowest)).bit_length()
         shifted = keys - lowest if bits < 63 else keys
         moved = np.arange(len(keys))
-        for _, places in tables(edges[:-1] - edges[0], edges[1:] - edges[0]):
+        for _, places in tables(edges[:-1], edges[1:]):
             moved[places] = places[:, :1] + _sorting(shifted[places], bits)
-        times[ours], order[ours] = keys[moved], order[ours][moved]
-    return times, order
+        sorted_[ours], order[ours] = keys[moved], order[ours][moved]
+    return sorted_
 
 
 def _sorting(keys: Ints, bits: int) -> Ints:

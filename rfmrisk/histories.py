@@ -21,7 +21,6 @@ from rfmrisk._columns import (
     microseconds,
     parse_ids,
     parse_times,
-    take,
     whole,
 )
 from rfmrisk._encoding import encode, encode_ids
@@ -160,7 +159,7 @@ def to_histories(
     columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
     order, offsets, times = _order(customers, microseconds(table[time]), list(columns.values()))
     ids = customers.take(pa.array(order[offsets[:-1]]))
-    fields = {"time": pa.array(times.view("datetime64[us]"))}
+    fields: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
     fields |= {name: column.take(pa.array(order)) for name, column in columns.items()}
     transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
 
@@ -183,7 +182,9 @@ def to_histories(
                 f"no transaction lies before as_of={iso(moments[0])}: "
                 f"the first of the log is at {iso(times.min())}"
             )
-        ids, moments, starts, ends = ids.take(known), moments[known], starts[known], ends[known]
+        if len(known) < len(ids):
+            ids, moments = ids.take(pa.array(known)), moments[known]
+            starts, ends = starts[known], ends[known]
     return pd.DataFrame(
         {"as_of": moments.view("datetime64[us]"), "history": nest(transactions, starts, ends)},
         index=pd.Index(ids.to_pandas(), name="customer"),
@@ -252,7 +253,7 @@ def _order(
     Columns without an order, such as lists, break no ties.
     """
     order, offsets = group(*encode_ids(customers))
-    times, order = sort_groups(take(times, order), order, offsets)
+    times = sort_groups(times, order, offsets)
 
     # Transactions of one customer at one time are in any order still. Most logs have few, and
     # only they are sorted further, run by run.
