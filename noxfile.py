@@ -36,6 +36,13 @@ def minimal(session: nox.Session) -> None:
 
 
 @nox.session
+def spark(session: nox.Session) -> None:
+    """Test on a real Spark in this machine, which needs Java."""
+    session.install(".[spark,test]")
+    session.run("pytest", "tests/test_spark.py", "rfmrisk/spark.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting, and who imports whom."""
     session.install("ruff>=0.14", "import-linter>=2.16")
