@@ -5,6 +5,9 @@ import sys
 import warnings
 from pathlib import Path
 
+# Small problems are solved fastest by one thread; this has to be said before NumPy is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from rfmrisk import __version__
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))

@@ -65,7 +65,9 @@ held = spent.sort_values(ascending=False).cumsum() / spent.sum()
 top = np.arange(1, len(held) + 1) / len(held)
 share.plot(top, held, color="#c8553d")
 share.plot([0, 1], [0, 1], color="#8a8f98", linewidth=0.8, linestyle="--")
-share.set(xlabel="share of customers, biggest first", ylabel="share of spending", title="Who spends")
+share.set(
+    xlabel="share of customers, biggest first", ylabel="share of spending", title="Who spends"
+)
 print(f"the top 1 % of the customers hold {held.iloc[len(held) // 100 - 1]:.0%} of all spending")
 
 # %%
@@ -73,12 +75,15 @@ print(f"the top 1 % of the customers hold {held.iloc[len(held) // 100 - 1]:.0%} 
 # --------------------------
 # Amounts are signed. Negative ones are refunds, and whether they are netted is a decision
 # (``monetary="net"``). The frequent categories and the rare flags:
-print(f"negative amounts: {(amount < 0).mean():.1%} of the rows; fraud: {log['FraudResult'].mean():.2%}")
+print(f"negative amounts: {(amount < 0).mean():.1%} of the rows")
+print(f"fraud: {log['FraudResult'].mean():.2%} of the rows")
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 counts = log["ProductCategory"].value_counts()
 left.barh(counts.index[::-1], counts[::-1], color="#2a7f9e")
 left.set(xlabel="transactions", title="By category")
-groups = [log.loc[(log["ProductCategory"] == name) & (amount > 0), "Amount"] for name in counts.index]
+groups = [
+    log.loc[(log["ProductCategory"] == name) & (amount > 0), "Amount"] for name in counts.index
+]
 right.boxplot(groups[::-1], orientation="horizontal", showfliers=False, widths=0.6)
 right.set_yticks(np.arange(1, len(counts) + 1), counts.index[::-1])
 right.set(xscale="log", xlabel="amount of a purchase", title="Sizes")
@@ -99,7 +104,7 @@ order = {"weekday": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]}
 for axis, (name, values) in zip(axes, by.items(), strict=True):
     found = values.value_counts().sort_index()
     found = found.reindex(order.get(name, found.index))
-    axis.bar(found.index, found / len(log), color="#2a7f9e")
+    axis.bar(list(found.index), found / len(log), color="#2a7f9e")
     axis.set(xlabel=name, title=f"By {name}")
     axis.yaxis.set_major_formatter("{x:.0%}")
 

@@ -83,9 +83,7 @@ axis.legend(frameon=False)
 # ---------------------------
 # Decisions need not fall on one day. A frame of (customer, as_of) gives one row for each, as known
 # then, in the order given; a customer may appear more than once.
-decisions = pd.DataFrame(
-    {"customer": [customer, customer], "as_of": ["2018-12-24", "2019-03-01"]}
-)
+decisions = pd.DataFrame({"customer": [customer, customer], "as_of": ["2018-12-24", "2019-03-01"]})
 RFMAggregator().fit_transform(to_histories(log, as_of=decisions))
 
 # %%

@@ -86,7 +86,7 @@ base = np.array([roc_auc_score(truth[rows], probability["scorecard"][rows]) for 
 risks = {**probability, "recency alone": recency.to_numpy()}
 del risks["scorecard"]
 figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained")
-for place, (name, risk) in enumerate(risks.items()):
+for place, risk in enumerate(risks.values()):
     gain = np.array([roc_auc_score(truth[rows], risk[rows]) for rows in draws]) - base
     low, middle, high = np.quantile(gain, [0.025, 0.5, 0.975])
     axis.errorbar(middle, place, xerr=[[middle - low], [high - middle]], fmt="o", color="#2a7f9e")

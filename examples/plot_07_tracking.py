@@ -8,15 +8,15 @@ install or start.
 """
 
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import mlflow
-import pandas as pd
 
-from rfmrisk import to_histories
-from rfmrisk.cli import main
+from rfmrisk import read_transactions, to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.training import load_model, promote
 
@@ -24,34 +24,39 @@ from rfmrisk.training import load_model, promote
 # A store of our own
 # ------------------
 # The store is MLflow's: ``MLFLOW_TRACKING_URI`` names a server or a file. Here it is a file in a
-# folder that is thrown away at the end.
+# new folder.
 folder = Path(tempfile.mkdtemp(prefix="rfmrisk-gallery-"))
 os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{(folder / 'mlflow.db').as_posix()}"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-home = Path.cwd()
-os.chdir(folder)  # MLflow keeps the files of a SQLite store beside it
 mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
-
-log = make_transactions(n_customers=800, random_state=1)
-log.to_csv("log.csv", index=False)
+make_transactions(n_customers=600, random_state=1).to_csv(folder / "log.csv", index=False)
 
 # %%
 # A first training
 # ----------------
-# The command, as one types it (``rfmrisk train log.csv ...``). The first model of a registry has
-# nobody to beat.
-assert main(["train", "log.csv", "--models", "decision_tree", "--cv", "3", "-o", "first"]) == 0
+# The command, as one types it. The first model of a registry has nobody to beat.
+
+
+def run(line):
+    """Run a command line in the folder and print what it says, but for the progress bars."""
+    print("$", line)
+    command = [sys.executable, "-c", "from rfmrisk.cli import run; run()", *line.split()[1:]]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    print("\n".join(text for text in done.stdout.splitlines() if "━" not in text))
+
+
+run("rfmrisk train log.csv --models decision_tree --cv 3 -o first")
 
 # %%
 # What it left in the folder:
-print(*sorted(path.name for path in Path("first").iterdir()), sep="\n")
+print(*sorted(path.name for path in (folder / "first").iterdir()), sep="\n")
 
 # %%
 # A challenger
 # ------------
 # A second model takes the alias ``champion`` only if it beats the present one, on the same held-out
 # customers and by a margin. Otherwise it is the ``challenger``, with the figures that decided.
-assert main(["train", "log.csv", "--models", "scorecard", "--cv", "3", "-o", "second"]) == 0
+run("rfmrisk train log.csv --models scorecard --cv 2 -o second")
 
 # %%
 client = mlflow.MlflowClient()
@@ -76,7 +81,7 @@ for name, color in (("decision_tree", "#c8553d"), ("scorecard", "#2a7f9e")):
     mine = (model == name).to_numpy()
     axis.plot(range(mine.sum()), candidates["metrics.mean_test_score"][mine], "o-", color=color)
     axis.annotate(name, (mine.sum() - 1, candidates["metrics.mean_test_score"][mine].iloc[-1]))
-axis.set(xlabel="candidate, worst first", ylabel="ROC-AUC, three folds", title="Candidate runs")
+axis.set(xlabel="candidate, worst first", ylabel="cross-validated ROC-AUC", title="Candidate runs")
 axis.margins(x=0.2, y=0.15)
 
 # %%
@@ -92,9 +97,6 @@ print(promote("2", name="credit_scoring_model"))
 # ---------------------------
 # Only the types that the package trusts are built from the file; nothing in it is executed.
 champion = load_model("models:/credit_scoring_model@champion")
-scores = champion.score(to_histories(pd.read_csv("log.csv")))
-scores.head()
-
-# %%
-os.chdir(home)
+scores = champion.score(to_histories(read_transactions(folder / "log.csv")))
 plt.show()
+scores.head()

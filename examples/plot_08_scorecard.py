@@ -88,7 +88,7 @@ axis.plot(best, place, "o", color="#2a7f9e", label="the best bin")
 axis.plot(own, place, "o", color="#c8553d", label="this customer")
 for row, (got, lost) in enumerate(zip(own, best - own, strict=True)):
     if lost:
-        axis.annotate(f"−{lost:.0f}", (got, row), (-8, 9), textcoords="offset points", ha="center")
+        axis.annotate(f"-{lost:.0f}", (got, row), (-8, 9), textcoords="offset points", ha="center")
 axis.set_yticks(place, best.index)
 axis.invert_yaxis()
 axis.margins(y=0.15)

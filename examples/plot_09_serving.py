@@ -79,7 +79,7 @@ history = [
     {"time": "2019-04-11T18:40:00Z", "amount": 1500.0},
     {"time": "2019-04-12T09:05:00Z", "amount": -1500.0},
 ]
-extras = {name: "unknown" for name in json.loads(ask("/model"))["transaction_fields"]}
+extras = dict.fromkeys(json.loads(ask("/model"))["transaction_fields"], "unknown")
 customer = {
     "customer_id": "Ada",
     "as_of": "2019-05-14T00:00:00Z",

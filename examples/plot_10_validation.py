@@ -31,8 +31,8 @@ print(f"{defaults.mean():.1%} of {len(defaults):,} customers default after the l
 # %%
 # The label and the risk behind it
 # --------------------------------
-# The binary label throws much away; the average rank behind it ranks better. Outcomes are matched by
-# the customer's id, and need not be known for all.
+# The binary label throws much away; the average rank behind it ranks better. Outcomes are matched
+# by the customer's id, and need not be known for all.
 rfm = RFMAggregator().fit_transform(histories)
 labeler = ProxyLabeler().fit(rfm)
 risk = pd.Series(labeler.decision_function(rfm), index=rfm.index)
@@ -99,5 +99,5 @@ plt.show()
 
 # %%
 # The share of flagged customers hardly moves: the label looks the same in a bank where it means
-# something and in one where it means nothing. So use a proxy to rank what you would otherwise guess,
-# collect outcomes from the first day, and run this page on them.
+# something and in one where it means nothing. So use a proxy to rank what you would otherwise
+# guess, collect outcomes from the first day, and run this page on them.

@@ -65,7 +65,9 @@ for axis, flags, name in zip(
     for flag, color in ((0, "#2a7f9e"), (1, "#c8553d")):
         rows = flags == flag
         axis.scatter(rfm["recency"][rows], size[rows], s=6, alpha=0.5, color=color)
-    axis.set(xscale="log", yscale="log", xlabel="recency, days", title=f"{name}: {flags.mean():.0%}")
+    axis.set(
+        xscale="log", yscale="log", xlabel="recency, days", title=f"{name}: {flags.mean():.0%}"
+    )
 axes[0].set_ylabel("monetary")
 
 # %%
@@ -97,9 +99,11 @@ axes[0].set_ylabel("monetary")
 past = rewind(to_histories(log), "30D")
 labeler = make_pipeline(RFMAggregator(window="30D"), ProxyLabeler()).fit(to_histories(log))
 y = labeler.predict(to_histories(log).loc[past.index])
-X = customer_features().fit_transform(past)[
-    ["rfm__recency", "temporal__active_days", "category__ProductCategory_top"]
-].set_axis(["recency", "active_days", "favourite"], axis=1)
+X = (
+    customer_features()
+    .fit_transform(past)[["rfm__recency", "temporal__active_days", "category__ProductCategory_top"]]
+    .set_axis(["recency", "active_days", "favourite"], axis=1)
+)
 card = Scorecard(WOEEncoder(max_bins=5, min_bin_size=0.05), base_score=600, base_odds=50, pdo=20)
 card.fit(X, y)
 print(card.predict_score(X)[:5])
