@@ -80,7 +80,7 @@ print(f"fraud: {log['FraudResult'].mean():.2%} of the rows")
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 counts = log["ProductCategory"].value_counts()
 left.barh(counts.index[::-1], counts[::-1], color="#2a7f9e")
-left.set(xlabel="transactions", title="By category")
+left.set(xlabel="transactions", title="By category", xticks=range(0, 15_000, 5_000))
 groups = [
     log.loc[(log["ProductCategory"] == name) & (amount > 0), "Amount"] for name in counts.index
 ]

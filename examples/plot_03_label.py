@@ -43,6 +43,9 @@ ClusterDisplay.from_estimator(labeler, rfm, columns=(1, 2), ax=axes[1])
 axes[1].set_title("The same clusters, frequency and monetary value")
 
 # %%
+# In a window of 30 days the riskiest cluster of this log is simply those who bought nothing in it.
+# That is the honest core of the label: it says who stayed away.
+#
 # The label, and the continuous risk beside it
 # --------------------------------------------
 # ``transform`` gives both columns of the label. ``decision_function`` keeps what a cluster throws

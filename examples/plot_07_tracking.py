@@ -78,11 +78,10 @@ parents = dict(zip(runs["run_id"], runs["tags.mlflow.runName"], strict=True))
 model = candidates["tags.mlflow.parentRunId"].map(parents)
 figure, axis = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
 for name, color in (("decision_tree", "#c8553d"), ("scorecard", "#2a7f9e")):
-    mine = (model == name).to_numpy()
-    axis.plot(range(mine.sum()), candidates["metrics.mean_test_score"][mine], "o-", color=color)
-    axis.annotate(name, (mine.sum() - 1, candidates["metrics.mean_test_score"][mine].iloc[-1]))
+    score = candidates["metrics.mean_test_score"][model == name]
+    axis.plot(range(1, len(score) + 1), score, "o-", color=color, label=name)
 axis.set(xlabel="candidate, worst first", ylabel="cross-validated ROC-AUC", title="Candidate runs")
-axis.margins(x=0.2, y=0.15)
+axis.legend(frameon=False)
 
 # %%
 # Promotion by hand

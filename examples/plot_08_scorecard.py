@@ -74,7 +74,8 @@ customer = test.iloc[[3]]
 reasons = card.reasons(customer, n=3)
 print(customer.T.to_string(header=False))
 print("score", card.predict_score(customer)[0])
-reasons[["feature", "bin", "points", "lost", "reason"]]
+print(*reasons["reason"], sep="\n")
+reasons[["feature", "bin", "points", "lost"]]
 
 # %%
 # The same in a picture: what each row of the card gave this customer, and what it could have given
@@ -91,7 +92,7 @@ for row, (got, lost) in enumerate(zip(own, best - own, strict=True)):
         axis.annotate(f"-{lost:.0f}", (got, row), (-8, 9), textcoords="offset points", ha="center")
 axis.set_yticks(place, best.index)
 axis.invert_yaxis()
-axis.margins(y=0.15)
+axis.margins(x=0.08, y=0.15)
 axis.set(xlabel="points", title="Points below the best")
 axis.legend(frameon=False, fontsize="small")
 
