@@ -161,18 +161,24 @@ def taking(repeats: int) -> None:
 
 def imports(repeats: int) -> None:
     """Time importing the package against importing what it stands on."""
-    modules = {
-        "rfmrisk": "rfmrisk",
-        "what it is made of": "pandas, pyarrow, sklearn",
+    statements = {
+        "import rfmrisk": "import rfmrisk",
+        "to_histories alone": "from rfmrisk import to_histories",
+        "every public name": "from rfmrisk import *",
+        "what it stands on": "import pandas, pyarrow, sklearn",
     }
-    seconds: dict[str, list[float]] = {name: [] for name in modules}
+    seconds: dict[str, list[float]] = {name: [] for name in statements}
     for _ in range(repeats):
-        for name, imported in modules.items():
-            seconds[name].append(float(_python("-c", _IMPORT.format(imported))))
-    _print("import", {name: float(np.median(taken)) for name, taken in seconds.items()})
+        for name, statement in statements.items():
+            code = f"import time; start = time.process_time(); {statement}; {_TELL}"
+            seconds[name].append(float(_python("-c", code)))
+    print("  import")
+    base = np.median(seconds["what it stands on"])
+    for name, taken in seconds.items():
+        print(f"{'':4}{name:20}{np.median(taken):9.3f} CPU s{np.median(taken) / base:8.2f} of that")
 
 
-_IMPORT = "import time; start = time.process_time(); import {}; print(time.process_time() - start)"
+_TELL = "print(time.process_time() - start)"
 
 
 def report(title: str, contenders: Contenders, repeats: int) -> dict[str, float]:
