@@ -75,7 +75,7 @@ def parse_ids(column: pa.ChunkedArray, name: str) -> Parsed:
     ids = _decoded(column)
     kind = ids.type
     allowed = f"column {name!r} must hold ids that are integers, text, categories or UUIDs"
-    if _is_text(kind):
+    if is_text(kind):
         ids = ids.cast(pa.large_string())
     elif isinstance(kind, pa.UuidType):
         text = [_uuid_text(chunk.storage) for chunk in ids.chunks]
@@ -105,7 +105,7 @@ def read_times(column: pa.ChunkedArray, name: str) -> tuple[Parsed, Zones]:
     times = _decoded(column)
     kind = times.type
     zones = Zones()
-    if _is_text(kind):
+    if is_text(kind):
         times, zones = _parse_text_times(times)
     elif types.is_timestamp(kind) and kind.unit == "ns":
         times = pc.floor_temporal(times.cast(pa.timestamp("ns")), unit="microsecond")
@@ -122,7 +122,7 @@ def parse_amounts(column: pa.ChunkedArray, name: str) -> Parsed:
     """Convert amounts to float64; missing, infinite and unreadable ones count as bad."""
     amounts = _decoded(column)
     kind = amounts.type
-    if _is_text(kind):
+    if is_text(kind):
         amounts = _parse_text_amounts(amounts)
     elif not (is_number(kind) or types.is_null(kind)):
         raise ValueError(f"column {name!r} must hold numbers; its type is {kind}")
@@ -223,7 +223,7 @@ def _parse_text_amounts(text: pa.ChunkedArray) -> pa.ChunkedArray:
         return pa.chunked_array([pa.array(numbers, pa.float64(), from_pandas=True)])
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     return types.is_string(kind) or types.is_large_string(kind)
 
 
