@@ -157,8 +157,9 @@ def _predictions(ids: list[CustomerId], as_of: list[Any], scores: Scores) -> Ite
 
 def _encode(champion: Champion, customers: Iterable[Prediction]) -> bytes:
     name = ModelName(champion.name, champion.version)
-    reasons_from = champion.scorer.reasons_from
-    return _encoder.encode(PredictResponse(name, reasons_from, list(customers)))
+    scorer = champion.scorer
+    answer = PredictResponse(name, scorer.reasons_from, scorer.note, list(customers))
+    return _encoder.encode(answer)
 
 
 def _moments(as_of: Ints) -> list[str]:
