@@ -7,12 +7,16 @@ nox.options.sessions = ["lint", "types", "tests", "minimal"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
+# Two workers with as many threads each wait for one another more than they compute.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test, slow ones included, on the Python that runs nox."""
     session.install(".[train,serve,test]")
-    session.run("pytest", "-n", "2", *session.posargs, env={"MLFLOW_DISABLE_TELEMETRY": "true"})
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    session.run("pytest", "-n", "2", *session.posargs, env=quiet | ONE_THREAD)
 
 
 @nox.session(python=PYTHONS)
@@ -28,15 +32,16 @@ def minimal(session: nox.Session) -> None:
     # The examples of these draw or serve.
     extras = ["rfmrisk/plotting.py", "rfmrisk/proxy/display.py", "rfmrisk/serving"]
     ignored = [f"--ignore={path}" for path in extras]
-    session.run("pytest", "-n", "2", "-m", "not slow", *ignored, *session.posargs)
+    session.run("pytest", "-n", "2", "-m", "not slow", *ignored, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
-    session.install("ruff>=0.14")
+    """Check style, formatting, and who imports whom."""
+    session.install("ruff>=0.14", "import-linter>=2.16")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache", "--no-logo")
 
 
 @nox.session

@@ -686,14 +686,14 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         card.encoder_ = encoder_from_plain(state["encoder"])
         card._copy_names()
         card.classes_ = np.array(state["classes"])
-        card.intercept_ = state["intercept"]
-        card.coef_ = np.array(state["coefficients"])
+        card.intercept_ = float(state["intercept"])
+        card.coef_ = np.array(state["coefficients"], dtype=np.float64)
         card.used_ = np.array(state["used"], dtype=np.intp)
         names = card.encoder_.column_names()
         card.wrong_sign_ = [names[j] for j in np.flatnonzero(card.coef_ > 0)]
         card.covariance_ = np.array(state["covariance"], dtype=np.float64)
-        card.score_cuts_ = np.array(state["score_cuts"])
-        card.score_counts_ = np.array(state["score_counts"])
+        card.score_cuts_ = np.array(state["score_cuts"], dtype=np.float64)
+        card.score_counts_ = np.array(state["score_counts"], dtype=np.float64)
         card._scale_points()
         return card
 
