@@ -103,7 +103,9 @@ def _of_xgboost(classifier: Any) -> Callable[[Any], np.ndarray]:
     import xgboost
 
     booster = classifier.get_booster()
-    return lambda encoded: booster.predict(xgboost.DMatrix(encoded), pred_contribs=True)[:, :-1]
+    return lambda encoded: booster.predict(xgboost.DMatrix(encoded, nthread=1), pred_contribs=True)[
+        :, :-1
+    ]
 
 
 def _of_lightgbm(classifier: Any) -> Callable[[Any], np.ndarray]:
