@@ -1,6 +1,8 @@
 """From features to answers: probability, score, and the reasons with their points."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,6 +14,10 @@ from rfmrisk.serving.features import Columns, FeatureRecipe
 from rfmrisk.serving.raters import ContributionRater, PlainRater
 from rfmrisk.serving.reasons import Reason
 
+# NumPy holds the interpreter's lock, and with it all other requests, for as long as one operation
+# takes: milliseconds with so many transactions.
+_PART = 50_000
+
 
 @dataclass
 class Scores:
@@ -21,6 +27,15 @@ class Scores:
     score: np.ndarray
     high_risk: np.ndarray
     reasons: list[list[Reason]]
+
+    @classmethod
+    def joined(cls, parts: list["Scores"]) -> "Scores":
+        """Put the answers for some customers after those for others."""
+        arrays = [
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("probability", "score", "high_risk")
+        ]
+        return cls(*arrays, [reasons for part in parts for reasons in part.reasons])
 
 
 class Scorer:
@@ -59,10 +74,32 @@ class Scorer:
         self.recipe = FeatureRecipe(step, names, self.used)
 
     def score(self, flat: FlatHistories) -> Scores:
-        """Score histories."""
-        return self.score_features(self.recipe.compute(flat))
+        """Score histories, some customers after others: each operation then is a short one."""
+        parts = [self.score_features(self.recipe.compute(part)) for part in _parts(flat)]
+        return parts[0] if len(parts) == 1 else Scores.joined(parts)
 
     def score_features(self, columns: Columns) -> Scores:
         """Score features by name."""
         probability, score, reasons = self._rater.rate(columns)
         return Scores(probability, score, probability >= self.threshold, reasons)
+
+
+def _parts(flat: FlatHistories) -> Iterator[FlatHistories]:
+    """Cut histories between customers, about every `_PART` transactions."""
+    if len(flat.times) <= _PART:
+        yield flat
+        return
+    n_parts = -(-len(flat.times) // _PART)
+    cuts = np.searchsorted(flat.ends, np.arange(1, n_parts) * _PART).tolist()
+    for first, end in pairwise([0, *cuts, len(flat.ends)]):
+        if first == end:
+            continue
+        begin, stop = int(flat.starts[first]), int(flat.ends[end - 1])
+        yield FlatHistories(
+            as_of=flat.as_of[first:end],
+            starts=flat.starts[first:end] - begin,
+            ends=flat.ends[first:end] - begin,
+            times=flat.times[begin:stop],
+            transactions=flat.transactions.slice(begin, stop - begin),
+            index=flat.index[first:end],
+        )

@@ -12,6 +12,7 @@ from litestar.testing import TestClient
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from rfmrisk import CategoryAggregator, RFMAggregator, Scorecard, WOEEncoder, to_histories
+from rfmrisk._nested import flatten
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.serving import Settings, bodies, create_app
 from rfmrisk.serving.bodies import BodyReader
@@ -176,6 +177,18 @@ def test_pieces_read_as_the_whole(card, many_histories, monkeypatch):
         assert again_ids == ids
         assert again.transactions.equals(flat.transactions)
         np.testing.assert_array_equal(again.ends, flat.ends)
+
+
+def test_parts_score_as_the_whole(card, many_histories, monkeypatch):
+    """Customers scored some after others have the answers of all at once, reasons included."""
+    flat, scorer = flatten(many_histories), Scorer(card)
+    whole = scorer.score(flat)
+    for size in (1, 700, 4_000):
+        monkeypatch.setattr("rfmrisk.serving.scorer._PART", size)
+        parts = scorer.score(flat)
+        np.testing.assert_array_equal(parts.probability, whole.probability, strict=True)
+        np.testing.assert_array_equal(parts.score, whole.score, strict=True)
+        assert parts.reasons == whole.reasons
 
 
 def test_errors_in_pieces_are_named_by_their_place(card, many_histories, monkeypatch):
