@@ -85,7 +85,12 @@ class Tracker:
         self._open = False
 
     def facts(self) -> dict[str, Any]:
-        """Return what a model must know of its run, the present one or the last."""
+        """Return what a model must know of its run, the present one or the last.
+
+        Returns
+        -------
+        dict
+        """
         return {"git_commit": git_commit(), "tracking": self._facts}
 
     @contextmanager
@@ -151,7 +156,17 @@ class Tracker:
 
     @contextmanager
     def watch(self, name: str) -> Iterator[None]:
-        """Log the search that runs inside by autolog, as a child run."""
+        """Log the search that runs inside by autolog, as a child run.
+
+        Parameters
+        ----------
+        name : str
+            Of the run.
+
+        Yields
+        ------
+        None
+        """
         mlflow = self.mlflow
         child = self._ask(mlflow.start_run, run_name=name, nested=True)
         if child is not None:
