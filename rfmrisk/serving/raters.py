@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from rfmrisk.scoring import bounded_score
+from rfmrisk.scoring import bad_probability, bounded_score
 from rfmrisk.serving.encoding import Encoding, of_values
 from rfmrisk.serving.features import Columns
 from rfmrisk.serving.reasons import Reason, tell_most
@@ -52,7 +52,7 @@ class PlainRater:
 
     def rate(self, columns: Columns) -> Rating:
         """Return the probability, score and reasons of each customer."""
-        probability = self.classifier.predict_proba(self.encode(columns))[:, 1]
+        probability = bad_probability(self.classifier, self.encode(columns))
         return probability, self._score(probability), [[] for _ in probability]
 
     def _score(self, probability: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ class ContributionRater(PlainRater):
     def rate(self, columns: Columns) -> Rating:
         """Return the probability, score and reasons of each customer."""
         encoded = self.encode(columns)
-        probability = self.classifier.predict_proba(encoded)[:, 1]
+        probability = bad_probability(self.classifier, encoded)
         # Contributions add up: those of the levels of a feature are the feature's.
         lost = self.contributions(encoded) @ self.sources * (self.scale["pdo"] / np.log(2))
         reasons = tell_most(columns, self.names, lost, self.against)

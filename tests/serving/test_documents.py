@@ -15,7 +15,7 @@ from rfmrisk.histories import to_histories
 from rfmrisk.metrics import population_stability_index
 from rfmrisk.serving import Settings, create_app
 
-from .conftest import running, small_body
+from .conftest import body_of, running, small_body
 
 CSV = {"content-type": "text/csv"}
 JSON = {"content-type": "application/json"}
@@ -96,6 +96,19 @@ def test_metrics_count_requests_scores_and_drift(card, log):
         list(places), bins, bins=list(places)[1:], expected_weight=scorecard.score_counts_
     )
     assert psi == pytest.approx(expected, rel=1e-4)
+
+
+def test_drift_is_told_of_every_model_with_a_score(trained, many_histories):
+    """Scores like those of the held-out customers have a low index; the riskiest a high one."""
+    for name, model in trained.items():
+        riskiest = model.score(many_histories)["score"].nsmallest(100).index
+        index = {}
+        for which, some in (("all", many_histories), ("risky", many_histories.loc[riskiest])):
+            with TestClient(create_app(model, Settings())) as client:
+                assert client.post("/predict", json=body_of(some)).status_code == 200
+                text = client.get("/metrics").text
+            index[which] = float(re.search(r"^rfmrisk_score_psi (\S+)$", text, re.MULTILINE)[1])
+        assert index["all"] < 0.25 < index["risky"], name
 
 
 def test_metrics_can_be_parsed(client):

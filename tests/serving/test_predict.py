@@ -13,7 +13,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from rfmrisk import CategoryAggregator, RFMAggregator, Scorecard, WOEEncoder, to_histories
 from rfmrisk._nested import flatten
-from rfmrisk.scoring import ScoringModel
+from rfmrisk.scoring import ScoringModel, bad_probability
 from rfmrisk.serving import Settings, bodies, create_app
 from rfmrisk.serving.bodies import BodyReader
 from rfmrisk.serving.scorer import Scorer
@@ -68,7 +68,7 @@ def test_predictions_equal_the_pipeline(model, rows):
     assert ids == histories.index.tolist()
     scores = scorer.score(flat)
     np.testing.assert_array_equal(
-        scores.probability, model.pipeline.predict_proba(histories)[:, 1], strict=True
+        scores.probability, bad_probability(model.pipeline, histories), strict=True
     )
     assert scores.score.tolist() == model.score(histories)["score"].tolist()
 
