@@ -1,5 +1,7 @@
 """The project's sessions: `nox -l` lists them, `nox -s tests` installs all it needs and tests."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -7,18 +9,39 @@ nox.options.sessions = ["lint", "types", "tests", "minimal"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
+# Two workers with as many threads each wait for one another more than they compute.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def run_tests(session: nox.Session, *under: str) -> None:
+    """Test what is installed, on two processors; without MLflow's calls home."""
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    session.run(*under, "pytest", "-n", "2", *session.posargs, env=quiet | ONE_THREAD)
+
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test, slow ones included, on the Python that runs nox."""
     session.install(".[train,serve,test]")
-    session.run("pytest", "-n", "2", *session.posargs, env={"MLFLOW_DISABLE_TELEMETRY": "true"})
+    run_tests(session)
 
 
 @nox.session(python=PYTHONS)
 def matrix(session: nox.Session) -> None:
     """Run every test on each supported Python."""
     tests(session)
+
+
+@nox.session(python="3.11")
+def oldest(session: nox.Session) -> None:
+    """Run every test on the oldest Python with the oldest version of each dependency."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    extras = project["optional-dependencies"]
+    bounds = [*project["dependencies"], *extras["train"], *extras["serve"], *extras["test"]]
+    constraints = Path(session.create_tmp(), "oldest.txt")
+    constraints.write_text("\n".join(bounds).replace(">=", "=="), encoding="utf-8")
+    session.install(".[train,serve,test]", "--constraint", str(constraints))
+    run_tests(session)
 
 
 @nox.session
@@ -28,7 +51,7 @@ def minimal(session: nox.Session) -> None:
     # The examples of these draw or serve.
     extras = ["rfmrisk/plotting.py", "rfmrisk/proxy/display.py", "rfmrisk/serving"]
     ignored = [f"--ignore={path}" for path in extras]
-    session.run("pytest", "-n", "2", "-m", "not slow", *ignored, *session.posargs)
+    session.run("pytest", "-n", "2", "-m", "not slow", *ignored, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -40,10 +63,11 @@ def spark(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
-    session.install("ruff>=0.14")
+    """Check style, formatting, and who imports whom."""
+    session.install("ruff>=0.14", "import-linter>=2.16")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache", "--no-logo")
 
 
 @nox.session
@@ -56,8 +80,26 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation, with warnings as errors."""
-    session.install(".[train,docs]")
+    session.install(".[train,serve,docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure which branches the tests take, and fail under the share in pyproject.toml."""
+    session.install(".[train,serve,test]", "coverage>=7.10")
+    session.run("coverage", "erase")
+    run_tests(session, "coverage", "run", "-m")
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the code that computes numbers, a place at a time, and list what no test notices."""
+    session.install(".[test]", "mutmut>=3.8")
+    session.run("mutmut", "run", "--max-children", "2", *session.posargs)
+    session.run("mutmut", "results")
 
 
 @nox.session

@@ -20,6 +20,7 @@ from rfmrisk.persistence import ModelFileError
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
+IN_EXTRAS = ("jinja2", "litestar", "matplotlib", "mlflow", "msgspec", "rich", "uvicorn", "xgboost")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
         return BAD_INPUT
     except ModuleNotFoundError as error:
+        # Anything else, such as the driver of a database, is no part of an extra.
+        needed = "'rfmrisk[all]'" if error.name in IN_EXTRAS else error.name
         print(  # noqa: T201
-            f"rfmrisk: {error.name} is not installed; python -m pip install 'rfmrisk[all]'",
+            f"rfmrisk: {error.name} is not installed; python -m pip install {needed}",
             file=sys.stderr,
         )
         return FAILED
@@ -98,9 +101,6 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--n-jobs", type=int, default=1, help="processes of the search")
     train.add_argument("-o", "--output", help="folder to make (default rfmrisk-run-DATE-TIME)")
     train.add_argument("--keep-tables", choices=["csv", "parquet"], nargs="?", const="csv")
-    train.add_argument(
-        "--search-features", action="store_true", help="compare two settings of the features"
-    )
     train.add_argument("--class-weight", choices=["balanced"], help="weigh goods and bads alike")
     train.add_argument(
         "--calibrate", choices=["sigmoid", "isotonic"], help="calibrate the probabilities"
@@ -191,12 +191,10 @@ def _train(options: argparse.Namespace) -> None:
 
     from rfmrisk.aggregation import RFMAggregator, customer_features
     from rfmrisk.proxy import ProxyLabeler, suggest_outcome
-    from rfmrisk.training.card import write_card
-    from rfmrisk.training.folder import SAMPLE_FILE, new_folder, write_result, write_tables
-    from rfmrisk.training.models import FEATURE_SETTINGS
-    from rfmrisk.training.report import write_report
+    from rfmrisk.training.folder import SAMPLE_FILE, new_folder
+    from rfmrisk.training.run import write_run
     from rfmrisk.training.search import train
-    from rfmrisk.training.tracking import Tracker, git_commit
+    from rfmrisk.training.tracking import Tracker
 
     output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")
     roles = {role: getattr(options, role) for role in ("customer", "time", "amount")}
@@ -216,7 +214,7 @@ def _train(options: argparse.Namespace) -> None:
         names = ("outcome", "models", "search", "cv", "scoring", "monetary", "seed")
         params = {name: getattr(options, name) for name in names}
         log = Path(options.log).name if options.log else "sample bank"
-        with tracker.run(params, log) as run_id:
+        with tracker.run(params, log):
             result = train(
                 histories,
                 outcome=outcome,
@@ -226,7 +224,6 @@ def _train(options: argparse.Namespace) -> None:
                 cv=options.cv,
                 scoring=options.scoring,
                 features=customer_features(monetary=options.monetary),
-                feature_settings=FEATURE_SETTINGS if options.search_features else ({},),
                 labeler=make_pipeline(
                     RFMAggregator(window=outcome, monetary=options.monetary), ProxyLabeler()
                 ),
@@ -235,19 +232,12 @@ def _train(options: argparse.Namespace) -> None:
                 missed_bad_cost=options.missed_bad_cost,
                 random_state=options.seed,
                 n_jobs=options.n_jobs,
-                watch=tracker.watch,
+                tracker=tracker,
                 progress=True,
             )
-            result.run_id = run_id
             result.model.facts["roles"] = roles
-            result.model.facts["git_commit"] = git_commit()
-            result.model.facts["tracking"] = tracker.facts(run_id, params, log)
             with _step("writing the report"):
-                write_result(result, histories, folder)
-                write_report(folder)
-                write_card(folder)
-                if options.keep_tables:
-                    write_tables(result, histories, folder, options.keep_tables)
+                write_run(result, folder, tables=options.keep_tables)
     _say(repr(result))
     _say(f"model   {output}/model.skops")
     _say(f"report  {output}/report.html")

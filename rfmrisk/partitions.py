@@ -52,10 +52,12 @@ def histories_in_parts(
     ----------
     path : str or Path
         A Parquet file or a folder of them. A CSV file is taken too, but read at once.
-    customer, time, amount, on_bad
-        As in `to_histories`. Bad rows are counted in the whole log, before the first part.
+    customer, time, amount : str
+        As in `to_histories`.
     as_of : datetime-like or None, default=None
         The moment of decision; None is the midnight that ends the last day of the whole log.
+    on_bad : {"raise", "drop"}, default="raise"
+        As in `to_histories`. Bad rows are counted in the whole log, before the first part.
     rows_per_part : int, default=1_000_000
         About how many transactions a part holds. A customer is never divided, so one with more
         makes a larger part.

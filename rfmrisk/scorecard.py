@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+__all__ = ["Scorecard", "probability_to_score", "score_to_probability"]
+
 FORMAT = "rfmrisk scorecard 1"
 
 
@@ -393,8 +395,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            feature, bin, woe, coefficient and points: the base points first, then every bin of
-            every feature that counts, missing and (for levels) unseen included.
+            The columns feature, bin, woe, coefficient and points: the base points first, then
+            every bin of every feature that counts, missing and (for levels) unseen included.
         """
         check_is_fitted(self)
         names = self.encoder_.column_names()
@@ -431,8 +433,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            rank (from 1), feature, bin, points, lost (points below the best) and reason (text),
-            under the index of X, for the features that cost something.
+            Columns rank (from 1), feature, bin, points, lost (points below the best) and reason
+            (text), under the index of X, for the features that cost something.
 
         References
         ----------
@@ -575,8 +577,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             column = self.encoder_.bins_[j]
             before = np.append(column["goods"] + column["bads"], 0.0)
             after = np.bincount(codes[:, j], weights=weight, minlength=len(before))
-            found[names[j]] = psi_of(before, after.astype(np.float64))
-        psi = pd.Series(found, name="psi").rename_axis("feature")
+            found[names[j]] = psi_of(before, after)
+        psi = pd.Series(found).rename_axis("feature")
         return pd.DataFrame({"psi": psi, "reading": psi.map(psi_reading)})
 
     def to_sql(
@@ -686,7 +688,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         card.encoder_ = encoder_from_plain(state["encoder"])
         card._copy_names()
         card.classes_ = np.array(state["classes"])
-        card.intercept_ = state["intercept"]
+        card.intercept_ = float(state["intercept"])
         card.coef_ = np.array(state["coefficients"])
         card.used_ = np.array(state["used"], dtype=np.intp)
         names = card.encoder_.column_names()

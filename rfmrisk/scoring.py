@@ -15,6 +15,8 @@ from sklearn.pipeline import Pipeline
 from rfmrisk.persistence import ModelFileError, dump, load
 from rfmrisk.scorecard import Scorecard, probability_to_score
 
+__all__ = ["ScoringModel"]
+
 MODEL_FILE = "model.skops"
 FACTS_FILE = "model.json"
 SUREST = 1e-6

@@ -65,11 +65,13 @@ def to_histories(
         It is read twice, once now to judge its rows: ``cache()`` one that is dear to compute.
         Timestamps are moments whatever the session's time zone; timestamps without a zone and
         text without one are taken as UTC.
-    customer, time, amount, on_bad
+    customer, time, amount : str
         As in `rfmrisk.to_histories`.
     as_of : datetime-like, pyspark.sql.DataFrame or None, default=None
         As in `rfmrisk.to_histories`; a Spark frame has the columns ``as_of`` and ``customer``
         (or the log's own name for it), and gives one row per decision.
+    on_bad : {"raise", "drop"}, default="raise"
+        As in `rfmrisk.to_histories`.
 
     Returns
     -------

@@ -4,13 +4,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from rfmrisk import read_transactions, to_histories
 from rfmrisk.datasets import make_transactions
 
 # A shared machine may take its time over an example.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples for every mutant, and none made smaller once one has failed.
+settings.register_profile(
+    "mutation",
+    settings.get_profile("patient"),
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
+)
 settings.load_profile("patient")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -222,6 +222,17 @@ def test_information_value_is_never_negative_and_flips_with_y(cells):
     assert same == pytest.approx(iv)
 
 
+def test_psi_by_hand():
+    """Differences times log ratios; zero in one sample is half a row, in both nothing."""
+    before, after = np.array([10, 19.1, 0, 0, 0.9, 10]), np.array([5, 0, 4, 0, 0, 11])
+    p = np.array([10, 19.1, 0.5, 0.9, 10]) / 40
+    q = np.array([5, 0.5, 4, 0.5, 11]) / 20
+    assert psi_of(before, after) == pytest.approx(((p - q) * np.log(p / q)).sum())
+    assert psi_of(after, before) == pytest.approx(psi_of(before, after))
+    light = psi_of(np.array([0.2, 0.8]), np.array([0.6, 0.4]))
+    assert light == pytest.approx(psi_of(np.array([20.0, 80]), np.array([60.0, 40])))
+
+
 def test_psi_is_symmetric_and_zero_for_the_same():
     """The index does not say which sample came first."""
     a, b = np.array([10.0, 20, 0, 5]), np.array([5.0, 30, 2, 0])
