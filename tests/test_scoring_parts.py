@@ -124,6 +124,18 @@ def test_what_was_done_is_not_done_again(bank, tmp_path):
     assert not work_folder(output).exists()
 
 
+def test_the_work_may_lie_in_the_folder_of_the_log(bank, tmp_path):
+    """Scores that are written into the log's own folder are no part of the log while they grow."""
+    path, histories, (model, _) = bank
+    (tmp_path / "log.parquet").write_bytes(path.read_bytes())
+    stopping, _ = stopping_after(3, model)
+    with pytest.raises(StopHereError):
+        score_file(stopping, tmp_path, tmp_path / "scores.csv", rows_per_part=1_000)
+    counting, calls = stopping_after(10**6, model)
+    score_file(counting, tmp_path, tmp_path / "scores.csv", rows_per_part=1_000)
+    assert 0 < sum(calls) < len(histories)
+
+
 @pytest.mark.parametrize("changed", ["log", "model", "option"])
 def test_other_work_is_never_mixed_in(bank, tmp_path, changed):
     """Where log, model or options are others, the work starts anew."""
