@@ -40,12 +40,14 @@ from rfmrisk.scoring_parts import score_file
 
 MILLION = 1_000_000
 ENGINES = ["memory", "parts", "spark"]
+TABLES = ["rows", "customers", "partitions"]
 
 
 def main() -> None:
     """Print the tables, or do one run for one of their lines."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=float, nargs="+", default=[1, 2, 5], help="millions")
+    parser.add_argument("--tables", choices=TABLES, nargs="+", default=TABLES)
     parser.add_argument("--memory-up-to", type=float, default=10, help="millions")
     parser.add_argument("--spark-up-to", type=float, default=10, help="millions")
     parser.add_argument("--run", nargs=5, help=argparse.SUPPRESS)
@@ -61,9 +63,12 @@ def main() -> None:
         folder = Path(place)
         write_model(folder)
         check_equal(folder, engines)
-        growth_with_rows(folder, engines, options.rows, limits)
-        growth_with_customers(folder)
-        growth_with_partitions(folder, engines)
+        if "rows" in options.tables:
+            growth_with_rows(folder, engines, options.rows, limits)
+        if "customers" in options.tables:
+            growth_with_customers(folder)
+        if "partitions" in options.tables:
+            growth_with_partitions(folder, engines)
 
 
 def growth_with_rows(
@@ -90,9 +95,9 @@ def growth_with_customers(folder: Path) -> None:
 
 def growth_with_partitions(folder: Path, engines: list[str]) -> None:
     """Time one log in few and in many partitions."""
-    head("partitions of 5 million rows")
-    log = write_log(folder, 5 * MILLION, MILLION // 2)
-    for n_partitions in (2, 5, 20, 100):
+    head("partitions of 2 million rows")
+    log = write_log(folder, 2 * MILLION, MILLION // 5)
+    for n_partitions in (4, 16, 64):
         for engine in engines[1:]:
             line(f"{n_partitions}", engine, *measured(folder, engine, log, n_partitions))
     log.unlink()
