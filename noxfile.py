@@ -57,7 +57,7 @@ def minimal(session: nox.Session) -> None:
 @nox.session
 def spark(session: nox.Session) -> None:
     """Test on a real Spark in this machine, which needs Java."""
-    session.install(".[spark,test]")
+    session.install(".[spark,test]", "xgboost-cpu>=3.0; sys_platform == 'linux'")
     session.run("pytest", "tests/test_spark.py", "rfmrisk/spark.py", *session.posargs)
 
 
