@@ -1,5 +1,6 @@
 """The project's sessions: `nox -l` lists them, `nox -s tests` installs all it needs and tests."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -10,10 +11,10 @@ nox.options.sessions = ["lint", "types", "tests", "minimal"]
 PYTHONS = ["3.11", "3.12", "3.13"]
 
 
-def run_tests(session: nox.Session, *under: str) -> None:
+def run_tests(session: nox.Session, under: Sequence[str] = (), options: Sequence[str] = ()) -> None:
     """Test what is installed, on two processors; without MLflow's calls home."""
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    session.run(*under, "pytest", "-n", "2", *session.posargs, env=quiet)
+    session.run(*under, "pytest", "-n", "2", *options, *session.posargs, env=quiet)
 
 
 @nox.session
@@ -38,7 +39,8 @@ def oldest(session: nox.Session) -> None:
     constraints = Path(session.create_tmp(), "oldest.txt")
     constraints.write_text("\n".join(bounds).replace(">=", "=="), encoding="utf-8")
     session.install(".[train,serve,test]", "--constraint", str(constraints))
-    run_tests(session)
+    # Old packages may warn of what is newer below them.
+    run_tests(session, options=["-W", "ignore::DeprecationWarning"])
 
 
 @nox.session
@@ -79,7 +81,7 @@ def coverage(session: nox.Session) -> None:
     """Measure which branches the tests take, and fail under the share in pyproject.toml."""
     session.install(".[train,serve,test]", "coverage>=7.10")
     session.run("coverage", "erase")
-    run_tests(session, "coverage", "run", "-m")
+    run_tests(session, under=["coverage", "run", "-m"])
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
