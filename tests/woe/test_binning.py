@@ -199,6 +199,16 @@ def test_groups_of_levels_are_numbered_from_the_safest():
     assert groups.tolist() == [2, 0, 1]
 
 
+def test_a_level_of_the_least_size_is_its_own():
+    """Only smaller levels are pooled."""
+    codes = np.repeat(np.arange(3), [100, 10, 10])
+    bad = np.concatenate([np.arange(100) < 40, np.arange(10) < 1, np.arange(10) < 9])
+    rules = rules_for(bad, min_size=0.0)
+    assert group_levels(codes, 3, bad, None, rules, min_level_size=10).tolist() == [1, 0, 2]
+    pooled = group_levels(codes, 3, bad, None, rules, min_level_size=10.5)
+    assert pooled[1] == pooled[2]
+
+
 def test_rare_levels_share_a_group():
     """Levels under the least size are pooled, whatever their own rates."""
     codes = np.concatenate([np.repeat([0, 1], 100), [2, 3, 4]])
