@@ -1,5 +1,6 @@
 """The project's sessions: `nox -l` lists them, `nox -s tests` installs all it needs and tests."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +11,14 @@ nox.options.sessions = ["lint", "types", "tests", "minimal"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
+# Two workers with as many threads each wait for one another more than they compute.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 
 def run_tests(session: nox.Session, under: Sequence[str] = (), options: Sequence[str] = ()) -> None:
     """Test what is installed, on two processors; without MLflow's calls home."""
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    session.run(*under, "pytest", "-n", "2", *options, *session.posargs, env=quiet)
+    session.run(*under, "pytest", "-n", "2", *options, *session.posargs, env=quiet | ONE_THREAD)
 
 
 @nox.session
@@ -36,8 +40,10 @@ def oldest(session: nox.Session) -> None:
     project = nox.project.load_toml("pyproject.toml")["project"]
     extras = project["optional-dependencies"]
     bounds = [*project["dependencies"], *extras["train"], *extras["serve"], *extras["test"]]
+    # The lower bound is the version; a constraint may not name extras.
+    exact = [re.sub(r"\[.*?\]", "", bound).replace(">=", "==") for bound in bounds]
     constraints = Path(session.create_tmp(), "oldest.txt")
-    constraints.write_text("\n".join(bounds).replace(">=", "=="), encoding="utf-8")
+    constraints.write_text("\n".join(exact), encoding="utf-8")
     session.install(".[train,serve,test]", "--constraint", str(constraints))
     # Old packages may warn of what is newer below them.
     run_tests(session, options=["-W", "ignore::DeprecationWarning"])
@@ -50,7 +56,14 @@ def minimal(session: nox.Session) -> None:
     # The examples of these draw or serve.
     extras = ["rfmrisk/plotting.py", "rfmrisk/proxy/display.py", "rfmrisk/serving"]
     ignored = [f"--ignore={path}" for path in extras]
-    session.run("pytest", "-n", "2", "-m", "not slow", *ignored, *session.posargs)
+    session.run("pytest", "-n", "2", "-m", "not slow", *ignored, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def spark(session: nox.Session) -> None:
+    """Test on a real Spark in this machine, which needs Java."""
+    session.install(".[spark,test]")
+    session.run("pytest", "tests/test_spark.py", "rfmrisk/spark.py", *session.posargs)
 
 
 @nox.session
@@ -72,7 +85,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation, with warnings as errors."""
-    session.install(".[train,docs]")
+    session.install(".[train,serve,docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
 
 

@@ -8,6 +8,7 @@ from rfmrisk.aggregation import (
     customer_features,
 )
 from rfmrisk.histories import read_transactions, rewind, to_histories
+from rfmrisk.partitions import histories_in_parts
 from rfmrisk.proxy import (
     ProxyLabeler,
     ProxyTargetClassifier,
@@ -33,6 +34,7 @@ __all__ = [
     "TemporalAggregator",
     "WOEEncoder",
     "customer_features",
+    "histories_in_parts",
     "label_stability",
     "leakage_report",
     "read_transactions",

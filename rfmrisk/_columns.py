@@ -1,8 +1,7 @@
 """What the door accepts in a column: frames, ids, times and amounts, checked and converted."""
 
-import warnings
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -14,8 +13,6 @@ from pyarrow import types
 
 from rfmrisk._segments import Ints
 
-OnBad = Literal["raise", "drop"]
-
 # The time of day with a zone after it: "...T02:18:49Z", "... 02:18:49.5+01:00".
 _ZONED = r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)$"
 
@@ -26,6 +23,21 @@ class Parsed(NamedTuple):
     converted: pa.ChunkedArray
     bad: np.ndarray
     raw: pa.ChunkedArray
+
+
+class Zones(NamedTuple):
+    """How many readable times have a zone, and how many have none."""
+
+    with_: int = 0
+    without: int = 0
+
+    def check(self, name: str) -> None:
+        """Raise where a column mixes the two."""
+        if self.with_ and self.without:
+            raise ValueError(
+                f"column {name!r} mixes {self.with_:,} times with a zone and {self.without:,} "
+                "without: give all of them a zone, or none"
+            )
 
 
 def as_table(frame: Any) -> pa.Table:
@@ -57,48 +69,6 @@ def check_columns(names: list[str], needed: list[str], of: str = "the log") -> N
         raise ValueError(f"column(s) {missing} not found in {of}; the columns are {names}")
     if len(set(needed)) < len(needed):
         raise ValueError(f"one column cannot have two roles; got {needed}")
-
-
-def bind_roles(table: pa.Table, customer: str, time: str, amount: str, on_bad: OnBad) -> pa.Table:
-    """Check the roles' columns, convert them, and deal with bad rows."""
-    if on_bad not in ("raise", "drop"):
-        raise ValueError(f"on_bad must be 'raise' or 'drop'; got {on_bad!r}")
-    check_columns(table.column_names, [customer, time, amount])
-    if not table.num_rows:
-        raise ValueError("the log is empty: at least one transaction is needed")
-    parsed = {
-        customer: parse_ids(table[customer], customer),
-        time: parse_times(table[time], time),
-        amount: parse_amounts(table[amount], amount),
-    }
-    for name, column in parsed.items():
-        table = table.set_column(table.column_names.index(name), name, column.converted)
-    bad = np.any([column.bad for column in parsed.values()], axis=0)
-    if not bad.any():
-        return table
-
-    needs = {
-        customer: "an id",
-        time: "a readable time (ISO-8601, such as 2018-11-15T02:18:49Z)",
-        amount: "a finite number",
-    }
-    message = f"{bad.sum():,} of {len(bad):,} rows cannot be used: " + "; ".join(
-        f"{column.bad.sum():,} without {needs[name]} in {name!r} ({_first_bad(column)})"
-        for name, column in parsed.items()
-        if column.bad.any()
-    )
-    if on_bad == "raise":
-        raise ValueError(f"{message}. Mend them, or leave them out with on_bad='drop'")
-    if bad.all():
-        raise ValueError(f"{message}. No row is left")
-    warnings.warn(f"{message}. They are left out", UserWarning, stacklevel=3)
-    return table.filter(pa.array(~bad))
-
-
-def _first_bad(column: Parsed) -> str:
-    rows = np.flatnonzero(column.bad)
-    shown = [f"row {row}: {column.raw[int(row)].as_py()!r}" for row in rows[:3]]
-    return ", ".join(shown + ["..."] * (len(rows) > 3))
 
 
 def encode(column: pa.Array) -> tuple[Ints, pa.Array]:
@@ -142,10 +112,18 @@ def parse_ids(column: pa.ChunkedArray, name: str) -> Parsed:
 
 def parse_times(column: pa.ChunkedArray, name: str) -> Parsed:
     """Convert times to naive UTC microseconds; missing and unreadable ones count as bad."""
+    parsed, zones = read_times(column, name)
+    zones.check(name)
+    return parsed
+
+
+def read_times(column: pa.ChunkedArray, name: str) -> tuple[Parsed, Zones]:
+    """Convert times as `parse_times` does, and count the zones of text instead of judging them."""
     times = _decoded(column)
     kind = times.type
+    zones = Zones()
     if _is_text(kind):
-        times = _parse_text_times(times, name)
+        times, zones = _parse_text_times(times)
     elif types.is_timestamp(kind) and kind.unit == "ns":
         times = pc.floor_temporal(times.cast(pa.timestamp("ns")), unit="microsecond")
     elif not (types.is_timestamp(kind) or types.is_date(kind) or types.is_null(kind)):
@@ -154,7 +132,7 @@ def parse_times(column: pa.ChunkedArray, name: str) -> Parsed:
             "Numbers need a unit: convert them first, as with pandas.to_datetime(..., unit='s')"
         )
     times = times.cast(pa.timestamp("us"))
-    return Parsed(times, times.is_null().to_numpy(), column)
+    return Parsed(times, times.is_null().to_numpy(), column), zones
 
 
 def parse_amounts(column: pa.ChunkedArray, name: str) -> Parsed:
@@ -212,16 +190,8 @@ def arrow_column(column: pd.Series) -> pa.ChunkedArray:
         # Arrow takes objects with and without a zone for one and the same.
         moments = [moment for moment in column.dropna() if isinstance(moment, datetime)]
         zoned = sum(moment.tzinfo is not None for moment in moments)
-        _check_zones(zoned, len(moments) - zoned, str(column.name))
+        Zones(zoned, len(moments) - zoned).check(str(column.name))
     return values
-
-
-def _check_zones(n_zoned: int, n_naive: int, name: str) -> None:
-    if n_zoned and n_naive:
-        raise ValueError(
-            f"column {name!r} mixes {n_zoned:,} times with a zone and {n_naive:,} without: "
-            "give all of them a zone, or none"
-        )
 
 
 def _without_views(kind: pa.DataType) -> pa.DataType:
@@ -245,12 +215,14 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if types.is_dictionary(column.type) else column
 
 
-def _parse_text_times(text: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+def _parse_text_times(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Zones]:
     for zone in (None, "UTC"):
         try:
-            return text.cast(pa.timestamp("us", zone))
+            times = text.cast(pa.timestamp("us", zone))
         except pa.ArrowInvalid:
             continue
+        valid = len(times) - times.null_count
+        return times, Zones(valid, 0) if zone else Zones(0, valid)
     text = pc.utf8_trim_whitespace(text)
     # pandas reads "now" and "today" too.
     dated = pc.if_else(pc.match_substring_regex(text, r"^\d{4}"), text, None)
@@ -259,8 +231,7 @@ def _parse_text_times(text: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     times = pa.chunked_array([pa.array(naive, pa.timestamp("us"), from_pandas=True)])
     zoned = pc.match_substring_regex(text, _ZONED).filter(times.is_valid())
     n_zoned = pc.sum(zoned, min_count=0).as_py()
-    _check_zones(n_zoned, len(zoned) - n_zoned, name)
-    return times
+    return times, Zones(n_zoned, len(zoned) - n_zoned)
 
 
 def _parse_text_amounts(text: pa.ChunkedArray) -> pa.ChunkedArray:

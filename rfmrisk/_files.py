@@ -15,7 +15,7 @@ def read_table(path: Path, customer: str, time: str, amount: str) -> pa.Table:
         raise FileNotFoundError(f"there is no file {str(path)!r}")
     name = path.name.lower()
     try:
-        if path.is_dir() or name.endswith((".parquet", ".pq")):
+        if is_parquet(path):
             table = parquet.read_table(path)
         elif name.endswith((".csv", ".csv.gz")):
             table = _read_csv(path, customer, time, amount)
@@ -28,6 +28,11 @@ def read_table(path: Path, customer: str, time: str, amount: str) -> pa.Table:
         raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
     # Without the metadata that would make an index of some columns.
     return table.replace_schema_metadata()
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a log is in Parquet: a folder always is."""
+    return path.is_dir() or path.name.lower().endswith((".parquet", ".pq"))
 
 
 def _read_csv(path: Path, customer: str, time: str, amount: str) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,18 @@ def parse_duration(duration: str | dt.timedelta, name: str) -> int:
     if not isinstance(duration, str | dt.timedelta) or str(duration).strip().isdecimal():
         raise ValueError(allowed)
     try:
-        parsed = pd.Timedelta(duration)
+        parsed = _microseconds(duration)
     except ValueError as error:
         raise ValueError(allowed) from error
-    if parsed is pd.NaT or parsed < pd.Timedelta(microseconds=1):
+    if parsed <= 0:
         raise ValueError(allowed)
-    return int(parsed // pd.Timedelta(microseconds=1))
+    return parsed
+
+
+@lru_cache(maxsize=256)
+def _microseconds(duration: str | dt.timedelta) -> int:
+    parsed = pd.Timedelta(duration)
+    return 0 if parsed is pd.NaT else int(parsed // pd.Timedelta(microseconds=1))
 
 
 def parse_moment(moment: Any, name: str) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from rfmrisk._columns import (
     whole,
 )
 from rfmrisk._moments import iso
-from rfmrisk._segments import Ints, positions
+from rfmrisk._segments import Ints, Segments, positions, segment_of
 
 _TIME = pa.timestamp("us")
 
@@ -49,6 +50,16 @@ class FlatHistories:
     transactions: pa.StructArray
     index: pd.Index
 
+    @cached_property
+    def segments(self) -> Segments:
+        """The histories, to be reduced customer by customer."""
+        return Segments(self.starts, self.ends)
+
+    @cached_property
+    def customers(self) -> Ints:
+        """The number of the customer of each transaction."""
+        return segment_of(self.starts, self.ends)
+
     @property
     def field_names(self) -> list[str]:
         """Names of the fields of a transaction."""
@@ -56,8 +67,9 @@ class FlatHistories:
 
     def field(self, name: str) -> pa.Array:
         """Return one field of all transactions."""
-        if name in self.field_names:
-            return pc.struct_field(self.transactions, name)
+        place = self.transactions.type.get_field_index(name)
+        if place >= 0:
+            return self.transactions.field(place)
         if not len(self.transactions):
             # Lists that are all empty have lost the names and types of their fields.
             return pa.nulls(0)

@@ -34,17 +34,18 @@ def group(codes: NDArray[np.integer], n_groups: int) -> tuple[NDArray[np.integer
 def first_at_or_after(times: Ints, starts: Ints, ends: Ints, moments: Ints) -> Ints:
     """Return, for each sorted segment of ``times``, the first position not before its moment.
 
-    A binary search in all segments at once; a segment with no such time gives its end.
+    A binary search in all segments at once; a segment with no such time gives its end. Moments
+    of shape (k, n) ask for k moments in each of n segments.
     """
-    low, high = starts.copy(), ends.copy()
-    open_ = np.flatnonzero(low < high)
-    while len(open_):
-        middle = (low[open_] + high[open_]) // 2
-        before = times[middle] < moments[open_]
-        low[open_[before]] = middle[before] + 1
-        high[open_[~before]] = middle[~before]
-        open_ = open_[low[open_] < high[open_]]
-    return low
+    before = np.empty(moments.shape, dtype=np.int64)
+    before[...] = starts - 1  # the last position known to lie before the moment
+    step = 1 << int((ends - starts).max(initial=0)).bit_length()
+    while step := step >> 1:
+        further = before + step
+        earlier = times.take(further, mode="clip") < moments
+        earlier &= further < ends
+        before += step * earlier
+    return before + 1
 
 
 def positions(starts: Ints, ends: Ints) -> Ints:
@@ -54,36 +55,75 @@ def positions(starts: Ints, ends: Ints) -> Ints:
     return np.arange(lengths.sum(), dtype=np.int64) + np.repeat(starts - first, lengths)
 
 
-def _reduce(ufunc: np.ufunc, values: NDArray, starts: Ints, ends: Ints, empty: float) -> NDArray:
-    result = np.full(len(starts), empty, dtype=values.dtype)
-    filled = np.flatnonzero(ends > starts)
-    if len(filled):
-        # reduceat works from one index to the next, so the ranges between the segments are
-        # computed too and thrown away. No index may be the array's length: where the last
-        # segment alone ends there its end is left out, else the array gets one value more.
-        edges = np.empty(2 * len(filled), dtype=np.int64)
-        edges[::2], edges[1::2] = starts[filled], ends[filled]
-        if edges[:-1].max() == len(values):
+class Segments:
+    """Segments of flat arrays, laid out once to be reduced many times.
+
+    Parameters
+    ----------
+    starts, ends : ndarrays of shape (n,)
+    """
+
+    def __init__(self, starts: Ints, ends: Ints) -> None:
+        self._n = len(starts)
+        filled = ends > starts
+        self._filled = None if filled.all() else np.flatnonzero(filled)
+        if self._filled is not None:
+            starts, ends = starts[self._filled], ends[self._filled]
+        self._starts, self._ends = starts, ends
+        self._edges, self._step = starts, 1
+        self._size = int(ends.max(initial=0))  # of the arrays, at least
+        # ufunc.reduceat works from one edge to the next, and from the last to the end. Ranges
+        # between the segments, where there are any, are computed too and thrown away.
+        if not np.array_equal(starts[1:], ends[:-1]):
+            self._edges, self._step = np.empty(2 * len(starts), dtype=np.int64), 2
+            self._edges[::2], self._edges[1::2] = starts, ends
+            # No edge may be an array's length: the last is left out then, or the array grows.
+            if self._edges[:-1].max() < self._size == ends[-1]:
+                self._edges = self._edges[:-1]
+            else:
+                self._size += 1
+
+    def sum(self, values: NDArray) -> NDArray:
+        """Sum of each segment; 0 for an empty one."""
+        return self._all(self._reduce(np.add, values), 0)
+
+    def min(self, values: Floats) -> Floats:
+        """Smallest value of each segment; NaN for an empty one."""
+        return self._all(self._reduce(np.minimum, values), np.nan)
+
+    def max(self, values: Floats) -> Floats:
+        """Largest value of each segment; NaN for an empty one."""
+        return self._all(self._reduce(np.maximum, values), np.nan)
+
+    def median(self, values: Floats) -> Floats:
+        """Median of each segment; NaN for an empty one.
+
+        Segments of one length are the rows of a matrix; short rows are sorted fast.
+        """
+        medians = np.empty(len(self._starts))
+        lengths = self._ends - self._starts
+        by_length = np.argsort(lengths, kind="stable")
+        distinct, first = np.unique(lengths[by_length], return_index=True)
+        for length, begin, end in zip(distinct, first, [*first[1:], len(lengths)], strict=False):
+            rows = by_length[begin:end]
+            table = values[self._starts[rows, None] + np.arange(length)]
+            table.sort(axis=1)
+            medians[rows] = (table[:, (length - 1) // 2] + table[:, length // 2]) / 2
+        return self._all(medians, np.nan)
+
+    def _reduce(self, ufunc: np.ufunc, values: NDArray) -> NDArray:
+        if not len(self._edges):
+            return values[:0]
+        if len(values) < self._size:
             values = np.append(values, values[-1])
-        elif edges[-1] == len(values):
-            edges = edges[:-1]
-        result[filled] = ufunc.reduceat(values, edges)[::2]
-    return result
+        return ufunc.reduceat(values[: self._size], self._edges)[:: self._step]
 
-
-def segment_sum(values: NDArray, starts: Ints, ends: Ints) -> NDArray:
-    """Sum of each segment; 0 for an empty one."""
-    return _reduce(np.add, values, starts, ends, 0)
-
-
-def segment_min(values: Floats, starts: Ints, ends: Ints) -> Floats:
-    """Smallest value of each segment; NaN for an empty one."""
-    return _reduce(np.minimum, values, starts, ends, np.nan)
-
-
-def segment_max(values: Floats, starts: Ints, ends: Ints) -> Floats:
-    """Largest value of each segment; NaN for an empty one."""
-    return _reduce(np.maximum, values, starts, ends, np.nan)
+    def _all(self, of_filled: NDArray, empty: float) -> NDArray:
+        if self._filled is None:
+            return of_filled
+        result = np.full(self._n, empty, dtype=of_filled.dtype)
+        result[self._filled] = of_filled
+        return result
 
 
 def segment_of(starts: Ints, ends: Ints) -> Ints:
@@ -93,6 +133,6 @@ def segment_of(starts: Ints, ends: Ints) -> Ints:
 
 def ratio(numerator: NDArray, denominator: NDArray) -> Floats:
     """Divide element by element; NaN where the denominator is 0."""
-    result = np.full(len(numerator), np.nan)
+    result = np.full(numerator.shape, np.nan)
     np.divide(numerator, denominator, out=result, where=denominator != 0)
     return result

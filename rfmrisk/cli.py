@@ -14,11 +14,13 @@ import pandas as pd
 
 from rfmrisk import __version__
 from rfmrisk.histories import AMOUNT, CUSTOMER, TIME, read_transactions, to_histories
+from rfmrisk.partitions import ROWS_PER_PART
 from rfmrisk.persistence import ModelFileError
 
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
+IN_EXTRAS = ("jinja2", "litestar", "matplotlib", "mlflow", "msgspec", "rich", "uvicorn", "xgboost")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
         return BAD_INPUT
     except ModuleNotFoundError as error:
+        # Anything else, such as the driver of a database, is no part of an extra.
+        needed = "'rfmrisk[all]'" if error.name in IN_EXTRAS else error.name
         print(  # noqa: T201
-            f"rfmrisk: {error.name} is not installed; python -m pip install 'rfmrisk[all]'",
+            f"rfmrisk: {error.name} is not installed; python -m pip install {needed}",
             file=sys.stderr,
         )
         return FAILED
@@ -97,9 +101,6 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--n-jobs", type=int, default=1, help="processes of the search")
     train.add_argument("-o", "--output", help="folder to make (default rfmrisk-run-DATE-TIME)")
     train.add_argument("--keep-tables", choices=["csv", "parquet"], nargs="?", const="csv")
-    train.add_argument(
-        "--search-features", action="store_true", help="compare two settings of the features"
-    )
     train.add_argument("--class-weight", choices=["balanced"], help="weigh goods and bads alike")
     train.add_argument(
         "--calibrate", choices=["sigmoid", "isotonic"], help="calibrate the probabilities"
@@ -123,13 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     promote.add_argument("version")
     _add_registry(promote)
 
-    score = commands.add_parser("score", help="score the customers of a log")
-    score.set_defaults(run=_score)
-    score.add_argument("log", help="CSV or Parquet file")
-    score.add_argument("--model", required=True, help="folder of a training, or an MLflow URI")
-    score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
-    _add_roles(score, None, None, None)
-    score.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+    _add_score(commands)
 
     serve = commands.add_parser("serve", help="run the scoring app")
     serve.set_defaults(run=_serve)
@@ -146,6 +141,24 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(run=_report)
     report.add_argument("folder")
     return parser
+
+
+def _add_score(commands: Any) -> None:
+    score = commands.add_parser("score", help="score the customers of a log")
+    score.set_defaults(run=_score)
+    score.add_argument("log", help="CSV or Parquet file, or folder of Parquet files")
+    score.add_argument("--model", required=True, help="folder of a training, or an MLflow URI")
+    score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
+    _add_roles(score, None, None, None)
+    score.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+    score.add_argument("--reasons", type=int, default=3, help="reasons of each score (default 3)")
+    score.add_argument(
+        "--rows-per-part",
+        type=int,
+        default=ROWS_PER_PART,
+        metavar="ROWS",
+        help=f"transactions in memory at a time, about (default {ROWS_PER_PART:,})",
+    )
 
 
 def _add_roles(
@@ -178,12 +191,10 @@ def _train(options: argparse.Namespace) -> None:
 
     from rfmrisk.aggregation import RFMAggregator, customer_features
     from rfmrisk.proxy import ProxyLabeler, suggest_outcome
-    from rfmrisk.training.card import write_card
-    from rfmrisk.training.folder import SAMPLE_FILE, new_folder, write_result, write_tables
-    from rfmrisk.training.models import FEATURE_SETTINGS
-    from rfmrisk.training.report import write_report
+    from rfmrisk.training.folder import SAMPLE_FILE, new_folder
+    from rfmrisk.training.run import write_run
     from rfmrisk.training.search import train
-    from rfmrisk.training.tracking import Tracker, git_commit
+    from rfmrisk.training.tracking import Tracker
 
     output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")
     roles = {role: getattr(options, role) for role in ("customer", "time", "amount")}
@@ -203,7 +214,7 @@ def _train(options: argparse.Namespace) -> None:
         names = ("outcome", "models", "search", "cv", "scoring", "monetary", "seed")
         params = {name: getattr(options, name) for name in names}
         log = Path(options.log).name if options.log else "sample bank"
-        with tracker.run(params, log) as run_id:
+        with tracker.run(params, log):
             result = train(
                 histories,
                 outcome=outcome,
@@ -213,7 +224,6 @@ def _train(options: argparse.Namespace) -> None:
                 cv=options.cv,
                 scoring=options.scoring,
                 features=customer_features(monetary=options.monetary),
-                feature_settings=FEATURE_SETTINGS if options.search_features else ({},),
                 labeler=make_pipeline(
                     RFMAggregator(window=outcome, monetary=options.monetary), ProxyLabeler()
                 ),
@@ -222,19 +232,12 @@ def _train(options: argparse.Namespace) -> None:
                 missed_bad_cost=options.missed_bad_cost,
                 random_state=options.seed,
                 n_jobs=options.n_jobs,
-                watch=tracker.watch,
+                tracker=tracker,
                 progress=True,
             )
-            result.run_id = run_id
             result.model.facts["roles"] = roles
-            result.model.facts["git_commit"] = git_commit()
-            result.model.facts["tracking"] = tracker.facts(run_id, params, log)
             with _step("writing the report"):
-                write_result(result, histories, folder)
-                write_report(folder)
-                write_card(folder)
-                if options.keep_tables:
-                    write_tables(result, histories, folder, options.keep_tables)
+                write_run(result, folder, tables=options.keep_tables)
     _say(repr(result))
     _say(f"model   {output}/model.skops")
     _say(f"report  {output}/report.html")
@@ -293,34 +296,33 @@ def _publish(tracker: Any, folder: Path, registry: dict[str, Any]) -> str:
 
 
 def _score(options: argparse.Namespace) -> None:
+    from rfmrisk.scoring_parts import score_file, work_folder
     from rfmrisk.training.tracking import load_model
 
-    output = Path(options.output)
-    if output.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"the output must be a .csv or .parquet file; got {options.output!r}")
-    if not output.absolute().parent.is_dir():
-        raise ValueError(f"the output's folder {str(output.parent)!r} does not exist")
     model = load_model(options.model)
     trained_on = model.facts.get("roles", {})
     roles = {
         role: getattr(options, role) or trained_on.get(role, default)
         for role, default in (("customer", CUSTOMER), ("time", TIME), ("amount", AMOUNT))
     }
-    with _step("reading the log"):
-        histories = _histories(_log(options, roles), options, roles)
-    with _step("scoring"):
-        scores = model.score(histories)
-    partial = output.with_name(f".{output.name}")
     try:
-        if output.suffix == ".csv":
-            scores.to_csv(partial)
-        else:
-            scores.to_parquet(partial)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+        n_customers, n_high_risk = score_file(
+            model,
+            options.log,
+            options.output,
+            as_of=options.as_of,
+            on_bad=options.on_bad,
+            n_reasons=options.reasons,
+            rows_per_part=options.rows_per_part,
+            **roles,
+        )
+    except KeyboardInterrupt:
+        if not work_folder(Path(options.output)).exists():
+            raise
+        raise KeyboardInterrupt("the same command goes on where it was") from None
     _say(
-        f"{len(scores):,} customers scored, {scores['is_high_risk'].mean():.1%} high-risk: {output}"
+        f"{n_customers:,} customers scored, {n_high_risk / n_customers:.1%} high-risk: "
+        f"{options.output}"
     )
 
 

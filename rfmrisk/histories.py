@@ -16,9 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rfmrisk._columns import (
-    OnBad,
     as_table,
-    bind_roles,
     check_columns,
     encode,
     microseconds,
@@ -30,6 +28,7 @@ from rfmrisk._columns import (
 from rfmrisk._files import read_table
 from rfmrisk._moments import DAY, iso, parse_duration, parse_moment
 from rfmrisk._nested import flatten, nest
+from rfmrisk._roles import OnBad, bind_roles, further_columns
 from rfmrisk._segments import Ints, first_at_or_after, group
 
 CUSTOMER = "CustomerId"
@@ -156,14 +155,7 @@ def to_histories(
     [2, 1]
     """
     table = bind_roles(as_table(log), customer, time, amount, on_bad)
-    extras = [name for name in table.column_names if name not in (customer, time, amount)]
-    taken = [name for name in ("time", "amount") if name in extras]
-    if taken:
-        raise ValueError(
-            f"the further column(s) {taken} have the name of a role: rename them, or bind them "
-            "to it"
-        )
-
+    extras = further_columns(table.column_names, customer, time, amount)
     codes, ids = encode(whole(table[customer]))
     columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
     order, offsets, times = _order(codes, microseconds(table[time]), list(columns.values()))
@@ -298,25 +290,35 @@ def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa
     if customer not in table.column_names and "customer" in table.column_names:
         customer = "customer"
     check_columns(table.column_names, [customer, "as_of"], of="the decisions")
-    if not table.num_rows:
-        raise ValueError(
-            "the frame of decisions is empty: at least one (customer, as_of) is needed"
-        )
     moments = parse_times(table["as_of"], "as_of")
     asked = parse_ids(table[customer], customer)
-    if moments.bad.any() or asked.bad.any():
-        raise ValueError(
-            f"of {table.num_rows:,} decisions {moments.bad.sum():,} have no readable as_of and "
-            f"{asked.bad.sum():,} no customer; each must have both"
-        )
-    if asked.converted.type != ids.type:
-        raise ValueError(
-            f"the decisions' customers are {asked.converted.type}, those of the log {ids.type}: "
-            "they must be of one type"
-        )
+    check_decisions(table.num_rows, moments.bad.sum(), asked.bad.sum())
+    check_decision_ids(asked.converted.type, ids.type)
     found = pc.fill_null(pc.index_in(asked.converted, value_set=ids), -1)
     return (
         found.to_numpy().astype(np.int64),
         microseconds(moments.converted),
         whole(asked.converted),
     )
+
+
+def check_decisions(n_decisions: int, n_timeless: int, n_nameless: int) -> None:
+    """Raise where there is no decision, or one lacks its moment or its customer."""
+    if not n_decisions:
+        raise ValueError(
+            "the frame of decisions is empty: at least one (customer, as_of) is needed"
+        )
+    if n_timeless or n_nameless:
+        raise ValueError(
+            f"of {n_decisions:,} decisions {n_timeless:,} have no readable as_of and "
+            f"{n_nameless:,} no customer; each must have both"
+        )
+
+
+def check_decision_ids(asked: pa.DataType, known: pa.DataType) -> None:
+    """Raise where the ids of decisions and log could never be equal."""
+    if asked != known:
+        raise ValueError(
+            f"the decisions' customers are {asked}, those of the log {known}: "
+            "they must be of one type"
+        )

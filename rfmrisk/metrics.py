@@ -26,6 +26,16 @@ from rfmrisk.woe.target import check_target, check_weight
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+__all__ = [
+    "gini",
+    "information_value",
+    "ks_statistic",
+    "population_stability_index",
+    "psi_reading",
+    "risk_report",
+    "stability_report",
+]
+
 
 def ks_statistic(
     y_true: ArrayLike, y_score: ArrayLike, *, sample_weight: ArrayLike | None = None
@@ -312,8 +322,8 @@ def risk_report(
     Returns
     -------
     dict of str to float
-        accuracy, precision, recall, f1, roc_auc, pr_auc, ks, gini, brier, log_loss, and the
-        weight of tn, fp, fn and tp. Precision is 0 where nothing is called bad.
+        Under the names accuracy, precision, recall, f1, roc_auc, pr_auc, ks, gini, brier,
+        log_loss, and the weight of tn, fp, fn and tp. Precision is 0 where nothing is called bad.
 
     Raises
     ------

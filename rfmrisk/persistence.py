@@ -14,6 +14,8 @@ from typing import Any
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
+__all__ = ["TRUSTED_TYPES", "ModelFileError", "dump", "load"]
+
 TRUSTED_TYPES = [
     "collections.OrderedDict",
     "lightgbm.basic.Booster",

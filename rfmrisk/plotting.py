@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+__all__ = ["WOEDisplay"]
+
 
 class WOEDisplay:
     """Bins of one or many features: how many customers, and how good they are.

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+__all__ = ["Scorecard", "probability_to_score", "score_to_probability"]
+
 FORMAT = "rfmrisk scorecard 1"
 
 
@@ -393,8 +395,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            feature, bin, woe, coefficient and points: the base points first, then every bin of
-            every feature that counts, missing and (for levels) unseen included.
+            The columns feature, bin, woe, coefficient and points: the base points first, then
+            every bin of every feature that counts, missing and (for levels) unseen included.
         """
         check_is_fitted(self)
         names = self.encoder_.column_names()
@@ -431,8 +433,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            rank (from 1), feature, bin, points, lost (points below the best) and reason (text),
-            under the index of X, for the features that cost something.
+            Columns rank (from 1), feature, bin, points, lost (points below the best) and reason
+            (text), under the index of X, for the features that cost something.
 
         References
         ----------

@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.persistence import ModelFileError, dump, load
 from rfmrisk.scorecard import Scorecard, probability_to_score
+
+__all__ = ["ScoringModel"]
 
 MODEL_FILE = "model.skops"
 FACTS_FILE = "model.json"
@@ -68,14 +73,15 @@ class ScoringModel:
         """
         table = self.pipeline[0].transform(histories)
         rest = self.pipeline[1:]
-        probability = rest.predict_proba(table)[:, 1]
+        probability = bad_probability(rest, table)
         card = rest[-1]
         if isinstance(card, Scorecard):
             score = card.predict_score(table)
             reasons = _card_reasons(card, table, n_reasons)
         else:
             score = np.rint(self._to_score(probability)).astype(np.int64)
-            reasons = _reasons(table, self._points_lost(rest, table, probability), n_reasons)
+            lost = self._points_lost(rest, table, probability) if n_reasons else None
+            reasons = _reasons(table, lost, n_reasons)
         decided = {
             "as_of": histories["as_of"],
             "probability": probability,
@@ -137,8 +143,24 @@ class ScoringModel:
         for place, name in enumerate(table.columns):
             typical = self.facts["typical"][name]
             changed = table.assign(**{name: pd.Series(typical, table.index, table[name].dtype)})
-            lost[:, place] = self._to_score(rest.predict_proba(changed)[:, 1]) - score
+            lost[:, place] = self._to_score(bad_probability(rest, changed)) - score
         return lost
+
+
+def bad_probability(model: Any, table: pd.DataFrame) -> np.ndarray:
+    """Return the probability of being bad, which depends on a customer's own row alone.
+
+    Matrix libraries add the terms of a row in an order that depends on where it stands among the
+    others, and so give it another last bit in another batch. The product of a sparse matrix adds
+    them one after another.
+    """
+    last = model[-1] if isinstance(model, Pipeline) else model
+    if isinstance(last, LogisticRegression) and len(last.classes_) == 2:
+        behind = isinstance(model, Pipeline) and len(model) > 1
+        encoded = model[:-1].transform(table) if behind else table
+        log_odds = sparse.csr_array(encoded) @ last.coef_[0] + last.intercept_[0]
+        return expit(log_odds)
+    return model.predict_proba(table)[:, 1]
 
 
 def bounded_score(probability: np.ndarray, **scale: float) -> np.ndarray:
@@ -172,9 +194,11 @@ def _card_reasons(card: Scorecard, table: pd.DataFrame, n: int) -> np.ndarray:
     return reasons
 
 
-def _reasons(table: pd.DataFrame, lost: np.ndarray, n: int) -> np.ndarray:
+def _reasons(table: pd.DataFrame, lost: np.ndarray | None, n: int) -> np.ndarray:
     """Tell the n features that cost each customer most, where they cost half a point or more."""
     reasons = np.full((len(table), n), "", dtype=object)
+    if lost is None:
+        return reasons
     order = np.argsort(-lost, axis=1, kind="stable")[:, :n]
     values = table.to_numpy(dtype=object)
     for row, place in np.argwhere(np.take_along_axis(lost, order, axis=1) >= 0.5):

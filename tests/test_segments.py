@@ -5,16 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rfmrisk._segments import (
-    first_at_or_after,
-    group,
-    positions,
-    ratio,
-    segment_max,
-    segment_min,
-    segment_of,
-    segment_sum,
-)
+from rfmrisk._segments import Segments, first_at_or_after, group, positions, ratio, segment_of
 
 
 @st.composite
@@ -34,22 +25,39 @@ def _loop(function, values, starts, ends, empty):
 
 @given(segments())
 def test_reductions_equal_a_loop(drawn):
-    """Sum, minimum and maximum equal those of each slice; an empty one has 0 or NaN."""
-    np.testing.assert_array_equal(segment_sum(*drawn), _loop(np.sum, *drawn, 0))
-    np.testing.assert_array_equal(segment_min(*drawn), _loop(np.min, *drawn, np.nan))
-    np.testing.assert_array_equal(segment_max(*drawn), _loop(np.max, *drawn, np.nan))
+    """Each reduction equals that of each slice; an empty one has 0 or NaN."""
+    values, starts, ends = drawn
+    segments = Segments(starts, ends)
+    np.testing.assert_array_equal(segments.sum(values), _loop(np.sum, *drawn, 0))
+    np.testing.assert_array_equal(segments.min(values), _loop(np.min, *drawn, np.nan))
+    np.testing.assert_array_equal(segments.max(values), _loop(np.max, *drawn, np.nan))
+    np.testing.assert_array_equal(segments.median(values), _loop(np.median, *drawn, np.nan))
 
 
-@given(segments(), st.integers(-10, 10))
-def test_binary_search_equals_searchsorted(drawn, moment):
+@given(segments(), st.randoms(use_true_random=False))
+def test_segments_may_be_in_any_order(drawn, random):
+    """Segments that are shuffled, and given twice, are reduced as they would be alone."""
+    values, starts, ends = drawn
+    order = 2 * list(range(len(starts)))
+    random.shuffle(order)
+    places = np.array(order, dtype=np.int64)
+    total = Segments(starts, ends).sum(values)
+    np.testing.assert_array_equal(Segments(starts[places], ends[places]).sum(values), total[places])
+
+
+@given(segments(), st.lists(st.integers(-10, 10), min_size=1, max_size=3))
+def test_binary_search_equals_searchsorted(drawn, moments):
     """The first position not before a moment is that of searchsorted in each sorted slice."""
     values, starts, ends = drawn
     times = values.astype(np.int64)
     for start, end in zip(starts, ends, strict=True):
         times[start:end].sort()
-    found = first_at_or_after(times, starts, ends, np.full(len(starts), moment))
-    expected = [s + np.searchsorted(times[s:e], moment) for s, e in zip(starts, ends, strict=True)]
-    np.testing.assert_array_equal(found, np.array(expected, dtype=np.int64))
+    asked = np.repeat(np.array(moments)[:, None], len(starts), axis=1)
+    found = first_at_or_after(times, starts, ends, asked)
+    for row, moment in zip(found, moments, strict=True):
+        places = zip(starts, ends, strict=True)
+        expected = [start + np.searchsorted(times[start:end], moment) for start, end in places]
+        np.testing.assert_array_equal(row, np.array(expected, dtype=np.int64))
 
 
 @given(segments())
@@ -75,12 +83,12 @@ def test_a_sum_depends_on_its_own_segment_alone():
     """A segment's sum is the same to the last bit whatever lies before it and after it."""
     rng = np.random.default_rng(0)
     mine = rng.lognormal(0, 5, 1_000)
-    alone = segment_sum(mine, np.array([0]), np.array([1_000]))
+    alone = Segments(np.array([0]), np.array([1_000])).sum(mine)
     for before in range(20):
         values = np.concatenate((rng.lognormal(0, 9, before), mine, rng.lognormal(0, 9, 5)))
         starts, ends = np.array([0, before, before + 1_000]), np.array([before, before + 1_000, -1])
         ends[-1] = len(values)
-        assert segment_sum(values, starts, ends)[1] == alone[0]
+        assert Segments(starts, ends).sum(values)[1] == alone[0]
 
 
 def test_a_ratio_to_nothing_is_missing():

@@ -1,7 +1,8 @@
 """The common part of the aggregators: histories in, one row of features per customer out.
 
 It holds what every aggregator shares and nothing else. An aggregator says in ``_learn`` what it
-takes from the training histories and in ``_features`` what it computes from flat arrays.
+takes from the training histories and in ``_features`` what it computes from flat arrays; features
+that are not wanted may be left out where this saves work.
 """
 
 from collections.abc import Collection
@@ -80,7 +81,10 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
     def _learn(self, flat: FlatHistories) -> None:
         raise NotImplementedError
 
-    def _features(self, flat: FlatHistories) -> dict[str, Any]:
+    def _features(
+        self, flat: FlatHistories, wanted: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        """Compute the features, or at least those that are wanted, by name and in order."""
         raise NotImplementedError
 
 

@@ -1,6 +1,6 @@
 """What kinds of transactions a customer makes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy import sparse
 
 from rfmrisk._columns import encode
 from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import ratio, segment_max, segment_of, segment_sum
+from rfmrisk._segments import Segments, ratio
 from rfmrisk.aggregation._base import HistoryAggregator, check_list
 
 
@@ -64,15 +64,18 @@ class CategoryAggregator(HistoryAggregator):
             check_list(self.columns, "columns")
             self.columns_ = [str(name) for name in self.columns]
 
-    def _features(self, flat: FlatHistories) -> dict[str, Any]:
+    def _features(
+        self, flat: FlatHistories, wanted: Collection[str] | None = None
+    ) -> dict[str, Any]:
         features: dict[str, Any] = {}
-        customers = segment_of(flat.starts, flat.ends)
         for column in self.columns_:
-            top = top_level(flat, customers, column)
+            ours = [f"{column}_{ending}" for ending in ("top", "levels", "top_share")]
+            if wanted is not None and not any(name in wanted for name in ours):
+                continue
+            top = top_level(flat, flat.customers, column)
             names = top.names.cast(pa.string()).to_pandas().astype("str")
-            features[f"{column}_top"] = names.reindex(top.codes).array
-            features[f"{column}_levels"] = top.n_levels
-            features[f"{column}_top_share"] = top.share
+            values = (names.reindex(top.codes).array, top.n_levels, top.share)
+            features |= dict(zip(ours, values, strict=True))
         return features
 
 
@@ -126,18 +129,20 @@ def top_level(flat: FlatHistories, customers: np.ndarray, column: str) -> TopLev
             f"levels; its type is {kind}"
         )
     codes, levels = encode(field)
-    valid = field.is_valid().to_numpy(zero_copy_only=False)
+    if field.null_count:
+        valid = field.is_valid().to_numpy(zero_copy_only=False)
+        customers, codes = customers[valid], codes[valid]
     shape = (len(flat.starts), max(len(levels), 1))
     few = shape[0] * shape[1] <= 4 * len(codes) + 4096
     count = count_dense if few else count_sparse
-    return TopLevel(*count(customers, codes, valid, shape), levels)
+    return TopLevel(*count(customers, codes, shape), levels)
 
 
 def count_dense(
-    customers: np.ndarray, codes: np.ndarray, valid: np.ndarray, shape: tuple[int, int]
+    customers: np.ndarray, codes: np.ndarray, shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count in a table of customers by levels; return the top level, how many, and its share."""
-    places = (customers * shape[1] + codes)[valid]
+    places = customers * shape[1] + codes
     cells = np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
     most = cells.max(axis=1)
     top = np.where(most > 0, cells.argmax(axis=1), -1)
@@ -145,23 +150,24 @@ def count_dense(
 
 
 def count_sparse(
-    customers: np.ndarray, codes: np.ndarray, valid: np.ndarray, shape: tuple[int, int]
+    customers: np.ndarray, codes: np.ndarray, shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count as `count_dense` does, for a table that would be mostly zeros."""
-    cells = sparse.coo_array((valid.astype(np.int64), (customers, codes)), shape=shape).tocsr()
+    ones = np.ones(len(codes), dtype=np.int64)
+    cells = sparse.coo_array((ones, (customers, codes)), shape=shape).tocsr()
     cells.sum_duplicates()
-    cells.eliminate_zeros()
 
     first, end = cells.indptr[:-1].astype(np.int64), cells.indptr[1:].astype(np.int64)
-    most = segment_max(cells.data.astype(np.float64), first, end)
+    segments = Segments(first, end)
+    most = segments.max(cells.data.astype(np.float64))
     is_most = cells.data == np.repeat(most, end - first)
     # Within a customer the levels are sorted, so the first of the most frequent has the
     # largest distance to the end.
     place = np.where(is_most, len(cells.data) - np.arange(len(cells.data)), 0.0)
     found = np.flatnonzero(end > first)
     top = np.full(shape[0], -1)
-    winner = len(cells.data) - segment_max(place, first, end)[found].astype(np.int64)
+    winner = len(cells.data) - segments.max(place)[found].astype(np.int64)
     top[found] = cells.indices[winner]
 
-    total = segment_sum(cells.data, first, end)
+    total = segments.sum(cells.data)
     return top, end - first, ratio(np.nan_to_num(most), total)

@@ -1,13 +1,14 @@
 """Recency, frequency and monetary value of each customer."""
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
 
 from rfmrisk._moments import DAY, parse_duration
 from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import first_at_or_after, segment_sum
+from rfmrisk._segments import Segments, first_at_or_after
 from rfmrisk.aggregation._base import HistoryAggregator
 
 
@@ -69,19 +70,22 @@ class RFMAggregator(HistoryAggregator):
         if self.monetary not in ("gross", "net"):
             raise ValueError(f"monetary must be 'gross' or 'net'; got {self.monetary!r}")
 
-    def _features(self, flat: FlatHistories) -> dict[str, np.ndarray]:
+    def _features(
+        self, flat: FlatHistories, wanted: Collection[str] | None = None
+    ) -> dict[str, np.ndarray]:
         known = flat.ends > flat.starts
         recency = np.full(len(known), np.nan)
         recency[known] = (flat.as_of[known] - flat.times[flat.ends[known] - 1]) / DAY
-        starts = flat.starts
+        starts, segments = flat.starts, flat.segments
         if self.window is not None:
             opening = flat.as_of - parse_duration(self.window, "window")
             starts = first_at_or_after(flat.times, flat.starts, flat.ends, opening)
+            segments = Segments(starts, flat.ends)
         amounts = flat.numbers("amount")
         if self.monetary == "gross":
             amounts = np.abs(amounts)
         return {
             "recency": recency,
             "frequency": flat.ends - starts,
-            "monetary": segment_sum(amounts, starts, flat.ends),
+            "monetary": segments.sum(amounts),
         }

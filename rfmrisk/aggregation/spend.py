@@ -1,22 +1,14 @@
 """Statistics of amounts, and of further numeric fields, over several windows."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from rfmrisk._moments import parse_duration
 from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import (
-    Floats,
-    Ints,
-    first_at_or_after,
-    ratio,
-    segment_max,
-    segment_min,
-    segment_sum,
-)
+from rfmrisk._segments import Floats, Ints, Segments, first_at_or_after, positions, ratio
 from rfmrisk.aggregation._base import HistoryAggregator, check_list
 
 
@@ -33,7 +25,7 @@ class SpendAggregator(HistoryAggregator):
     stats : sequence of str
         Any of
 
-        - "sum", "count", "mean", "min", "max";
+        - "sum", "count", "mean", "min", "median", "max";
         - "std": the sample standard deviation (n - 1), missing below two values;
         - "last": the latest value;
         - "credit_share": the share of values below zero, which are credits to the customer
@@ -88,117 +80,140 @@ class SpendAggregator(HistoryAggregator):
         if unknown:
             raise ValueError(f"stats {unknown} are unknown; allowed are {list(_STATS)}")
 
-    def _features(self, flat: FlatHistories) -> dict[str, np.ndarray]:
+    def _features(
+        self, flat: FlatHistories, wanted: Collection[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        # The names in order, and for each its column, its window's number and its stat.
+        places = {
+            f"{column}_{stat}" + ("" if window is None else f"_{window}"): (column, k, stat)
+            for column in self.columns
+            for k, window in enumerate(self.windows)
+            for stat in self.stats
+        }
+        if wanted is not None:
+            places = {name: place for name, place in places.items() if name in wanted}
+        used = sorted({k for _, k, _ in places.values()})
+        windows = _Windows(flat, [self.windows[k] for k in used])
+        packed: dict[str, _Packed] = {}
+        tables: dict[tuple[str, str], np.ndarray] = {}
         features: dict[str, np.ndarray] = {}
-        windows = [(window, *_halves(flat, window)) for window in self.windows]
-        for column in self.columns:
-            values = flat.numbers(column)
-            if np.isinf(values).any():
-                raise ValueError(f"the field {column!r} holds infinite values; mend or drop them")
-            missing = np.isnan(values)
-            present = None if not missing.any() else ~missing
-            for window, starts, middles in windows:
-                suffix = "" if window is None else f"_{window}"
-                frame = _Window(values, present, flat.starts, starts, middles, flat.ends)
-                for stat in self.stats:
-                    features[f"{column}_{stat}{suffix}"] = _STATS[stat](frame)
+        for name, (column, k, stat) in places.items():
+            if column not in packed:
+                packed[column] = _Packed(windows, _finite(flat, column))
+            if (column, stat) not in tables:
+                values = _STATS[stat](packed[column])
+                tables[column, stat] = values.reshape(len(used), -1)
+            features[name] = tables[column, stat][used.index(k)]
         return features
 
 
-def _halves(flat: FlatHistories, window: str | dt.timedelta | None) -> tuple[Ints, Ints]:
-    """Return where the window of each customer and its later half begin."""
-    if window is None:
-        first = flat.as_of.copy()
-        known = flat.ends > flat.starts
-        first[known] = flat.times[flat.starts[known]]
-        starts = flat.starts
-    else:
-        first = flat.as_of - parse_duration(window, "each of windows")
-        starts = first_at_or_after(flat.times, flat.starts, flat.ends, first)
-    middle = first + (flat.as_of - first) // 2
-    return starts, first_at_or_after(flat.times, starts, flat.ends, middle)
+def _finite(flat: FlatHistories, column: str) -> Floats:
+    values = flat.numbers(column)
+    if not np.isfinite(values).all() and np.isinf(values).any():
+        raise ValueError(f"the field {column!r} holds infinite values; mend or drop them")
+    return values
 
 
-class _Window(NamedTuple):
-    values: Floats  # of one column, NaN where missing
-    present: np.ndarray | None  # where values are not missing; None: everywhere
-    all_starts: Ints  # of the whole histories
-    starts: Ints
-    middles: Ints
-    ends: Ints
+class _Windows:
+    """Windows of the histories, packed one after the other: all are computed at once.
 
-    def filled(self, with_: float) -> Floats:
-        if self.present is None:
-            return self.values
-        return np.where(self.present, self.values, with_)
+    Attributes
+    ----------
+    places : ndarray
+        The positions in the flat arrays of the transactions of the first window, customer after
+        customer, then of the second, ...
+    starts, middles, ends : ndarrays of shape (n_windows * n_customers,)
+        Where in ``places`` each customer's window, and its later half, begin and end.
+    """
 
+    def __init__(self, flat: FlatHistories, windows: Sequence[str | dt.timedelta | None]) -> None:
+        self.flat = flat
+        self.openings = np.empty((len(windows), len(flat.as_of)), dtype=np.int64)
+        for opening, window in zip(self.openings, windows, strict=True):
+            if window is None:
+                opening[:] = flat.as_of
+                known = flat.ends > flat.starts
+                opening[known] = flat.times[flat.starts[known]]
+            else:
+                opening[:] = flat.as_of - parse_duration(window, "each of windows")
+        self.first = self._since(self.openings)
+        lengths = flat.ends - self.first
+        self.ends = np.cumsum(lengths)
+        self.starts = self.ends - lengths.ravel()
+        self.places = positions(self.first.ravel(), (self.first + lengths).ravel())
 
-def _count(window: _Window) -> Ints:
-    if window.present is None:
-        return window.ends - window.starts
-    return segment_sum(window.present.astype(np.int64), window.starts, window.ends)
+    @cached_property
+    def middles(self) -> Ints:
+        halfway = self.openings + (self.flat.as_of - self.openings) // 2
+        return self.starts + (self._since(halfway) - self.first).ravel()
 
-
-def _sum(window: _Window) -> Floats:
-    return segment_sum(window.filled(0.0), window.starts, window.ends)
-
-
-def _mean(window: _Window) -> Floats:
-    return ratio(_sum(window), _count(window))
-
-
-def _std(window: _Window) -> Floats:
-    # Each customer's mean over the window is taken from all its values; those outside the
-    # window are not summed.
-    means = np.repeat(_mean(window), window.ends - window.all_starts)
-    squares = (window.values - means) ** 2
-    if window.present is not None:
-        squares[~window.present] = 0.0
-    count = _count(window)
-    squared = segment_sum(squares, window.starts, window.ends)
-    return np.sqrt(ratio(squared, np.maximum(count - 1, 0)))
+    def _since(self, moments: Ints) -> Ints:
+        return first_at_or_after(self.flat.times, self.flat.starts, self.flat.ends, moments)
 
 
-def _min(window: _Window) -> Floats:
-    lowest = segment_min(window.filled(np.inf), window.starts, window.ends)
-    return np.where(_count(window) > 0, lowest, np.nan)
+class _Packed:
+    """The values of one column in all windows, those that are missing left out."""
+
+    def __init__(self, windows: _Windows, values: Floats) -> None:
+        self.windows = windows
+        self.values = values[windows.places]
+        self.starts, self.ends = windows.starts, windows.ends
+        self.before: Ints | None = None
+        missing = np.isnan(self.values)
+        if missing.any():
+            # How many values are left before each place.
+            self.before = np.concatenate(([0], np.cumsum(~missing)))
+            self.starts, self.ends = self.before[self.starts], self.before[self.ends]
+            self.values = self.values[~missing]
+        self.count = self.ends - self.starts
+        self.segments = Segments(self.starts, self.ends)
+
+    @cached_property
+    def sum(self) -> Floats:
+        return self.segments.sum(self.values)
+
+    @cached_property
+    def mean(self) -> Floats:
+        return ratio(self.sum, self.count)
+
+    @cached_property
+    def halves(self) -> Segments:
+        middles = self.windows.middles
+        if self.before is not None:
+            middles = self.before[middles]
+        edges = np.stack((self.starts, middles, self.ends), axis=1)
+        return Segments(edges[:, :2].ravel(), edges[:, 1:].ravel())
 
 
-def _max(window: _Window) -> Floats:
-    highest = segment_max(window.filled(-np.inf), window.starts, window.ends)
-    return np.where(_count(window) > 0, highest, np.nan)
+def _std(window: _Packed) -> Floats:
+    squares = (window.values - np.repeat(window.mean, window.count)) ** 2
+    return np.sqrt(ratio(window.segments.sum(squares), np.maximum(window.count - 1, 0)))
 
 
-def _last(window: _Window) -> Floats:
-    numbers = np.arange(len(window.values), dtype=np.float64)
-    if window.present is not None:
-        numbers[~window.present] = -1.0
-    place = segment_max(numbers, window.starts, window.ends)
-    last = np.full(len(place), np.nan)
-    found = np.flatnonzero(place >= 0)
-    last[found] = window.values[place[found].astype(np.int64)]
+def _last(window: _Packed) -> Floats:
+    last = np.full(len(window.count), np.nan)
+    found = window.count > 0
+    last[found] = window.values[window.ends[found] - 1]
     return last
 
 
-def _credit_share(window: _Window) -> Floats:
-    credits_ = segment_sum((window.values < 0).astype(np.float64), window.starts, window.ends)
-    return ratio(credits_, _count(window))
+def _credit_share(window: _Packed) -> Floats:
+    return ratio(window.segments.sum((window.values < 0).astype(np.float64)), window.count)
 
 
-def _trend(window: _Window) -> Floats:
-    sizes = np.abs(window.filled(0.0))
-    earlier = segment_sum(sizes, window.starts, window.middles)
-    later = segment_sum(sizes, window.middles, window.ends)
+def _trend(window: _Packed) -> Floats:
+    earlier, later = window.halves.sum(np.abs(window.values)).reshape(-1, 2).T
     return ratio(later - earlier, later + earlier)
 
 
-_STATS: dict[str, Callable[[_Window], np.ndarray]] = {
-    "sum": _sum,
-    "count": _count,
-    "mean": _mean,
+_STATS: dict[str, Callable[[_Packed], np.ndarray]] = {
+    "sum": lambda window: window.sum,
+    "count": lambda window: window.count,
+    "mean": lambda window: window.mean,
     "std": _std,
-    "min": _min,
-    "max": _max,
+    "min": lambda window: window.segments.min(window.values),
+    "median": lambda window: window.segments.median(window.values),
+    "max": lambda window: window.segments.max(window.values),
     "last": _last,
     "credit_share": _credit_share,
     "trend": _trend,

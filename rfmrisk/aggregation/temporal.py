@@ -1,13 +1,14 @@
 """When a customer makes transactions: tenure, gaps, hours, weekdays, parts of the month."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from rfmrisk._moments import DAY
 from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import Floats, ratio, segment_of, segment_sum
+from rfmrisk._segments import Floats, Ints, Segments, ratio
 from rfmrisk.aggregation._base import HistoryAggregator, check_list
 
 _HOUR = DAY // 24
@@ -74,81 +75,125 @@ class TemporalAggregator(HistoryAggregator):
         self.night = night
 
     def _learn(self, flat: FlatHistories) -> None:
-        allowed = ["hour", "night", "weekday", "weekend", "month_part", "month"]
         check_list(self.parts, "parts")
-        if any(part not in allowed for part in self.parts):
-            raise ValueError(f"parts must be a list of any of {allowed}; got {self.parts!r}")
+        if any(part not in _PARTS for part in self.parts):
+            raise ValueError(f"parts must be a list of any of {list(_PARTS)}; got {self.parts!r}")
         if len(self.night) != 2 or not all(0 <= hour < 24 for hour in self.night):
             raise ValueError(f"night must be two hours from 0 to 23; got {self.night!r}")
 
-    def _features(self, flat: FlatHistories) -> dict[str, Any]:
-        features = _rhythm(flat)
-        days = flat.times // DAY
-        hours = (flat.times - days * DAY) // _HOUR
-        weekdays = (days + 3) % 7  # 1970-01-01 was a Thursday
-        shares = _Shares(flat)
+    def _features(
+        self, flat: FlatHistories, wanted: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        rhythm = _Rhythm(flat)
+        features: dict[str, Any] = {
+            name: getattr(rhythm, name) for name in _RHYTHM if wanted is None or name in wanted
+        }
         for part in self.parts:
-            if part == "hour":
-                names = [f"hour_{hour}_{hour + 6}_share" for hour in (0, 6, 12, 18)]
-                features |= shares.by(hours // 6, names)
-            elif part == "night":
-                dusk, dawn = self.night
-                at_night = (hours - dusk) % 24 < (dawn - dusk) % 24
-                features |= shares.within(at_night, "night_share")
-            elif part == "weekday":
-                features |= shares.by(weekdays, [f"{day}_share" for day in _WEEKDAYS])
-            elif part == "weekend":
-                features |= shares.within(weekdays >= 5, "weekend_share")
-            elif part == "month_part":
-                names = ["month_start_share", "month_middle_share", "month_end_share"]
-                features |= shares.by(_calendar(days, _month_part), names)
-            else:
-                features |= shares.by(_calendar(days, _month), [f"{m}_share" for m in _MONTHS])
+            names = _PARTS[part]
+            if wanted is None or any(name in wanted for name in names):
+                features |= dict(zip(names, self._shares(rhythm, part), strict=True))
         return features
 
+    def _shares(self, rhythm: "_Rhythm", part: str) -> Collection[Floats]:
+        if part == "night":
+            dusk, dawn = self.night
+            at_night = (np.arange(24) - dusk) % 24 < (dawn - dusk) % 24
+            return [rhythm.share(at_night[rhythm.hours])]
+        if part == "weekend":
+            return [rhythm.share(rhythm.weekdays >= 5)]
+        kinds: dict[str, Callable[[], Ints]] = {
+            "hour": lambda: rhythm.hours // 6,
+            "weekday": lambda: rhythm.weekdays,
+            "month_part": lambda: _calendar(rhythm.days, _month_part),
+            "month": lambda: _calendar(rhythm.days, _month),
+        }
+        return rhythm.shares(kinds[part](), len(_PARTS[part]))
 
-class _Shares:
-    """Shares of each customer's transactions that fall into the parts of a division."""
+
+_RHYTHM = ("tenure", "active_days", "gap_mean", "gap_std")
+_PARTS = {
+    "hour": [f"hour_{hour}_{hour + 6}_share" for hour in (0, 6, 12, 18)],
+    "night": ["night_share"],
+    "weekday": [f"{day}_share" for day in _WEEKDAYS],
+    "weekend": ["weekend_share"],
+    "month_part": ["month_start_share", "month_middle_share", "month_end_share"],
+    "month": [f"{month}_share" for month in _MONTHS],
+}
+
+
+class _Rhythm:
+    """The times of the transactions in days, hours and gaps, and what they tell of a customer."""
 
     def __init__(self, flat: FlatHistories) -> None:
-        self.customers = segment_of(flat.starts, flat.ends)
+        self.flat = flat
         self.counts = flat.ends - flat.starts
+        self.known = np.flatnonzero(self.counts)
 
-    def by(self, part: np.ndarray, names: list[str]) -> dict[str, Floats]:
-        k, n = len(names), len(self.counts)
-        cells = np.bincount(self.customers * k + part, minlength=n * k).reshape(n, k)
-        return {name: ratio(cells[:, j], self.counts) for j, name in enumerate(names)}
+    @cached_property
+    def days(self) -> Ints:
+        """Days since 1970 of each transaction."""
+        return self.flat.times // DAY
 
-    def within(self, inside: np.ndarray, name: str) -> dict[str, Floats]:
-        hits = np.bincount(self.customers[inside], minlength=len(self.counts))
-        return {name: ratio(hits, self.counts)}
+    @cached_property
+    def hours(self) -> Ints:
+        """Hour of the day of each transaction, 0 to 23."""
+        return (self.flat.times - self.days * DAY) // _HOUR
 
+    @cached_property
+    def weekdays(self) -> Ints:
+        """Day of the week of each transaction, Monday 0 to Sunday 6."""
+        return (self.days + 3) % 7  # 1970-01-01 was a Thursday
 
-def _rhythm(flat: FlatHistories) -> dict[str, Any]:
-    starts, ends, times = flat.starts, flat.ends, flat.times
-    known = np.flatnonzero(ends > starts)
-    first, last = np.zeros_like(starts), np.zeros_like(starts)
-    first[known], last[known] = times[starts[known]], times[ends[known] - 1]
-    tenure = np.full(len(starts), np.nan)
-    tenure[known] = (flat.as_of[known] - first[known]) / DAY
+    @cached_property
+    def first(self) -> Ints:
+        """Time of each customer's first transaction; 0 for none."""
+        return self._of_known(self.flat.times[self.flat.starts[self.known]])
 
-    days = times // DAY
-    new_day = np.ones(len(times), dtype=np.int64)
-    new_day[1:] = days[1:] != days[:-1]
-    new_day[starts[known]] = 1
+    @property
+    def tenure(self) -> Floats:
+        """Days from the first transaction to ``as_of``."""
+        return np.where(self.counts, (self.flat.as_of - self.first) / DAY, np.nan)
 
-    n_gaps = np.maximum(ends - starts - 1, 0)
-    gap_mean = ratio((last - first) / DAY, n_gaps)
-    # The gap before each transaction; that before a customer's first is never summed.
-    gaps = np.diff(times, prepend=0) / DAY
-    squares = (gaps - np.repeat(gap_mean, ends - starts)) ** 2
-    squared = segment_sum(squares, np.minimum(starts + 1, ends), ends)
-    return {
-        "tenure": tenure,
-        "active_days": segment_sum(new_day, starts, ends),
-        "gap_mean": gap_mean,
-        "gap_std": np.sqrt(ratio(squared, np.maximum(n_gaps - 1, 0))),
-    }
+    @property
+    def active_days(self) -> Ints:
+        """How many dates have a transaction."""
+        new_day = np.ones(len(self.days), dtype=np.int64)
+        new_day[1:] = self.days[1:] != self.days[:-1]
+        new_day[self.flat.starts[self.known]] = 1
+        return self.flat.segments.sum(new_day)
+
+    @cached_property
+    def gap_mean(self) -> Floats:
+        """Mean of the days between transactions."""
+        last = self._of_known(self.flat.times[self.flat.ends[self.known] - 1])
+        return ratio((last - self.first) / DAY, np.maximum(self.counts - 1, 0))
+
+    @property
+    def gap_std(self) -> Floats:
+        """Sample standard deviation of the days between transactions."""
+        flat = self.flat
+        # The gap before each transaction; that before a customer's first is never summed.
+        gaps = np.diff(flat.times, prepend=0) / DAY
+        squares = (gaps - np.repeat(self.gap_mean, self.counts)) ** 2
+        squared = Segments(np.minimum(flat.starts + 1, flat.ends), flat.ends).sum(squares)
+        return np.sqrt(ratio(squared, np.maximum(self.counts - 2, 0)))
+
+    def share(self, inside: np.ndarray) -> Floats:
+        """Return the share of each customer's transactions that are inside."""
+        hits = np.bincount(self.flat.customers[inside], minlength=len(self.counts))
+        return ratio(hits, self.counts)
+
+    def shares(self, part: Ints, n_parts: int) -> Floats:
+        """Return the share of each part, a row each, in each customer's transactions."""
+        n = len(self.counts)
+        places = self.flat.customers * n_parts + part
+        cells = np.bincount(places, minlength=n * n_parts).reshape(n, n_parts)
+        return ratio(cells.T, self.counts)
+
+    def _of_known(self, values: Ints) -> Ints:
+        all_ = np.zeros_like(self.counts)
+        all_[self.known] = values
+        return all_
 
 
 def _calendar(days: np.ndarray, of_day: Any) -> np.ndarray:

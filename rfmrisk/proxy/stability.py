@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 
 from rfmrisk._nested import FlatHistories, flatten
-from rfmrisk._segments import first_at_or_after, segment_sum
+from rfmrisk._segments import first_at_or_after
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories import rewind_rows
 from rfmrisk.proxy.progress import progress
@@ -230,7 +230,7 @@ def _with_seed(model: Any, seed: int) -> Any:
 
 
 def _without_top_spenders(flat: FlatHistories) -> Ints:
-    spent = segment_sum(np.abs(flat.numbers("amount")), flat.starts, flat.ends)
+    spent = flat.segments.sum(np.abs(flat.numbers("amount")))
     n_top = max(1, round(TOP * len(spent)))
     return np.sort(np.argsort(-spent, kind="stable")[n_top:])
 

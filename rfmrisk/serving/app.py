@@ -77,7 +77,16 @@ def create_app(
 
 
 class ScoringApp(Litestar):
-    """Litestar with a guard before every request, even those that no route takes."""
+    """Litestar with a guard before every request, even those that no route takes.
+
+    Made by `create_app`.
+
+    Parameters
+    ----------
+    settings : Settings
+    holder : ChampionHolder
+        Of the model that serves.
+    """
 
     def __init__(self, settings: Settings, holder: ChampionHolder) -> None:
         handlers = [home, docs, sample, page, openapi, health, ready, metrics, model_card]

@@ -1,14 +1,14 @@
 """Search, evaluate, track, register and save models of histories; needs the extra ``train``."""
 
-from rfmrisk.training.models import CATALOGUE, FEATURE_SETTINGS, CatalogueModel
+from rfmrisk.training.models import CATALOGUE, CatalogueModel
 from rfmrisk.training.registry import Registration, alias_of, promote
+from rfmrisk.training.run import save_run
 from rfmrisk.training.search import TrainingResult, train
 from rfmrisk.training.store import TrackingError
 from rfmrisk.training.tracking import Tracker, load_model
 
 __all__ = [
     "CATALOGUE",
-    "FEATURE_SETTINGS",
     "CatalogueModel",
     "Registration",
     "Tracker",
@@ -17,5 +17,6 @@ __all__ = [
     "alias_of",
     "load_model",
     "promote",
+    "save_run",
     "train",
 ]

@@ -1,59 +1,164 @@
-"""The searches of a training: made, fitted, and told of where candidates fail."""
+"""The searches of a training: made, fitted, and told of where candidates fail.
+
+A search is scikit-learn's own, over the pipeline from histories. So that no candidate computes
+the features anew, it is given their table under each of the settings that it may try, and the
+first step of its pipeline takes the one that is set.
+"""
 
 import datetime as dt
 import json
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.model_selection import GridSearchCV, ParameterGrid, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.training.models import CatalogueModel
 
+_PREFIX = "features__"
+_Setting = dict[str, Any]
+
+
+class FeatureTables(TransformerMixin, BaseEstimator):
+    """Stands for the features in a search, which has their table under each setting.
+
+    Its parameters are set as those of the features are.
+
+    Parameters
+    ----------
+    features : transformer
+        What it stands for.
+    settings : list of dict
+        Parameters of the features; X has a table for each, under its place in the list.
+    """
+
+    def __init__(self, features: Any, settings: list[_Setting]) -> None:
+        self.features = features
+        self.settings = settings
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return its own parameters, and those of the features."""
+        own = {"features": self.features, "settings": self.settings}
+        return own | self.features.get_params() if deep else own
+
+    def set_params(self, **params: Any) -> "FeatureTables":
+        """Set parameters of the features."""
+        self.features.set_params(**params)
+        return self
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "FeatureTables":
+        """Do nothing: the tables are computed."""
+        return self
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return the table of the present setting."""
+        params = self.features.get_params()
+        present = {name: params[name] for name in self.settings[0]}
+        place = list(map(repr, self.settings)).index(repr(present))
+        return X.loc[:, place]  # type: ignore[return-value,unused-ignore]
+
 
 @dataclass(frozen=True)
 class Search:
-    """A fitted search over the feature table that one setting of the features gives."""
+    """A search over the pipeline of a catalogue model, and the tables that it works on."""
 
     name: str
-    setting: dict[str, Any]
-    extractor: Any
-    table: pd.DataFrame
+    features: Any
+    tables: pd.DataFrame
     searcher: Any
 
+    @property
+    def setting(self) -> _Setting:
+        """The parameters of the features that the search found best."""
+        found = self.searcher.best_params_.items()
+        return {k.removeprefix(_PREFIX): v for k, v in found if k.startswith(_PREFIX)}
 
-def make_estimator(
-    model: CatalogueModel, random_state: int, class_weight: str | None, y: np.ndarray
-) -> Pipeline:
-    """Return a catalogue model's pipeline, its classes weighed if asked."""
-    if class_weight is None:
-        return model.make(random_state)
-    return model.weighted(random_state, float(np.mean(y == 0) / np.mean(y == 1)))
+    @property
+    def table(self) -> pd.DataFrame:
+        """The feature table under the best setting."""
+        return self.searcher.best_estimator_[0].transform(self.tables)
+
+    @property
+    def estimator(self) -> Pipeline:
+        """The best pipeline, from the feature table on."""
+        return self.searcher.best_estimator_[1:]
+
+
+def search_space(model: CatalogueModel, kind: str, features: Any) -> dict[str, Any]:
+    """Return what a search looks through, without what these features have no parameter for."""
+    space = model.grid if kind == "grid" else model.distributions
+    known = features.get_params()
+    space = {
+        name: values
+        for name, values in space.items()
+        if not name.startswith(_PREFIX) or name.removeprefix(_PREFIX) in known
+    }
+    for name, values in space.items():
+        if name.startswith(_PREFIX) and not isinstance(values, Sequence):
+            raise ValueError(
+                f"a parameter of the features needs a list of values to choose from; {name!r} "
+                f"has {values!r}"
+            )
+    return space
+
+
+def feature_settings(space: Mapping[str, Any]) -> list[_Setting]:
+    """Return each setting of the features that a search may try."""
+    names = [name for name in space if name.startswith(_PREFIX)]
+    return list(ParameterGrid({name.removeprefix(_PREFIX): space[name] for name in names}))
+
+
+def feature_tables(
+    features: Any,
+    settings: list[_Setting],
+    histories: pd.DataFrame,
+    train_rows: np.ndarray,
+    known: dict[str, pd.DataFrame],
+) -> pd.DataFrame:
+    """Compute the features under each setting, those that are not known already.
+
+    Returns
+    -------
+    DataFrame
+        The tables side by side, each under its place in ``settings``.
+    """
+    for setting in settings:
+        if repr(setting) not in known:
+            fitted = clone(features).set_params(**setting).fit(histories.iloc[train_rows])
+            known[repr(setting)] = fitted.transform(histories)
+    return pd.concat(dict(enumerate(known[repr(setting)] for setting in settings)), axis=1)
 
 
 def make_searcher(
-    estimator: Pipeline,
     model: CatalogueModel,
+    first: FeatureTables,
+    space: dict[str, Any],
     search: str,
+    y: np.ndarray,
     *,
+    class_weight: str | None,
     n_iter: int,
     random_state: int,
     options: dict[str, Any],
 ) -> GridSearchCV | RandomizedSearchCV:
-    """Return scikit-learn's search over a catalogue model's grid or distributions."""
+    """Return scikit-learn's search over a catalogue model's pipeline."""
+    if class_weight is None:
+        steps = model.make(random_state).steps
+    else:
+        steps = model.weighted(random_state, float(np.mean(y == 0) / np.mean(y == 1))).steps
+    pipeline = Pipeline([("features", first), *steps])
     if search == "grid":
-        return GridSearchCV(estimator, model.grid, **options)
-    return RandomizedSearchCV(
-        estimator, model.distributions, n_iter=n_iter, random_state=random_state, **options
-    )
+        return GridSearchCV(pipeline, space, **options)
+    return RandomizedSearchCV(pipeline, space, n_iter=n_iter, random_state=random_state, **options)
 
 
-def fit_search(searcher: Any, name: str, table: pd.DataFrame, y: np.ndarray) -> str | None:
+def fit_search(searcher: Any, name: str, tables: pd.DataFrame, y: np.ndarray) -> str | None:
     """Fit a search; candidates that fail are left out with a warning.
 
     Returns
@@ -65,7 +170,7 @@ def fit_search(searcher: Any, name: str, table: pd.DataFrame, y: np.ndarray) -> 
         warnings.simplefilter("always", FitFailedWarning)
         warnings.filterwarnings("always", message="One or more of the")
         try:
-            searcher.fit(table, y)
+            searcher.fit(tables, y)
         except ValueError as error:
             # The scores of a search are set before its winner is fitted.
             if "fits failed" not in str(error) and not _none_left(searcher):
@@ -112,14 +217,12 @@ def candidates_table(searches: list[Search]) -> pd.DataFrame:
     tables = []
     for each in searches:
         results = each.searcher.cv_results_
-        setting = {f"features__{name}": value for name, value in each.setting.items()}
-        parameters = [{**setting, **params} for params in results["params"]]
         table = {
             "model": each.name,
             "mean_score": results["mean_test_score"],
             "std_score": results["std_test_score"],
             "fit_seconds": results["mean_fit_time"],
-            "parameters": [json.dumps(entry, default=plain) for entry in parameters],
+            "parameters": [json.dumps(entry, default=plain) for entry in results["params"]],
         }
         tables.append(pd.DataFrame(table))
     found = pd.concat(tables, ignore_index=True)

@@ -55,25 +55,23 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_result(result: "TrainingResult", histories: pd.DataFrame, folder: Path) -> None:
+def write_result(result: "TrainingResult", folder: Path) -> None:
     """Write the model and the tables that a report, a model card and a later upload are made of.
 
     Parameters
     ----------
     result : TrainingResult
         Its facts get to know whether the label is stable and whether it leaks.
-    histories : DataFrame of shape (n_customers, 2)
-        Those that were trained on.
     folder : Path
     """
-    result.model.facts.update(write_label(result, histories, folder))
+    result.model.facts.update(write_label(result, folder))
     result.model.save(folder)
     result.metrics.to_csv(folder / "metrics.csv")
     result.candidates.to_csv(folder / "candidates.csv", index=False)
     result.customers.to_csv(folder / "customers.csv")
 
     is_train = (result.customers["part"] == "train").to_numpy()
-    held_out = result.histories[~is_train]
+    held_out = result.past[~is_train]
     write_histories(held_out, folder / HELD_OUT_FILE)
     example = json.dumps(to_records(held_out.iloc[:2]), indent=1, ensure_ascii=False)
     (folder / EXAMPLE_FILE).write_text(example + "\n", encoding="utf-8")
@@ -96,23 +94,19 @@ def write_result(result: "TrainingResult", histories: pd.DataFrame, folder: Path
         points.to_csv(folder / "points.csv", index=False)
 
 
-def write_tables(
-    result: "TrainingResult", histories: pd.DataFrame, folder: Path, kind: TableFormat
-) -> None:
+def write_tables(result: "TrainingResult", folder: Path, kind: TableFormat) -> None:
     """Write the table of each step, with the customer's id, so that each can be checked.
 
     Parameters
     ----------
     result : TrainingResult
-    histories : DataFrame of shape (n_customers, 2)
-        Those that were trained on.
     folder : Path
         Gets a folder ``tables``.
     kind : {"csv", "parquet"}
     """
     tables: dict[str, pd.DataFrame] = {}
     if result.target is not None:
-        rfm = result.target.labeler[:-1].transform(histories)
+        rfm = result.target.labeler[:-1].transform(result.histories)
         labelled = result.target.labeler[-1].transform(rfm)
         tables["rfm"] = rfm
         tables["rfm_clusters"] = labelled.drop(columns="is_high_risk")

@@ -4,16 +4,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.metrics import roc_curve
-from sklearn.model_selection import cross_val_predict
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import TunedThresholdClassifierCV
 
 from rfmrisk.metrics import risk_report
 from rfmrisk.proxy.auc import bootstrap_auc, interval
 
 RECENCY = "recency alone"
 N_RESAMPLES = 1_000
+N_THRESHOLDS = 1_000
 
 
 def calibrated(
@@ -27,35 +27,48 @@ def calibrated(
     return model.set_params(cv=len(folds), n_jobs=None)
 
 
-def out_of_fold(
-    estimator: Any, model: Any, table: pd.DataFrame, y: np.ndarray, *, folds: list, n_jobs: Any
-) -> np.ndarray:
-    """Return the probability of each training customer by models that have not seen it.
-
-    ``estimator`` is the uncalibrated one; ``model`` the same, or calibrated.
-    """
-    by_margin = model is not estimator and hasattr(estimator, "decision_function")
-    method = "decision_function" if by_margin else "predict_proba"
-    answers = cross_val_predict(clone(estimator), table, y, cv=folds, method=method, n_jobs=n_jobs)
-    answers = answers if by_margin else answers[:, 1]
-    if model is estimator:
-        return answers
-    return model.calibrated_classifiers_[0].calibrators[0].predict(answers)
-
-
-def choose_threshold(y: np.ndarray, p: np.ndarray, missed_bad_cost: float | None) -> float:
+def choose_threshold(
+    estimator: Any,
+    table: pd.DataFrame,
+    y: np.ndarray,
+    *,
+    missed_bad_cost: float | None,
+    folds: list,
+    n_jobs: Any,
+) -> float:
     """Return the probability from which on customers are called bad.
 
-    With a cost, that of the least total, where a refused good costs 1 and a missed bad
-    ``missed_bad_cost``; without one, that which best tells bads from goods: where KS is reached.
+    It is found on out-of-fold probabilities of the training customers
+    (`sklearn.model_selection.TunedThresholdClassifierCV`). With a cost, it is that of the least
+    total, where a refused good costs 1 and a missed bad ``missed_bad_cost``; without one, that
+    which best tells bads from goods: where KS is reached.
     """
-    false_positive, true_positive, thresholds = roc_curve(y, p, drop_intermediate=False)
     if missed_bad_cost is None:
-        gain = true_positive - false_positive
+        scoring = make_scorer(_separation)
     else:
-        bads = np.sum(y)
-        gain = missed_bad_cost * bads * true_positive - (len(y) - bads) * false_positive
-    return float(np.clip(thresholds[np.argmax(gain)], 0, 1))
+        scoring = make_scorer(_cost, greater_is_better=False, missed_bad_cost=missed_bad_cost)
+    tuned = TunedThresholdClassifierCV(
+        estimator,
+        scoring=scoring,
+        response_method="predict_proba",
+        thresholds=N_THRESHOLDS,
+        cv=folds,
+        n_jobs=n_jobs,
+    ).fit(table, y)
+    return float(np.clip(tuned.best_threshold_, 0, 1))
+
+
+def _separation(y: np.ndarray, called: np.ndarray) -> float:
+    """Return the share of bads that are called bad less that of goods: Youden's J."""
+    called = called == 1
+    return float(np.mean(called[y == 1]) - np.mean(called[y == 0]))
+
+
+def _cost(y: np.ndarray, called: np.ndarray, missed_bad_cost: float) -> float:
+    """Return the mean cost of a decision, where a refused good costs 1."""
+    refused = np.sum((y == 0) & (called == 1))
+    missed = np.sum((y == 1) & (called == 0))
+    return float((refused + missed_bad_cost * missed) / len(y))
 
 
 def held_out_metrics(

@@ -16,16 +16,12 @@ CLUSTERS_PICTURE = "clusters.png"
 N_RESAMPLES = 20
 
 
-def write_label(
-    result: "TrainingResult", histories: "pd.DataFrame", folder: Path
-) -> dict[str, str]:
+def write_label(result: "TrainingResult", folder: Path) -> dict[str, str]:
     """Measure the proxy label of a training; write its tables and its picture.
 
     Parameters
     ----------
     result : TrainingResult
-    histories : DataFrame of shape (n_customers, 2)
-        Those that were trained on, as known today.
     folder : Path
         Gets ``clusters.csv`` and ``clusters.png``, ``label_stability.csv`` and ``leakage.csv``;
         nothing where the target was given.
@@ -42,18 +38,20 @@ def write_label(
         # The training has said that the label is degenerate, and the report says in red what
         # the warning of a leak says.
         warnings.filterwarnings("ignore", "the label is degenerate|leakage", UserWarning)
-        stability = label_stability(result.target.labeler, histories, n_resamples=N_RESAMPLES)
+        stability = label_stability(
+            result.target.labeler, result.histories, n_resamples=N_RESAMPLES
+        )
         leakage = leakage_report(
             result.model.pipeline,
-            result.histories,
+            result.past,
             result.customers["target"].to_numpy(),
-            outcome_from=result.histories["as_of"] if result.target.outcome else None,
+            outcome_from=result.past["as_of"] if result.target.outcome else None,
         )
     stability.table.to_csv(folder / "label_stability.csv")
     leakage.table.rename_axis("columns").to_csv(folder / "leakage.csv")
     if isinstance(labeler, ProxyLabeler):
         labeler.cluster_profile().to_csv(folder / "clusters.csv")
-        _draw_clusters(labeler, aggregator.transform(histories), folder / CLUSTERS_PICTURE)
+        _draw_clusters(labeler, aggregator.transform(result.histories), folder / CLUSTERS_PICTURE)
     return {"label_stability": stability.verdict, "leakage": leakage.verdict}
 
 

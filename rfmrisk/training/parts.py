@@ -8,35 +8,35 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
 from rfmrisk.histories import flatten
-from rfmrisk.training.models import CATALOGUE
+from rfmrisk.training.models import CATALOGUE, CatalogueModel
 
 
 def check_parameters(
     *,
-    models: Sequence[str],
+    models: Sequence[str] | Mapping[str, CatalogueModel],
     search: str,
     cv: int,
     test_size: float,
-    feature_settings: Sequence[Any],
     class_weight: str | None,
     calibrate: str | None,
     missed_bad_cost: float | None,
 ) -> None:
     """Raise on a parameter of `train` that is not allowed."""
-    unknown = [name for name in models if name not in CATALOGUE]
-    if isinstance(models, str) or unknown or not len(models):
-        raise ValueError(f"models must be names of {list(CATALOGUE)}; got {models!r}")
+    if isinstance(models, Mapping):
+        known = all(isinstance(model, CatalogueModel) for model in models.values())
+    else:
+        known = not isinstance(models, str) and all(name in CATALOGUE for name in models)
+    if not known or not len(models):
+        raise ValueError(
+            f"models must be names of {list(CATALOGUE)}, or a dict of CatalogueModel; got "
+            f"{models!r}"
+        )
     if search not in ("grid", "random"):
         raise ValueError(f"search must be 'grid' or 'random'; got {search!r}")
     if not isinstance(cv, int) or cv < 2:
         raise ValueError(f"cv must be an integer of at least 2; got {cv!r}")
     if not 0 < test_size < 1:
         raise ValueError(f"test_size must be a share between 0 and 1; got {test_size!r}")
-    if not len(feature_settings) or not all(isinstance(s, Mapping) for s in feature_settings):
-        raise ValueError(
-            "feature_settings must be a list of dicts of parameters of the features; "
-            f"got {feature_settings!r}"
-        )
     if class_weight not in (None, "balanced"):
         raise ValueError(f"class_weight must be 'balanced' or None; got {class_weight!r}")
     if calibrate not in (None, "sigmoid", "isotonic"):

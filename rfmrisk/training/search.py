@@ -3,10 +3,10 @@
 import datetime as dt
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,22 +21,19 @@ from rfmrisk.histories import flatten
 from rfmrisk.proxy.target import ProxyTarget, derive_target
 from rfmrisk.scoring import ScoringModel, typical_values
 from rfmrisk.training.candidates import (
+    FeatureTables,
     Search,
     candidates_table,
+    feature_settings,
+    feature_tables,
     fit_search,
-    make_estimator,
     make_searcher,
     plain,
+    search_space,
     show_progress,
 )
-from rfmrisk.training.judging import (
-    RECENCY,
-    calibrated,
-    choose_threshold,
-    held_out_metrics,
-    out_of_fold,
-)
-from rfmrisk.training.models import CATALOGUE
+from rfmrisk.training.judging import RECENCY, calibrated, choose_threshold, held_out_metrics
+from rfmrisk.training.models import CATALOGUE, CatalogueModel
 from rfmrisk.training.parts import (
     check_histories,
     check_parameters,
@@ -45,7 +42,8 @@ from rfmrisk.training.parts import (
     split,
 )
 
-Watch = Callable[[str], AbstractContextManager]
+if TYPE_CHECKING:
+    from rfmrisk.training.tracking import Tracker
 
 
 @dataclass
@@ -68,13 +66,20 @@ class TrainingResult:
     features : DataFrame
         The customer feature table, in the order of ``customers``.
     histories : DataFrame
-        What the features were computed from, in the order of ``customers``.
+        Those that were trained on.
+    past : DataFrame
+        What the features were computed from, in the order of ``customers``: the histories as
+        known before the outcome window.
     target : ProxyTarget or None
         How the target was derived; None where it was given.
     fitted : dict of str to Pipeline
         The best estimator of each model, over the feature table and before any calibration.
     run_id : str or None
         The MLflow run, where it was tracked.
+
+    See Also
+    --------
+    rfmrisk.training.save_run : Write all of it, with a report and a model card, into a folder.
     """
 
     model: ScoringModel
@@ -83,6 +88,7 @@ class TrainingResult:
     customers: pd.DataFrame
     features: pd.DataFrame
     histories: pd.DataFrame
+    past: pd.DataFrame
     target: ProxyTarget | None
     fitted: dict[str, Pipeline] = field(default_factory=dict, repr=False)
     run_id: str | None = None
@@ -101,13 +107,12 @@ def train(
     y: Any = None,
     *,
     outcome: str | dt.timedelta | None = "30D",
-    models: Sequence[str] = ("scorecard", "xgboost"),
+    models: Sequence[str] | Mapping[str, CatalogueModel] = ("scorecard", "xgboost"),
     search: Literal["grid", "random"] = "grid",
     n_iter: int = 20,
     cv: int = 5,
     scoring: str = "roc_auc",
     features: Any = None,
-    feature_settings: Sequence[Mapping[str, Any]] = ({},),
     labeler: Any = None,
     class_weight: Literal["balanced"] | None = None,
     calibrate: Literal["sigmoid", "isotonic"] | None = None,
@@ -115,14 +120,15 @@ def train(
     test_size: float = 0.2,
     random_state: int = 42,
     n_jobs: int | None = None,
-    watch: Watch | None = None,
+    tracker: "Tracker | None" = None,
     progress: bool = False,
 ) -> TrainingResult:
     """Tune models on some customers and judge them on others.
 
-    The customer features are computed once; the searches run on the feature table, and the best
-    pipeline is put together behind the fitted features. Features of a customer depend on that
-    customer's history alone, so the result is the pipeline that a search from histories finds.
+    Each search is over the whole pipeline from histories, the parameters of the features among
+    the others. The features are computed once under each of their settings, not once for each
+    candidate: those of a customer depend on that customer's history alone, so the result is the
+    pipeline that a search from histories finds.
 
     Parameters
     ----------
@@ -134,8 +140,8 @@ def train(
         Length of the outcome window; see `ProxyTargetClassifier`. None labels by the RFM of the
         very histories that the features see, which measures how well a model learns the
         definition of its label, and is there for comparison only.
-    models : sequence of str, default=("scorecard", "xgboost")
-        Names in `rfmrisk.training.CATALOGUE`.
+    models : sequence of str or dict of str to CatalogueModel, default=("scorecard", "xgboost")
+        Names in `rfmrisk.training.CATALOGUE`, or models with search spaces of your own.
     search : {"grid", "random"}, default="grid"
         GridSearchCV or RandomizedSearchCV.
     n_iter : int, default=20
@@ -145,10 +151,8 @@ def train(
     scoring : str, default="roc_auc"
         The score that chooses among candidates and models, as named by scikit-learn.
     features : transformer or None, default=None
-        From histories to the feature table; None is `customer_features()`.
-    feature_settings : sequence of dict, default=({},)
-        Parameters to set on ``features``, such as ``{"spend__windows": ("30D", None)}``. The
-        table of each setting is computed once, and every model searched on it.
+        From histories to the feature table; None is `customer_features()`. Parameters in a
+        search space that it does not have are left out.
     labeler : estimator or None, default=None
         See `ProxyTargetClassifier`.
     class_weight : {"balanced"} or None, default=None
@@ -160,8 +164,8 @@ def train(
         its score then.
     missed_bad_cost : float or None, default=None
         What a missed bad costs, where a refused good costs 1. The threshold is that of the
-        least cost on out-of-fold probabilities of the training customers, the idea of
-        `sklearn.model_selection.TunedThresholdClassifierCV`; None takes the one where KS is
+        least cost on out-of-fold probabilities of the training customers
+        (`sklearn.model_selection.TunedThresholdClassifierCV`); None takes the one where KS is
         reached.
     test_size : float, default=0.2
         Share of customers held out.
@@ -169,9 +173,9 @@ def train(
         Seeds the split, the folds, the random search and the models.
     n_jobs : int or None, default=None
         Processes of the search; the result does not depend on it.
-    watch : callable or None, default=None
-        Called with the name of each model, returns a context in which its search runs; this is
-        how tracking listens in.
+    tracker : Tracker or None, default=None
+        Where to track: one MLflow run for the training, in it one for each search and, by
+        ``mlflow.sklearn.autolog``, one for each candidate.
     progress : bool, default=False
         Show the progress of each search (scikit-learn's ProgressBar).
 
@@ -204,17 +208,19 @@ def train(
         search=search,
         cv=cv,
         test_size=test_size,
-        feature_settings=feature_settings,
         class_weight=class_weight,
         calibrate=calibrate,
         missed_bad_cost=missed_bad_cost,
     )
     check_histories(histories)
-    target = None
+    given, target = histories, None
     if y is None:
         target = derive_target(histories, outcome=outcome, labeler=labeler)
         histories, y = target.past, target.y
     y = check_target(y, len(histories), cv)
+
+    chosen = dict(models) if isinstance(models, Mapping) else {m: CATALOGUE[m] for m in models}
+    features = customer_features() if features is None else features
 
     customers = histories.index
     train_rows, test_rows = split(histories, y, test_size, random_state)
@@ -224,55 +230,63 @@ def train(
 
     searches: list[Search] = []
     failures: list[str] = []
-    for setting in feature_settings:
-        extractor = clone(customer_features() if features is None else features)
-        extractor.set_params(**setting).fit(histories.iloc[train_rows])
-        table = extractor.transform(histories)
-        for name in models:
-            estimator = make_estimator(CATALOGUE[name], random_state, class_weight, y_train)
+    known: dict[str, pd.DataFrame] = {}
+    asked = {
+        "outcome": plain(outcome),
+        "models": ",".join(chosen),
+        "search": search,
+        "cv": cv,
+        "scoring": scoring,
+        "random_state": random_state,
+    }
+    with tracker.run(asked) if tracker else nullcontext() as run_id:
+        for name, model in chosen.items():
+            space = search_space(model, search, features)
+            settings = feature_settings(space)
+            tables = feature_tables(features, settings, histories, train_rows, known)
             searcher = make_searcher(
-                estimator,
-                CATALOGUE[name],
+                model,
+                FeatureTables(features, settings),
+                space,
                 search,
+                y_train,
+                class_weight=class_weight,
                 n_iter=n_iter,
                 random_state=random_state,
                 options=options,
             )
             if progress:
                 show_progress(searcher)
-            with watch(name) if watch else nullcontext():
-                failed = fit_search(searcher, name, table.iloc[train_rows], y_train)
+            with tracker.watch(name) if tracker else nullcontext():
+                failed = fit_search(searcher, name, tables.iloc[train_rows], y_train)
             if failed:
                 failures.append(failed)
             else:
-                searches.append(Search(name, dict(setting), extractor, table, searcher))
-    _tell(failures, left=len(searches))
+                searches.append(Search(name, features, tables, searcher))
+        _tell(failures, left=len(searches))
     searches.sort(key=lambda found: -found.searcher.best_score_)
     best = searches[0]
-    best_of = {found.name: found for found in reversed(searches)}
 
     final: dict[str, Any] = {}
     probabilities: dict[str, np.ndarray] = {}
-    for name, found in best_of.items():
-        estimator = found.searcher.best_estimator_
+    for found in searches:
         rows = found.table.iloc[train_rows]
-        final[name] = (
-            calibrated(estimator, rows, y_train, method=calibrate, folds=folds, n_jobs=n_jobs)
+        final[found.name] = (
+            calibrated(found.estimator, rows, y_train, method=calibrate, folds=folds, n_jobs=n_jobs)
             if calibrate
-            else estimator
+            else found.estimator
         )
-        probabilities[name] = final[name].predict_proba(found.table)[:, 1]
+        probabilities[found.name] = final[found.name].predict_proba(found.table)[:, 1]
 
     table = best.table
-    told = out_of_fold(
-        best.searcher.best_estimator_,
+    threshold = choose_threshold(
         final[best.name],
         table.iloc[train_rows],
         y_train,
+        missed_bad_cost=missed_bad_cost,
         folds=folds,
         n_jobs=n_jobs,
     )
-    threshold = choose_threshold(y_train, told, missed_bad_cost)
     recency = RFMAggregator().fit_transform(histories)["recency"].to_numpy()
     metrics = held_out_metrics(
         {name: p[test_rows] for name, p in probabilities.items()},
@@ -285,15 +299,16 @@ def train(
     part = np.where(np.isin(np.arange(len(y)), test_rows), "test", "train")
     candidates = candidates_table(searches)
 
+    extractor = clone(features).set_params(**best.setting).fit(histories.iloc[train_rows])
     steps = [("calibrated", final[best.name])] if calibrate else final[best.name].steps
     facts = {
         "model": best.name,
-        "title": CATALOGUE[best.name].title,
+        "title": chosen[best.name].title,
         "parameters": candidates["parameters"].iloc[0],
         "outcome": None if target is None else plain(target.outcome),
         "target": "given" if target is None else "proxy",
         "label": None if target is None else repr(target.labeler[-1]),
-        "windows": plain(best.extractor.get_params().get("spend__windows")),
+        "windows": plain(extractor.get_params().get("spend__windows")),
         "threshold": threshold,
         "missed_bad_cost": missed_bad_cost,
         "calibrate": calibrate,
@@ -313,9 +328,9 @@ def train(
         "scoring": scoring,
         "search": search,
         "versions": _versions(),
-    }
+    } | (tracker.facts() if tracker else {})
     return TrainingResult(
-        model=ScoringModel(Pipeline([("features", best.extractor), *steps]), facts),
+        model=ScoringModel(Pipeline([("features", extractor), *steps]), facts),
         metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
         candidates=candidates,
         customers=pd.DataFrame(
@@ -324,9 +339,11 @@ def train(
             index=customers,
         ),
         features=table,
-        histories=histories,
+        histories=given,
+        past=histories,
         target=target,
-        fitted={name: found.searcher.best_estimator_ for name, found in best_of.items()},
+        fitted={found.name: found.estimator for found in searches},
+        run_id=run_id,
     )
 
 

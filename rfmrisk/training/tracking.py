@@ -19,7 +19,15 @@ from rfmrisk.persistence import TRUSTED_TYPES
 from rfmrisk.scoring import MODEL_FILE, ScoringModel
 from rfmrisk.training.exchange import read_histories, signature
 from rfmrisk.training.folder import EXAMPLE_FILE, HELD_OUT_FILE, SAMPLE_FILE, read_file, read_table
-from rfmrisk.training.registry import MARGIN, Registration, load_registered, register
+from rfmrisk.training.registry import (
+    MARGIN,
+    Registration,
+    alias_of,
+    check_names,
+    default_name,
+    load_registered,
+    register,
+)
 from rfmrisk.training.store import (
     TrackingError,
     alone_with_store,
@@ -47,6 +55,25 @@ class Tracker:
     ----------
     failure : str or None
         What went wrong with the store, once something has; nothing more is tracked then.
+
+    Examples
+    --------
+    A training tracked, saved, and registered; here in a store that is thrown away:
+
+    >>> import os, tempfile
+    >>> from rfmrisk import to_histories
+    >>> from rfmrisk.datasets import make_transactions
+    >>> from rfmrisk.training import Tracker, save_run, train
+    >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
+    >>> place = tempfile.TemporaryDirectory()
+    >>> os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place.name}/mlflow.db"
+    >>> tracker = Tracker()
+    >>> result = train(histories, models=["decision_tree"], cv=2, tracker=tracker)
+    >>> folder = save_run(result, f"{place.name}/run")
+    >>> tracker.publish(folder).reason
+    'there was no champion before it'
+    >>> del os.environ["MLFLOW_TRACKING_URI"]
+    >>> place.cleanup()
     """
 
     def __init__(self, experiment: str = EXPERIMENT) -> None:
@@ -54,22 +81,31 @@ class Tracker:
         check_store()
         self.experiment = experiment
         self.failure: str | None = None
+        self._facts: dict[str, Any] = {}
+        self._open = False
 
-    def facts(self, run_id: str | None, params: dict[str, Any], log: str) -> dict[str, Any]:
-        """Return what `publish` must know of a run, to be kept with the model."""
-        return {"experiment": self.experiment, "run_id": run_id, "params": params, "log": log}
+    def facts(self) -> dict[str, Any]:
+        """Return what a model must know of its run, the present one or the last.
+
+        Returns
+        -------
+        dict
+        """
+        return {"git_commit": git_commit(), "tracking": self._facts}
 
     @contextmanager
     def run(
-        self, params: dict[str, Any], log: str, run_id: str | None = None
+        self, params: dict[str, Any], log: str = "histories", run_id: str | None = None
     ) -> Iterator[str | None]:
         """Open a run; it ends FINISHED, FAILED on an error, KILLED on an interrupt.
+
+        Inside a run of this tracker nothing is opened; inside one of your own, a child run.
 
         Parameters
         ----------
         params : dict
             What the training was asked for.
-        log : str
+        log : str, default="histories"
             Name of the transaction log.
         run_id : str or None, default=None
             A run to go on with, where the store has it.
@@ -79,16 +115,24 @@ class Tracker:
         str or None
             The run's id; None where the store cannot be used.
         """
+        if self._open:
+            yield self._facts["run_id"]
+            return
+        outer = self.mlflow.active_run()
         active = self._ask(self._start, params, log, run_id)
+        ours = active.info.run_id if active else None
+        self._facts = {"experiment": self.experiment, "run_id": ours, "params": params, "log": log}
+        self._open = True
         status = "FAILED"
         try:
-            yield active.info.run_id if active else None
+            yield ours
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            while self.mlflow.active_run() is not None:
+            self._open = False
+            while self.mlflow.active_run() not in (None, outer):
                 self._end(status)
 
     def _start(self, params: dict[str, Any], log: str, run_id: str | None) -> Any:
@@ -96,7 +140,7 @@ class Tracker:
         with alone_with_store():
             mlflow.set_experiment(self.experiment)
         known = run_id is not None and self._knows(run_id)
-        active = mlflow.start_run(run_id=run_id if known else None)
+        active = mlflow.start_run(run_id=run_id if known else None, nested=True)
         mlflow.set_tags({"rfmrisk.version": __version__, "rfmrisk.log": log})
         mlflow.log_params(params)
         return active
@@ -112,7 +156,17 @@ class Tracker:
 
     @contextmanager
     def watch(self, name: str) -> Iterator[None]:
-        """Log the search that runs inside by autolog, as a child run."""
+        """Log the search that runs inside by autolog, as a child run.
+
+        Parameters
+        ----------
+        name : str
+            Of the run.
+
+        Yields
+        ------
+        None
+        """
         mlflow = self.mlflow
         child = self._ask(mlflow.start_run, run_name=name, nested=True)
         if child is not None:
@@ -159,16 +213,25 @@ class Tracker:
             self.failure = self.failure or first_line(error)
 
     def publish(
-        self, folder: str | Path, *, name: str, alias: str, margin: float = MARGIN
+        self,
+        folder: str | Path,
+        *,
+        name: str | None = None,
+        alias: str | None = None,
+        margin: float = MARGIN,
     ) -> Registration:
         """Log a training's folder into its run, or a new one, and register its model.
 
         Parameters
         ----------
         folder : str or Path
-            What `rfmrisk train` left.
-        name, alias, margin
-            See `rfmrisk.training.registry.register`.
+            What `rfmrisk train` or `save_run` left.
+        name : str or None, default=None
+            The registered model; None is ``MODEL_NAME``, or ``credit_scoring_model``.
+        alias : str or None, default=None
+            What there is to win; None is ``MODEL_STAGE``, or the champion.
+        margin : float, default=0.005
+            By how much its ROC-AUC must exceed the champion's on the same held-out customers.
 
         Returns
         -------
@@ -178,14 +241,20 @@ class Tracker:
         ------
         TrackingError
             The store cannot be used; the registry is as it was.
-        ModelFileError, FileNotFoundError
-            The folder is not whole.
+        ModelFileError, ValueError
+            The folder is not whole, or the name or the alias is not allowed.
         """
+        name, alias = name or default_name(), alias_of(alias)
+        check_names(name, alias)
         folder = Path(folder)
         model = ScoringModel.load(folder)
         held_out = read_histories(folder / HELD_OUT_FILE)
-        tracking = model.facts["tracking"]
-        with self.run(tracking["params"], tracking["log"], tracking["run_id"]):
+        tracking = model.facts.get("tracking") or {}
+        with self.run(
+            tracking.get("params", {}),
+            tracking.get("log", model.facts["data"]["name"]),
+            tracking.get("run_id"),
+        ):
             if self.failure is None:
                 try:
                     customers, logged = self._log(folder, model)

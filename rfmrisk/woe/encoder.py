@@ -289,7 +289,12 @@ default="auto"
         return numbers
 
     def column_names(self) -> list[str]:
-        """Return the names of the columns of ``fit``, x0, x1, ... where they had none."""
+        """Return the names of the columns of ``fit``, x0, x1, ... where they had none.
+
+        Returns
+        -------
+        list of str
+        """
         return list(_check_feature_names_in(self))
 
     def _codes(self, table: Table, j: int) -> NDArray[np.intp]:
@@ -317,9 +322,9 @@ default="auto"
         Returns
         -------
         DataFrame of shape (bins + 1, 9)
-            bin, count, share, goods, bads, bad_rate, woe, iv and js (Jensen-Shannon divergence,
-            in nats), with totals in the last row. Counts are sums of weights; a bin without rows
-            has no bad rate (NaN).
+            Columns bin, count, share, goods, bads, bad_rate, woe, iv and js (Jensen-Shannon
+            divergence, in nats), with totals in the last row. Counts are sums of weights; a bin
+            without rows has no bad rate (NaN).
 
         Raises
         ------

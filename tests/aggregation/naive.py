@@ -33,6 +33,7 @@ def spend(history: pd.DataFrame, as_of: pd.Timestamp, column: str, window: str |
         "mean": values.mean(),
         "std": values.std(),
         "min": values.min(),
+        "median": values.median(),
         "max": values.max(),
         "last": values.iloc[-1] if len(values) else np.nan,
         "credit_share": (values < 0).mean(),

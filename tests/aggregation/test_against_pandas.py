@@ -17,6 +17,7 @@ from tests.aggregation import naive
 
 START = pd.Timestamp("1969-12-20")
 AS_OF = pd.Timestamp("1970-02-01")
+STATS = ("sum", "count", "mean", "std", "min", "median", "max", "last", "credit_share", "trend")
 PARTS = ("hour", "night", "weekday", "weekend", "month_part", "month")
 
 # Few distinct times make ties and transactions on the edges of windows; the log begins before
@@ -70,7 +71,9 @@ def test_spending(log):
     """All statistics of the amount and of a column with gaps equal pandas, in every window."""
     histories, known = _decide(log)
     columns, windows = ("amount", "balance"), ("7D", "36h", None)
-    features = SpendAggregator(columns=columns, windows=windows).fit_transform(histories)
+    features = SpendAggregator(columns=columns, windows=windows, stats=STATS).fit_transform(
+        histories
+    )
     expected = {
         name: {
             f"{column}_{stat}" + ("" if window is None else f"_{window}"): value

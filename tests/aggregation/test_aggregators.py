@@ -14,6 +14,7 @@ from rfmrisk import (
     customer_features,
     to_histories,
 )
+from rfmrisk._nested import flatten
 
 ROLES = {"customer": "c", "time": "t", "amount": "a"}
 
@@ -144,7 +145,7 @@ def test_night_may_lie_within_a_day():
         (SpendAggregator(columns="amount"), "columns must be a list; got 'amount'"),
         (SpendAggregator(windows="30D"), "windows must be a list; got '30D'"),
         (SpendAggregator(windows=("x",)), "each of windows must be a positive duration"),
-        (SpendAggregator(stats=("median",)), r"stats \['median'\] are unknown; allowed are"),
+        (SpendAggregator(stats=("mode",)), r"stats \['mode'\] are unknown; allowed are"),
         (SpendAggregator(stats=None), "stats must be a list; got None"),
         (SpendAggregator(columns=("balance",)), "no field 'balance'; they have"),
         (SpendAggregator(columns=("kind",)), "'kind' must be numeric to be summed"),
@@ -190,3 +191,25 @@ def test_a_log_without_further_columns_has_features():
     features = customer_features().fit_transform(make(["2024-05-01", "2024-05-02"]))
     assert features.shape[0] == 1
     assert features["temporal__active_days"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    "aggregator",
+    [
+        RFMAggregator(window="30D"),
+        SpendAggregator(columns=("amount", "Value")),
+        CategoryAggregator(),
+        TemporalAggregator(),
+    ],
+)
+def test_features_that_are_wanted_alone(histories, aggregator):
+    """What is computed for a few names is what is computed for them among all."""
+    aggregator.fit(histories)
+    flat = flatten(histories)
+    every = aggregator._features(flat)
+    assert list(every) == aggregator.get_feature_names_out().tolist()
+    for names in (list(every)[:1], list(every)[1::3], []):
+        few = aggregator._features(flat, names)
+        assert [name for name in few if name in names] == names
+        for name in names:
+            np.testing.assert_array_equal(few[name], every[name])

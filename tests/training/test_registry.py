@@ -70,7 +70,7 @@ def test_the_champion_is_whole(at):
     assert str(version.version) == "1"
     facts = json.loads((at / "run" / "model.json").read_text(encoding="utf-8"))
     assert version.tags["rfmrisk.data_fingerprint"] == facts["data"]["fingerprint"]
-    assert "'30D'" in version.tags["rfmrisk.windows"]
+    assert version.tags["rfmrisk.windows"] == str(facts["windows"])
     assert version.tags["rfmrisk.outcome"] == "30D"
     assert version.tags["rfmrisk.label"].startswith("ProxyLabeler")
     assert "stable" in version.tags["rfmrisk.label_stability"]
@@ -173,6 +173,17 @@ def test_a_champion_that_cannot_be_loaded_stays(store, bank, capsys):
     assert "version 2 is challenger: the champion, version 1, could not be compared" in said
     assert "rfmrisk promote 2 makes it champion" in said
     assert aliases(store) == {"champion": "1", "challenger": "2"}
+
+
+def test_a_champion_of_an_older_version_is_compared(store, bank, monkeypatch, capsys):
+    """Where an older champion can be loaded, it is judged, and the output names its version."""
+    with monkeypatch.context() as former:
+        former.setattr("rfmrisk.training.search.__version__", "0.0.9")
+        assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
+    capsys.readouterr()
+    assert main(["train", str(bank), *QUICK, "-o", "again"]) == 0
+    said = capsys.readouterr().out
+    assert "it does not beat the champion, version 1, of rfmrisk 0.0.9, by more than 0.005" in said
 
 
 def test_a_model_of_its_own_label_is_never_champion(store, bank, capsys):

@@ -10,12 +10,12 @@ pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 
 from rfmrisk import to_histories
 from rfmrisk.datasets import make_transactions
-from rfmrisk.training import train
+from rfmrisk.training import save_run, train
 from rfmrisk.training.card import write_card
 from rfmrisk.training.findings import to_watch
-from rfmrisk.training.folder import write_result
 from rfmrisk.training.pictures import PICTURES
 from rfmrisk.training.report import write_report
+from tests.training.small import SMALL
 
 
 @pytest.fixture(scope="module", params=["proxy", "given"])
@@ -24,10 +24,8 @@ def folder(request, tmp_path_factory):
     log, defaults = make_transactions(n_customers=400, random_state=0, return_defaults=True)
     histories = to_histories(log)
     y = None if request.param == "proxy" else defaults.loc[histories.index].to_numpy()
-    result = train(histories, y, models=["scorecard", "decision_tree"], cv=2)
-    folder = tmp_path_factory.mktemp(request.param)
-    write_result(result, histories, folder)
-    return folder
+    result = train(histories, y, models=SMALL, cv=2)
+    return save_run(result, tmp_path_factory.mktemp(request.param) / "run")
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,27 @@
 """The training room, on small sample banks."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 
+from scipy.stats import uniform
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from rfmrisk import customer_features, rewind, to_histories
+from rfmrisk import CategoryAggregator, RFMAggregator, customer_features, rewind, to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.training import CATALOGUE, train
 from rfmrisk.training.judging import choose_threshold
+from rfmrisk.training.parts import make_folds
+from tests.training.small import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +31,7 @@ def histories():
 
 @pytest.fixture(scope="module")
 def result(histories):
-    return train(histories, models=["scorecard", "decision_tree"], cv=3)
+    return train(histories, models=SMALL, cv=3)
 
 
 def test_parts_are_stratified_and_disjoint(result):
@@ -36,13 +44,13 @@ def test_parts_are_stratified_and_disjoint(result):
 
 def test_same_seed_gives_the_same_model_bit_for_bit(histories, result):
     """The result depends on the seed alone, not on the number of processes."""
-    again = train(histories, models=["scorecard", "decision_tree"], cv=3, n_jobs=2)
+    again = train(histories, models=SMALL, cv=3, n_jobs=2)
     np.testing.assert_array_equal(
         again.model.pipeline.predict_proba(histories),
         result.model.pipeline.predict_proba(histories),
     )
     pd.testing.assert_frame_equal(again.metrics, result.metrics)
-    other = train(histories, models=["scorecard", "decision_tree"], cv=3, random_state=1)
+    other = train(histories, models=SMALL, cv=3, random_state=1)
     assert not other.customers["part"].equals(result.customers["part"])
 
 
@@ -51,7 +59,8 @@ def test_the_best_pipeline_is_the_one_fitted_from_histories(histories, result):
     past = result.target.past
     rows = (result.customers["part"] == "train").to_numpy()
     name = result.model.facts["model"]
-    whole = Pipeline([("features", customer_features()), *clone(result.fitted[name]).steps])
+    features = clone(result.model.pipeline[0])
+    whole = Pipeline([("features", features), *clone(result.fitted[name]).steps])
     whole.fit(past[rows], result.customers["target"][rows])
     np.testing.assert_array_equal(
         whole.predict_proba(histories), result.model.pipeline.predict_proba(histories)
@@ -74,6 +83,8 @@ def test_the_future_of_a_customer_never_reaches_the_features(histories, result):
     """The features are those of the histories as known before the outcome window."""
     past = rewind(histories, "30D")
     expected = customer_features().fit_transform(past)
+    pd.testing.assert_frame_equal(result.past, past)
+    assert result.histories is histories
     assert (result.customers["as_of"] == past["as_of"]).all()
     pd.testing.assert_series_equal(result.features["rfm__recency"], expected["rfm__recency"])
 
@@ -85,7 +96,10 @@ def test_every_catalogue_model_trains_from_histories_to_a_probability(histories,
     probability = trained.model.pipeline.predict_proba(histories)
     assert probability.shape == (len(histories), 2)
     np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-6)
-    assert set(CATALOGUE[name].grid) <= set(CATALOGUE[name].make(0).get_params())
+    known = set(CATALOGUE[name].pipeline().get_params())
+    for space in (CATALOGUE[name].grid, CATALOGUE[name].distributions):
+        assert set(space) <= known
+        assert WINDOWS in space
     scores = trained.model.score(histories)
     assert scores["reason_1"].str.len().gt(0).any()
 
@@ -115,6 +129,7 @@ def test_a_customer_with_several_decisions_is_on_one_side():
     [
         ({"models": ["forest"]}, "models must be names of .*got \\['forest'\\]"),
         ({"models": "scorecard"}, "got 'scorecard'"),
+        ({"models": {"tree": "decision_tree"}}, "or a dict of CatalogueModel"),
         ({"search": "bayes"}, "'grid' or 'random'; got 'bayes'"),
         ({"cv": 1}, "at least 2; got 1"),
         ({"test_size": 1.5}, "between 0 and 1; got 1.5"),
@@ -139,19 +154,70 @@ def test_hopeless_logs_are_refused():
         train(to_histories(log.assign(Amount=0)))
 
 
-def test_settings_of_the_features_are_searched(histories):
-    """Each setting has candidates, and the pipeline computes the features of the best."""
-    settings = ({}, {"spend__windows": ("14D", None)})
-    trained = train(histories, models=["decision_tree"], cv=2, feature_settings=settings)
-    searched = trained.candidates["parameters"].str.contains("features__spend__windows")
-    assert searched.sum() == len(searched) / 2
-    best = trained.candidates["parameters"].iloc[0]
-    windows = trained.model.pipeline[0].get_params()["spend__windows"]
-    assert (windows == ("14D", None)) == ("features__spend__windows" in best)
-    assert trained.features.shape[1] == len(trained.model.facts["features"])
+WINDOWS = "features__spend__windows"
 
 
-@pytest.mark.parametrize("name", ["scorecard", "random_forest"])
+def small_tree(**grid):
+    """Return the decision tree of the catalogue with a small grid."""
+    return {"tree": replace(CATALOGUE["decision_tree"], grid=grid, distributions=grid)}
+
+
+def test_parameters_of_the_features_are_searched(histories):
+    """The pipeline computes the features of the best candidate, among those of the windows."""
+    models = small_tree(**{WINDOWS: [("14D", None), ("7D",)], "classifier__max_depth": [2, 3]})
+    trained = train(histories, models=models, cv=2)
+    assert len(trained.candidates) == 4
+    assert trained.candidates["parameters"].str.contains('"14D"').sum() == 2
+    best = json.loads(trained.model.facts["parameters"])[WINDOWS]
+    assert list(trained.model.pipeline[0].get_params()["spend__windows"]) == best
+    assert trained.model.facts["windows"] == best
+    assert list(trained.features.columns) == trained.model.facts["features"]
+
+
+@pytest.mark.parametrize("search", ["grid", "random"])
+def test_the_search_is_the_one_from_histories(histories, search):
+    """Features computed once give each candidate the score that a search from histories gives."""
+    grid = {
+        WINDOWS: [("7D", "30D", "90D", None), ("14D", None)],
+        "features__category": ["drop", CategoryAggregator()],
+        "classifier__max_depth": [2, 3],
+    }
+    models = small_tree(**grid)
+    trained = train(histories, models=models, cv=3, search=search, n_iter=5)
+    past = trained.past
+    train_rows = (trained.customers["part"] == "train").to_numpy()
+    y = trained.customers["target"].to_numpy()[train_rows]
+    folds = list(make_folds(past[train_rows], y, 3, 42))
+    pipeline = models["tree"].pipeline(random_state=42)
+    options = {"scoring": "roc_auc", "cv": folds}
+    straight = (
+        GridSearchCV(pipeline, grid, **options)
+        if search == "grid"
+        else RandomizedSearchCV(pipeline, grid, n_iter=5, random_state=42, **options)
+    ).fit(past[train_rows], y)
+    found = trained.candidates.sort_values("mean_score")["mean_score"].to_numpy()
+    np.testing.assert_array_equal(found, np.sort(straight.cv_results_["mean_test_score"]))
+    np.testing.assert_array_equal(
+        straight.best_estimator_.predict_proba(histories),
+        trained.model.pipeline.predict_proba(histories),
+    )
+
+
+def test_features_of_ones_own_leave_out_what_they_lack(histories):
+    """A search space's parameters of other features are not set on RFM alone."""
+    trained = train(histories, models=["decision_tree"], cv=2, features=RFMAggregator())
+    assert list(trained.features.columns) == ["recency", "frequency", "monetary"]
+    assert not trained.candidates["parameters"].str.contains("windows").any()
+
+
+def test_parameters_of_the_features_are_lists(histories):
+    """A distribution over parameters of the features is refused, since each needs its table."""
+    models = small_tree(features__rfm__window=uniform())
+    with pytest.raises(ValueError, match="'features__rfm__window' has <scipy"):
+        train(histories, models=models, cv=2)
+
+
+@pytest.mark.parametrize("name", ["scorecard", "decision_tree"])
 def test_calibrated_probabilities_are_closer_to_the_shares(histories, name, tmp_path):
     """With weighed classes, calibration brings the mean probability back to the bad share."""
     options = {"models": [name], "cv": 3, "search": "random", "n_iter": 1, "outcome": "14D"}
@@ -173,22 +239,31 @@ def test_calibrated_probabilities_are_closer_to_the_shares(histories, name, tmp_
 def test_the_dearer_a_missed_bad_the_lower_the_threshold(histories):
     """The threshold has the least cost on out-of-fold probabilities."""
     thresholds = [
-        train(histories, models=["scorecard"], cv=2, missed_bad_cost=cost).model.facts["threshold"]
+        train(histories, models=SMALL, cv=2, missed_bad_cost=cost).model.facts["threshold"]
         for cost in (0.2, 5.0)
     ]
     assert thresholds[1] < thresholds[0]
 
 
 def test_the_threshold_of_the_least_cost():
-    """No other threshold costs less."""
+    """No other threshold has a lower mean cost over the folds."""
     rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, 500)
-    p = np.clip(0.5 * y + rng.uniform(0, 0.8, 500), 0, 1).round(2)
+    X = pd.DataFrame({"x": rng.normal(size=600)})
+    y = (X["x"] + rng.normal(size=600) > 0.8).to_numpy().astype(int)
+    folds = list(StratifiedKFold(3).split(X, y))
+    model = LogisticRegression()
+    chosen = choose_threshold(model, X, y, missed_bad_cost=3.0, folds=folds, n_jobs=None)
 
     def cost(threshold):
-        return 3 * np.sum(y[p < threshold]) + np.sum(1 - y[p >= threshold])
+        total = []
+        for fit, judge in folds:
+            p = clone(model).fit(X.iloc[fit], y[fit]).predict_proba(X.iloc[judge])[:, 1]
+            missed, refused = (p < threshold) & (y[judge] == 1), (p >= threshold) & (y[judge] == 0)
+            total.append(np.mean(3 * missed + refused))
+        return np.mean(total)
 
-    assert cost(choose_threshold(y, p, 3.0)) == min(cost(t) for t in [0, *p, 1.01])
+    # Folds are compared on a grid of thresholds, each fold's cost interpolated between them.
+    assert cost(chosen) <= min(cost(t) for t in np.linspace(0, 1, 201)) + 0.01
 
 
 def test_intervals_hold_the_figures(result):

@@ -1,0 +1,126 @@
+"""
+09 Scoring over HTTP
+====================
+
+A model behind a server of its own process: one customer, a bad request, a whole file, the counts
+for a monitor, and the end.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from rfmrisk import to_histories
+from rfmrisk.datasets import make_transactions
+from rfmrisk.training import train
+
+log = make_transactions(n_customers=800, random_state=0)
+histories = to_histories(log)
+model = train(histories, models=["scorecard"], cv=2).model
+folder = Path(tempfile.mkdtemp(prefix="rfmrisk-gallery-"))
+model.save(folder)
+
+# %%
+# Start
+# -----
+# ``rfmrisk serve --model FOLDER --port 8000``, here on a free port.
+with socket.socket() as found:
+    found.bind(("127.0.0.1", 0))
+    port = found.getsockname()[1]
+command = [sys.executable, "-c", "from rfmrisk.cli import run; run()", "serve"]
+server = subprocess.Popen(
+    [*command, "--model", str(folder), "--port", str(port)],
+    env={name: text for name, text in os.environ.items() if not name.startswith("RFMRISK_")},
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+)
+url = f"http://127.0.0.1:{port}"
+
+
+def ask(path, body=None, kind="application/json", accept="*/*"):
+    """Send a request and return the answer's text, that of an error too."""
+    data = body.encode() if isinstance(body, str) else body
+    headers = {"content-type": kind, "accept": accept}
+    request = urllib.request.Request(url + path, data, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+
+
+for _ in range(300):
+    try:
+        answer = ask("/ready")
+        break
+    except OSError:
+        time.sleep(0.1)
+print(answer)
+
+# %%
+# One customer
+# ------------
+# The body is a history: the same shape that the model was trained on, so the same code makes the
+# features.
+history = [
+    {"time": "2019-03-02T08:15:00Z", "amount": 4200.0},
+    {"time": "2019-04-11T18:40:00Z", "amount": 1500.0},
+    {"time": "2019-04-12T09:05:00Z", "amount": -1500.0},
+]
+extras = dict.fromkeys(json.loads(ask("/model"))["transaction_fields"], "unknown")
+customer = {
+    "customer_id": "Ada",
+    "as_of": "2019-05-14T00:00:00Z",
+    "transactions": [{**transaction, **extras} for transaction in history],
+}
+print(json.dumps(json.loads(ask("/predict", json.dumps({"customers": [customer]}))), indent=2))
+
+# %%
+# A bad request is told what is wrong with it, where, and what is allowed.
+customer["transactions"][1]["amount"] = "much"
+print(json.dumps(json.loads(ask("/predict", json.dumps({"customers": [customer]}))), indent=2))
+
+# %%
+# A whole log
+# -----------
+# A CSV or Parquet file in, scores out. They are those of the model in this process.
+answer = json.loads(ask("/score-file", log.to_csv(index=False), "text/csv", "application/json"))
+served = pd.DataFrame(answer["customers"]).set_index("customer_id")
+local = model.score(histories)
+assert (served["score"] == local["score"].loc[served.index]).all()
+print(f"{len(served):,} customers scored over HTTP, all as in Python")
+figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained")
+bins = np.arange(local["score"].min() - 5, local["score"].max() + 15, 10)
+for risky, color, name in ((False, "#2a7f9e", "accepted"), (True, "#c8553d", "high-risk")):
+    chosen = served["is_high_risk"] == risky
+    axis.hist(served["score"][chosen], bins=bins, color=color, label=name)
+axis.set(xlabel="score, higher is safer", ylabel="customers", title="Served scores")
+axis.legend(frameon=False)
+
+# %%
+# Counts
+# ------
+# ``/metrics`` is read by Prometheus: requests, times, and the distribution of the scores that were
+# given, which is where drift shows first.
+print(*[line for line in ask("/metrics").splitlines() if not line.startswith("#")][:12], sep="\n")
+
+# %%
+# The end
+# -------
+# Told to stop, the server answers what is in flight and goes.
+server.send_signal(signal.SIGTERM)
+server.wait(timeout=30)
+print("ended" if server.poll() is not None else "still there")
+plt.show()

@@ -1,0 +1,441 @@
+"""The same door, the same features and the same prediction on Apache Spark.
+
+Spark only packs: it brings the transactions of a customer together. All that is computed is
+computed by the code of the local door and of the fitted model, on Arrow batches where the data
+lies. To the driver come the counts of bad rows and the span of times, one line a partition.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from functools import partial, reduce
+from hashlib import sha256
+from operator import add
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+try:
+    from pyspark import TaskContext
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import functions as F  # noqa: N812 (its usual name)
+    from pyspark.sql import types as T  # noqa: N812
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "rfmrisk.spark needs pyspark: python -m pip install 'rfmrisk[spark]'", name=error.name
+    ) from error
+
+from rfmrisk import histories as local
+from rfmrisk._columns import (
+    arrow_column,
+    as_table,
+    check_columns,
+    microseconds,
+    parse_ids,
+    parse_times,
+    whole,
+)
+from rfmrisk._moments import DAY, iso, parse_moment
+from rfmrisk._roles import Findings, OnBad, check_on_bad, check_schema, further_columns, inspect
+from rfmrisk.persistence import dump, load
+from rfmrisk.scoring import FACTS_FILE, MODEL_FILE, ScoringModel, bad_probability
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def to_histories(
+    df: DataFrame,
+    *,
+    customer: str = local.CUSTOMER,
+    time: str = local.TIME,
+    amount: str = local.AMOUNT,
+    as_of: Any = None,
+    on_bad: OnBad = "raise",
+) -> DataFrame:
+    """Nest a transaction log into one row per customer, as `rfmrisk.to_histories` does.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame of shape (n_transactions, n_columns)
+        It is read twice, once now to judge its rows: ``cache()`` one that is dear to compute.
+        Timestamps are moments whatever the session's time zone; timestamps without a zone and
+        text without one are taken as UTC.
+    customer, time, amount : str
+        As in `rfmrisk.to_histories`.
+    as_of : datetime-like, pyspark.sql.DataFrame or None, default=None
+        As in `rfmrisk.to_histories`; a Spark frame has the columns ``as_of`` and ``customer``
+        (or the log's own name for it), and gives one row per decision.
+    on_bad : {"raise", "drop"}, default="raise"
+        As in `rfmrisk.to_histories`.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame of shape (n_customers, 3)
+        ``customer``, bigint or string; ``as_of``, timestamp_ntz in UTC; ``history``,
+        ``array<struct<time, amount, ...>>`` sorted by time. The rows have no order; each is
+        what `rfmrisk.to_histories` gives, transactions at the same time included.
+
+    Raises
+    ------
+    ValueError
+        As `rfmrisk.to_histories`, in the same words. Columns that are missing or of a wrong type
+        are told before a job runs. The rows that an error shows are numbered as ``collect``
+        would give them.
+
+    Examples
+    --------
+    >>> from pyspark.sql import SparkSession
+    >>> from rfmrisk import spark
+    >>> session = SparkSession.builder.master("local[1]").getOrCreate()
+    >>> log = session.createDataFrame(
+    ...     [("ann", "2024-05-01", 10.0), ("bob", "2024-05-02", 5.0), ("ann", "2024-05-03", -2.5)],
+    ...     ["who", "when", "paid"],
+    ... )
+    >>> histories = spark.to_histories(log, customer="who", time="when", amount="paid")
+    >>> sorted((row.customer, len(row.history)) for row in histories.collect())
+    [('ann', 2), ('bob', 1)]
+    """
+    check_on_bad(on_bad)
+    roles = {"customer": customer, "time": time, "amount": amount}
+    schema = check_schema(_arrow_schema(df), **roles)
+    asked = _Decisions(as_of, customer, schema) if isinstance(as_of, DataFrame) else None
+    moment = None if as_of is None or asked else parse_moment(as_of, "as_of")
+
+    findings = _findings(df, roles)
+    if findings is None:
+        raise ValueError("the log is empty: at least one transaction is needed")
+    findings.check(on_bad)
+    if moment is not None and findings.first >= moment:
+        raise ValueError(
+            f"no transaction lies before as_of={iso(moment)}: "
+            f"the first of the log is at {iso(findings.first)}"
+        )
+
+    by_place = df.toDF(*_numbered(df.columns))
+    key = df.columns.index(customer)
+    further = [name for name in df.columns if name != customer]
+    rows = F.struct(*[by_place[df.columns.index(name)] for name in further])
+    packed = (
+        by_place.where(by_place[key].isNotNull())
+        .groupBy(by_place[key].alias("customer"))
+        .agg(F.collect_list(rows).alias("rows"))
+    )
+    nest = partial(_nest, names=further, roles=roles, kind=_history_type(schema, roles))
+    if asked:
+        packed = asked.packed.join(packed, "customer", "left")
+    elif moment is None:
+        nest = partial(nest, moment=(findings.last // DAY + 1) * DAY)
+    else:
+        nest = partial(nest, moment=moment)
+    return packed.mapInArrow(nest, _history_schema(df, schema, roles))
+
+
+def transform(df: DataFrame, aggregator: Any) -> DataFrame:
+    """Compute customer features, as ``aggregator.transform(histories)`` does.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+        As made by `to_histories`, further columns (a label, a split) allowed.
+    aggregator : transformer
+        Fitted, and of types that `rfmrisk.persistence.dump` saves: an aggregator of this
+        package, or `rfmrisk.customer_features`.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        The columns of ``df`` without ``history``, and the features; missing ones are null.
+
+    Raises
+    ------
+    ValueError
+        A column is missing.
+    ModelFileError
+        The aggregator holds types that a model file may not have.
+    """
+    return _map(df, aggregator, _features)
+
+
+def predict(df: DataFrame, model: Any, n_reasons: int = 3) -> DataFrame:
+    """Score customers, as ``model.score(histories)`` does.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+        As made by `to_histories`, further columns allowed.
+    model : ScoringModel, or fitted classifier of histories
+        The model of `rfmrisk.training.load_model`, or a pipeline or `ProxyTargetClassifier`. It
+        travels once to each machine, as the bytes that `rfmrisk.persistence.dump` writes, and
+        is loaded once by each Python process.
+    n_reasons : int, default=3
+        Of a ScoringModel, how many reasons to give.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        The columns of ``df`` without ``history``, and those of `ScoringModel.score`; of a
+        classifier, its ``probability`` of being bad alone.
+
+    Raises
+    ------
+    ValueError
+        A column is missing.
+    ModelFileError
+        The model holds types that a model file may not have.
+    """
+    if not isinstance(model, ScoringModel):
+        return _map(df, model, _probability)
+    return _map(df, model, partial(_scores, n_reasons=n_reasons))
+
+
+class _Decisions:
+    """A Spark frame of (customer, as_of), checked, and packed by customer."""
+
+    def __init__(self, df: DataFrame, customer: str, log: pa.Schema) -> None:
+        names = df.columns
+        own = "customer" if customer not in names and "customer" in names else customer
+        check_columns(names, [own, "as_of"], of="the decisions")
+        empty = _arrow_schema(df).empty_table()
+        parse_times(empty["as_of"], "as_of")
+        kind = parse_ids(empty[own], own).converted.type
+        local.check_decision_ids(kind, log.field(customer).type)
+
+        by_place = df.toDF(*_numbered(names))
+        pairs = by_place.select(
+            by_place[names.index(own)].alias("customer"),
+            by_place[names.index("as_of")].alias("as_of"),
+        )
+        roles = {"customer": "customer", "time": "as_of", "amount": "amount"}
+        found = _findings(pairs.withColumn("amount", F.lit(0.0)), roles)
+        bad = {name: rows.count for name, rows in found.bad.items()} if found else {}
+        local.check_decisions(
+            found.n_rows if found else 0, bad.get("as_of", 0), bad.get("customer", 0)
+        )
+        if found:
+            found.zones.check("as_of")
+        self.packed = pairs.groupBy("customer").agg(F.collect_list("as_of").alias("as_of"))
+
+
+def _arrow_schema(df: DataFrame) -> pa.Schema:
+    """Return the columns as they will come in Arrow batches; no row is read."""
+    return df.limit(0).toArrow().schema
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """Return names to work with: a log's own may hold dots, or differ by case alone."""
+    return [f"column_{place}" for place in range(len(names))]
+
+
+def _findings(df: DataFrame, roles: dict[str, str]) -> Findings | None:
+    """Run a job that counts what is wrong with the rows; None where there are none."""
+    places = [df.columns.index(name) for name in roles.values()]
+    by_place = df.toDF(*_numbered(df.columns))
+    told = by_place.select(*[by_place[place] for place in places]).mapInArrow(
+        partial(_inspect, roles=roles), "number int, found string, error string"
+    )
+    parts = sorted(told.collect())
+    for part in parts:
+        if part.error is not None:
+            raise ValueError(part.error)
+    found = [Findings.from_plain(json.loads(part.found)) for part in parts]
+    return reduce(add, found) if found else None
+
+
+def _inspect(batches: Batches, roles: dict[str, str]) -> Batches:
+    """Say what is wrong with the rows of a partition, in one row."""
+    found, told = [], None
+    try:
+        for batch in batches:
+            table = pa.Table.from_batches([batch]).rename_columns(list(roles.values()))
+            found.append(inspect(as_table(table), **roles)[1])
+    except ValueError as error:
+        told = str(error)
+    context = TaskContext.get()
+    number = context.partitionId() if context else 0
+    if found or told:
+        plain = json.dumps(dataclasses.asdict(reduce(add, found))) if found else ""
+        yield pa.record_batch(
+            {"number": pa.array([number], pa.int32()), "found": [plain], "error": [told]}
+        )
+
+
+def _nest(
+    batches: Batches,
+    names: list[str],
+    roles: dict[str, str],
+    kind: pa.DataType,
+    moment: int | None = None,
+) -> Batches:
+    """Turn the rows of each customer into a history, with the code of the local door."""
+    customer = roles["customer"]
+    for batch in batches:
+        rows, ids = batch.column("rows"), batch.column("customer")
+        columns = {customer: ids.take(pc.list_parent_indices(rows))}
+        columns |= dict(zip(names, rows.flatten().flatten(), strict=True))
+        usable, _ = inspect(as_table(pa.table(columns)), **roles)
+        if moment is not None:
+            known = usable.filter(pa.array(microseconds(usable[roles["time"]]) < moment))
+            if known.num_rows:
+                yield _history_batch(
+                    local.to_histories(known, **roles, as_of=iso(moment)),  # type: ignore[arg-type]
+                    kind,
+                )
+            continue
+        moments = batch.column("as_of")
+        asked = pa.table(
+            {
+                customer: ids.take(pc.list_parent_indices(moments)),
+                "as_of": moments.flatten(),
+            }
+        )
+        if usable.num_rows:
+            yield _history_batch(local.to_histories(usable, **roles, as_of=asked), kind)  # type: ignore[arg-type]
+        elif asked.num_rows:
+            yield pa.record_batch(
+                {
+                    "customer": whole(parse_ids(asked[customer], customer).converted),
+                    "as_of": whole(parse_times(asked["as_of"], "as_of").converted),
+                    "history": pa.array([[]] * asked.num_rows, kind),
+                }
+            )
+
+
+def _history_batch(histories: pd.DataFrame, kind: pa.DataType) -> pa.RecordBatch:
+    return pa.record_batch(
+        {
+            "customer": pa.array(histories.index),
+            "as_of": pa.array(histories["as_of"], pa.timestamp("us")),
+            "history": whole(arrow_column(histories["history"])).cast(kind),
+        }
+    )
+
+
+def _history_type(schema: pa.Schema, roles: dict[str, str]) -> pa.DataType:
+    """Return the Arrow type of a history."""
+    extras = further_columns(schema.names, **roles)
+    fields = [("time", pa.timestamp("us")), ("amount", pa.float64())]
+    return pa.list_(pa.struct(fields + [(name, schema.field(name).type) for name in extras]))
+
+
+def _history_schema(df: DataFrame, schema: pa.Schema, roles: dict[str, str]) -> T.StructType:
+    """Return the Spark schema of histories."""
+    extras = further_columns(schema.names, **roles)
+    fields = [T.StructField("time", T.TimestampNTZType()), T.StructField("amount", T.DoubleType())]
+    fields += [field for field in df.schema.fields if field.name in extras]
+    whole_number = pa.types.is_integer(schema.field(roles["customer"]).type)
+    return T.StructType(
+        [
+            T.StructField("customer", T.LongType() if whole_number else T.StringType()),
+            T.StructField("as_of", T.TimestampNTZType()),
+            T.StructField("history", T.ArrayType(T.StructType(fields))),
+        ]
+    )
+
+
+def _features(aggregator: Any, histories: pd.DataFrame) -> pd.DataFrame:
+    return aggregator.transform(histories)
+
+
+def _scores(model: ScoringModel, histories: pd.DataFrame, n_reasons: int) -> pd.DataFrame:
+    return model.score(histories, n_reasons).drop(columns="as_of")
+
+
+def _probability(model: Any, histories: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"probability": bad_probability(model, histories)})
+
+
+def _map(
+    df: DataFrame, model: Any, compute: Callable[[Any, pd.DataFrame], pd.DataFrame]
+) -> DataFrame:
+    """Put what a model computes of histories in the place of these."""
+    check_columns(df.columns, ["customer", "as_of", "history"], of="the histories")
+    # The columns of a customer without transactions are those of all.
+    stranger = pa.table(
+        {
+            "as_of": pa.array([0], pa.timestamp("us")),
+            "history": pa.array([[]], _arrow_schema(df).field("history").type),
+        }
+    )
+    made = compute(model, _local_histories(stranger, pd.RangeIndex(1)))
+    kinds = {str(name): _arrow_kind(column) for name, column in made.items()}
+    kept = [field for field in df.schema.fields if field.name != "history"]
+    added = [T.StructField(name, _SPARK_TYPES[kind]) for name, kind in kinds.items()]
+    shipped = _Shipped.of(model, df.sparkSession)
+    work = partial(_compute, compute=compute, shipped=shipped, kinds=kinds)
+    return df.mapInArrow(work, T.StructType(kept + added))
+
+
+def _compute(
+    batches: Batches,
+    compute: Callable[[Any, pd.DataFrame], pd.DataFrame],
+    shipped: "_Shipped",
+    kinds: dict[str, pa.DataType],
+) -> Batches:
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        histories = _local_histories(batch, pd.Index(batch.column("customer").to_pandas()))
+        made = compute(shipped.load(), histories)
+        kept = batch.drop_columns(["history"])
+        arrays = [pa.array(made[name], kind, from_pandas=True) for name, kind in kinds.items()]
+        yield pa.RecordBatch.from_arrays([*kept.columns, *arrays], [*kept.schema.names, *kinds])
+
+
+def _local_histories(batch: pa.RecordBatch | pa.Table, customers: pd.Index) -> pd.DataFrame:
+    lists = pd.arrays.ArrowExtensionArray(batch.column("history"))
+    as_of = batch.column("as_of").to_pandas().array
+    return pd.DataFrame({"as_of": as_of, "history": lists}, index=customers.rename("customer"))
+
+
+_SPARK_TYPES = {
+    pa.int64(): T.LongType(),
+    pa.float64(): T.DoubleType(),
+    pa.float32(): T.FloatType(),
+    pa.string(): T.StringType(),
+}
+
+
+def _arrow_kind(column: pd.Series) -> pa.DataType:
+    kind = pa.from_numpy_dtype(column.dtype) if isinstance(column.dtype, np.dtype) else None
+    return kind if kind in _SPARK_TYPES else pa.string()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shipped:
+    """A model as the bytes of its files, which each Python process loads once."""
+
+    files: Any
+    digest: str
+
+    @classmethod
+    def of(cls, model: Any, session: SparkSession) -> "_Shipped":
+        with TemporaryDirectory() as folder:
+            if isinstance(model, ScoringModel):
+                model.save(folder)
+            else:
+                dump(model, Path(folder) / MODEL_FILE)
+            files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        digest = sha256(b"".join(files.values())).hexdigest()
+        try:
+            return cls(session.sparkContext.broadcast(files), digest)
+        except AttributeError:
+            # Spark Connect has no broadcasts; the bytes travel with the work.
+            return cls(files, digest)
+
+    def load(self) -> Any:
+        if self.digest not in _LOADED:
+            files = self.files if isinstance(self.files, dict) else self.files.value
+            with TemporaryDirectory() as folder:
+                for name, data in files.items():
+                    (Path(folder) / name).write_bytes(data)
+                saved = ScoringModel.load(folder) if FACTS_FILE in files else None
+                _LOADED[self.digest] = saved or load(Path(folder) / MODEL_FILE)
+        return _LOADED[self.digest]
+
+
+_LOADED: dict[str, Any] = {}

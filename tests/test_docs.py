@@ -1,0 +1,103 @@
+"""The documentation: its code runs, and the API reference leaves nothing public out."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ["metrics", "persistence", "plotting", "proxy", "scorecard", "scoring", "training"]
+ROOMS += ["datasets", "serving"]
+
+# What is public and has no example of its own in its docstring, nor in one of its methods.
+WITHOUT_EXAMPLE = {
+    "rfmrisk.persistence.ModelFileError": "raised in the example of load_model",
+    "rfmrisk.persistence.load": "part of the example of dump",
+    "rfmrisk.proxy.LabelStability": "what label_stability returns, in its example",
+    "rfmrisk.proxy.LeakageReport": "what leakage_report returns, in its example",
+    "rfmrisk.proxy.ProxyValidation": "what validate_proxy returns, in its example",
+    "rfmrisk.proxy.RollingOrigin": "what rolling_origin returns, in its example",
+    "rfmrisk.serving.ScoringApp": "what create_app returns, in its example",
+    "rfmrisk.training.Registration": "needs a registry: examples/plot_07_tracking.py",
+    "rfmrisk.training.TrackingError": "needs a store that fails: tests/training",
+    "rfmrisk.training.TrainingResult": "what train returns, in its example",
+    "rfmrisk.training.promote": "needs a registry: examples/plot_07_tracking.py",
+}
+PAGES = sorted(
+    page
+    for page in ROOT.glob("docs/**/*.md")
+    if "_build" not in page.parts and "```python\n" in page.read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs(page, tmp_path):
+    """The Python on a page runs from top to bottom, without a warning."""
+    for extra in ("matplotlib", "mlflow", "litestar"):
+        pytest.importorskip(extra, reason="the pages show the extras too")
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", "\n".join(blocks)],
+        cwd=tmp_path,
+        env=os.environ
+        | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def public_names() -> list[tuple[str, object]]:
+    """Give every public object under the name by which one imports it."""
+    found = []
+    for room in ["rfmrisk", *(f"rfmrisk.{room}" for room in ROOMS)]:
+        module = pytest.importorskip(room, exc_type=ImportError, reason="an extra is absent")
+        found += [(f"{room}.{name}", getattr(module, name)) for name in module.__all__]
+    return found
+
+
+def test_the_reference_has_every_public_name():
+    """Whatever __all__ of a public module names is in docs/api.rst, and nothing else is."""
+    text = (ROOT / "docs/api.rst").read_text(encoding="utf-8")
+    listed = {f"rfmrisk.{name}" for name in re.findall(r"^   ([\w.]+)$", text, re.M)}
+    listed |= set(re.findall(r"^.. py:data:: ([\w.]+)$", text, re.M))
+    listed -= {name for name in listed if name.startswith("rfmrisk.spark.")}  # needs a JVM
+    public = dict(public_names())
+    missing = [
+        name for name, value in public.items() if name not in listed and not alias(value, listed)
+    ]
+    assert not missing
+    unknown = [name for name in listed if not exists(name)]
+    assert not unknown
+
+
+def alias(value: object, listed: set[str]) -> bool:
+    """Tell whether an object is listed under the package's own name for it."""
+    import rfmrisk
+
+    name = getattr(value, "__name__", "")
+    return f"rfmrisk.{name}" in listed and getattr(rfmrisk, name, None) is value
+
+
+def exists(name: str) -> bool:
+    """Tell whether there is such an object."""
+    module, _, attribute = name.rpartition(".")
+    return hasattr(importlib.import_module(module), attribute)
+
+
+def test_public_things_have_an_example():
+    """Each public class and function has an example that pytest runs, but for a reasoned few."""
+    bare = set()
+    for name, value in public_names():
+        if callable(value):
+            told = [value, *vars(value).values()] if isinstance(value, type) else [value]
+            texts = [getattr(thing, "__doc__", None) or "" for thing in told]
+            if not any(">>>" in text for text in texts):
+                bare.add(name)
+    assert bare == set(WITHOUT_EXAMPLE)
