@@ -240,11 +240,12 @@ def _refine(places: Places, solution: Solution, phases: Phases, rules: Rules) ->
         ]
         near = np.concatenate([best[:, :n_best], even, *at_limit], axis=1)
         better = _solve(places, np.union1d(ends, near), phases, rules)
-        if better.value > solution.value:
+        gains = better.value > solution.value + ROUNDING
+        if gains:
             solution = better
-        if (high - low).max() < WINDOW:  # every place of every window was looked at
+        elif (high - low).max() < WINDOW:  # every place of every window was looked at
             break
-        radius = int((high - low).max() * 2 / WINDOW)
+        radius = max(int((high - low).max() * 2 / WINDOW), WINDOW // 2 - 1)
     return solution
 
 
