@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -20,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from rfmrisk.scorecard import Scorecard, probability_to_score, score_to_probability
 from rfmrisk.woe import WOEEncoder
+from tests.conftest import DATA
 
-DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 REAL = {
     "taiwan_default": ("default_payment_next_month", 1),
     "germancredit": ("creditability", "bad"),
