@@ -383,6 +383,12 @@ class TestBadInput:
         with pytest.raises(ValueError, match="must be above 0"):
             Scorecard(**scale).fit(*sample)
 
+    @pytest.mark.parametrize("score", [np.nan, np.inf])
+    def test_base_score(self, sample, score):
+        """The base score is a number."""
+        with pytest.raises(ValueError, match="base_score must be finite; got"):
+            Scorecard(base_score=score).fit(*sample)
+
     def test_labels_of_text(self, sample):
         """Sorted, "good" would be the bad."""
         X, y = sample
