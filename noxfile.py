@@ -1,5 +1,7 @@
 """The project's sessions: `nox -l` lists them, `nox -s tests` installs all it needs and tests."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -11,18 +13,35 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
+def run_tests(session: nox.Session, *under: str) -> None:
+    """Test what is installed, on two processors; without MLflow's calls home."""
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    session.run(*under, "pytest", "-n", "2", *session.posargs, env=quiet | ONE_THREAD)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test, slow ones included, on the Python that runs nox."""
     session.install(".[train,serve,test]")
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    session.run("pytest", "-n", "2", *session.posargs, env=quiet | ONE_THREAD)
+    run_tests(session)
 
 
 @nox.session(python=PYTHONS)
 def matrix(session: nox.Session) -> None:
     """Run every test on each supported Python."""
     tests(session)
+
+
+@nox.session(python="3.11")
+def oldest(session: nox.Session) -> None:
+    """Run every test on the oldest Python with the oldest version of each dependency."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    extras = project["optional-dependencies"]
+    bounds = [*project["dependencies"], *extras["train"], *extras["serve"], *extras["test"]]
+    constraints = Path(session.create_tmp(), "oldest.txt")
+    constraints.write_text("\n".join(bounds).replace(">=", "=="), encoding="utf-8")
+    session.install(".[train,serve,test]", "--constraint", str(constraints))
+    run_tests(session)
 
 
 @nox.session
@@ -33,6 +52,13 @@ def minimal(session: nox.Session) -> None:
     extras = ["rfmrisk/plotting.py", "rfmrisk/proxy/display.py", "rfmrisk/serving"]
     ignored = [f"--ignore={path}" for path in extras]
     session.run("pytest", "-n", "2", "-m", "not slow", *ignored, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def spark(session: nox.Session) -> None:
+    """Test on a real Spark in this machine, which needs Java."""
+    session.install(".[spark,test]")
+    session.run("pytest", "tests/test_spark.py", "rfmrisk/spark.py", *session.posargs)
 
 
 @nox.session
@@ -56,6 +82,24 @@ def docs(session: nox.Session) -> None:
     """Build the documentation, with warnings as errors."""
     session.install(".[train,serve,docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure which branches the tests take, and fail under the share in pyproject.toml."""
+    session.install(".[train,serve,test]", "coverage>=7.10")
+    session.run("coverage", "erase")
+    run_tests(session, "coverage", "run", "-m")
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the code that computes numbers, a place at a time, and list what no test notices."""
+    session.install(".[test]", "mutmut>=3.8")
+    session.run("mutmut", "run", "--max-children", "2", *session.posargs)
+    session.run("mutmut", "results")
 
 
 @nox.session

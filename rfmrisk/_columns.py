@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -179,6 +180,8 @@ def arrow_column(column: pd.Series) -> pa.ChunkedArray:
         # Without its index: Arrow asks a Series for attributes, and pandas then hashes all labels.
         values = pa.chunked_array(column.reset_index(drop=True))
     except (pa.ArrowException, TypeError) as error:
+        if (column.dropna().map(type) == UUID).all():  # which Arrow knows from version 24 on
+            return pa.chunked_array([pa.array(column.map(str, na_action="ignore"), pa.string())])
         raise ValueError(
             f"column {str(column.name)!r} holds values of mixed or unknown types: {error}. "
             "Give it one type, or leave it out"

@@ -141,7 +141,7 @@ def information_value(
     >>> round(information_value([1, 1, 1, 2, 2, 2], [0, 0, 1, 0, 1, 1]), 3)
     0.462
     """
-    frame = pd.DataFrame({"x": x if isinstance(x, pd.Series) else pd.Series(np.asarray(x))})
+    frame = pd.DataFrame({"x": _series(x)})
     encoder = WOEEncoder(**options).fit(frame, y, sample_weight=sample_weight)
     return float(encoder.information_value_[0])
 
@@ -222,11 +222,10 @@ def population_stability_index(
             np.array([*renumber, len(levels)])[second],
         ]
     n_bins = int(max(c.max() for c in codes)) + 1
-    shares = [
-        np.bincount(c, weights=w, minlength=n_bins).astype(np.float64)
-        for c, w in zip(codes, weights, strict=True)
+    counts = [
+        np.bincount(c, weights=w, minlength=n_bins) for c, w in zip(codes, weights, strict=True)
     ]
-    return psi_of(shares[0], shares[1])
+    return psi_of(counts[0], counts[1])
 
 
 def stability_report(expected: Any, actual: Any, *, bins: int = 10) -> pd.DataFrame:
@@ -268,14 +267,11 @@ def stability_report(expected: Any, actual: Any, *, bins: int = 10) -> pd.DataFr
             f"The new sample lacks {', '.join(map(str, lacking))}; it has "
             f"{', '.join(map(str, actual.columns))}."
         )
-    psi = pd.Series(
-        {
-            name: population_stability_index(expected[name], actual[name], bins=bins)
-            for name in expected.columns
-        },
-        name="psi",
-        dtype=float,
-    ).rename_axis("feature")
+    found = {
+        name: population_stability_index(expected[name], actual[name], bins=bins)
+        for name in expected.columns
+    }
+    psi = pd.Series(found, dtype=float).rename_axis("feature")
     return pd.DataFrame({"psi": psi, "reading": psi.map(psi_reading)})
 
 

@@ -577,8 +577,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             column = self.encoder_.bins_[j]
             before = np.append(column["goods"] + column["bads"], 0.0)
             after = np.bincount(codes[:, j], weights=weight, minlength=len(before))
-            found[names[j]] = psi_of(before, after.astype(np.float64))
-        psi = pd.Series(found, name="psi").rename_axis("feature")
+            found[names[j]] = psi_of(before, after)
+        psi = pd.Series(found).rename_axis("feature")
         return pd.DataFrame({"psi": psi, "reading": psi.map(psi_reading)})
 
     def to_sql(
@@ -689,13 +689,13 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         card._copy_names()
         card.classes_ = np.array(state["classes"])
         card.intercept_ = float(state["intercept"])
-        card.coef_ = np.array(state["coefficients"], dtype=np.float64)
+        card.coef_ = np.array(state["coefficients"])
         card.used_ = np.array(state["used"], dtype=np.intp)
         names = card.encoder_.column_names()
         card.wrong_sign_ = [names[j] for j in np.flatnonzero(card.coef_ > 0)]
         card.covariance_ = np.array(state["covariance"], dtype=np.float64)
-        card.score_cuts_ = np.array(state["score_cuts"], dtype=np.float64)
-        card.score_counts_ = np.array(state["score_counts"], dtype=np.float64)
+        card.score_cuts_ = np.array(state["score_cuts"])
+        card.score_counts_ = np.array(state["score_counts"])
         card._scale_points()
         return card
 

@@ -222,7 +222,7 @@ class _Decisions:
 
 
 def _arrow_schema(df: DataFrame) -> pa.Schema:
-    """Return the columns as they will come in Arrow batches; no job runs."""
+    """Return the columns as they will come in Arrow batches; no row is read."""
     return df.limit(0).toArrow().schema
 
 

@@ -22,15 +22,10 @@ if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
     pytest.skip("Spark needs Java, which is not installed", allow_module_level=True)
 
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import functions as F  # noqa: N812 (its usual name)
 
 from rfmrisk import spark
 from rfmrisk.scoring import ScoringModel, bad_probability, typical_values
-
-pytestmark = pytest.mark.filterwarnings(
-    # Of Spark's own conversions to pandas, which are not used here.
-    "ignore:PySpark does not yet fully support pandas:FutureWarning",
-)
 
 ROLES = {"customer": "who", "time": "when", "amount": "paid"}
 NOON = dt.datetime(2024, 5, 1, 12)
@@ -72,16 +67,14 @@ def on_spark(session, tmp_path_factory):
 
     def bring(log, n_partitions=5):
         path = tmp_path_factory.mktemp("log") / "log.parquet"
-        log.to_parquet(path)
+        log.to_parquet(path, index=False)
         return session.read.parquet(str(path)).repartition(n_partitions)
 
     return bring
 
 
-@pytest.fixture(scope="module")
-def fitted(real_log):
-    """Give the histories of a real log, features, and models that were fitted on them."""
-    log, roles = real_log
+def check_equal(log, roles, df):
+    """Assert that features, scores and probabilities are equal to the last bit."""
     histories = rfmrisk.to_histories(log, **roles)
     features = customer_features().fit(histories)
     y = ProxyLabeler().fit_predict(RFMAggregator().fit_transform(histories))
@@ -89,26 +82,30 @@ def fitted(real_log):
     plain = make_pipeline(features, WOEEncoder(), LogisticRegression()).fit(histories, y)
     facts = {"threshold": 0.5, "base_score": 600, "base_odds": 50, "pdo": 20}
     facts["typical"] = typical_values(features.transform(histories))
-    return log, roles, histories, features, ScoringModel(card, facts), plain
+    model = ScoringModel(card, facts)
 
-
-@pytest.mark.parametrize("n_partitions", [1, 7])
-def test_a_real_log_gives_what_it_gives_locally(on_spark, fitted, n_partitions):
-    """Features and probabilities are equal to the last bit, whatever the partitions."""
-    log, roles, histories, features, model, plain = fitted
-    made = spark.to_histories(on_spark(log, n_partitions), **roles).cache()
-    index = histories.index
-
+    made = spark.to_histories(df, **roles).cache()
+    exactly = {"check_exact": True, "check_index_type": False}
     table = as_local(spark.transform(made, features)).drop(columns="as_of")
-    pd.testing.assert_frame_equal(
-        table, features.transform(histories), check_exact=True, check_index_type=False
-    )
+    pd.testing.assert_frame_equal(table, features.transform(histories), **exactly)
     scores = as_local(spark.predict(made, model))
-    expected = model.score(histories)
-    pd.testing.assert_frame_equal(scores, expected, check_exact=True, check_index_type=False)
+    pd.testing.assert_frame_equal(scores, model.score(histories), **exactly)
     probability = as_local(spark.predict(made, plain))["probability"]
-    assert (probability.loc[index].to_numpy() == bad_probability(plain, histories)).all()
+    assert (probability == bad_probability(plain, histories)).all()
     made.unpersist()
+
+
+def test_a_real_log_gives_what_it_gives_locally(on_spark, real_log):
+    """Features, scores and probabilities of a real log are the local ones."""
+    log, roles = real_log
+    check_equal(log, roles, on_spark(log, 7))
+
+
+@pytest.mark.parametrize("n_partitions", [1, 2, 40])
+def test_the_number_of_partitions_changes_nothing(on_spark, log, n_partitions):
+    """One partition, or one for every other customer: the answer is the same."""
+    roles = {"customer": "CustomerId", "time": "TransactionStartTime", "amount": "Amount"}
+    check_equal(log, roles, on_spark(log, n_partitions))
 
 
 def test_histories_equal_the_local_ones(on_spark, log):
@@ -157,7 +154,7 @@ def test_more_partitions_than_customers(session):
     made = spark.to_histories(df.repartition(20), **ROLES).repartition(20)
     assert made.count() == 2
     labelled = made.withColumn("y", F.lit(1))
-    rfm = RFMAggregator().fit(rfmrisk.to_histories(df.toPandas(), **ROLES))
+    rfm = RFMAggregator().fit(rfmrisk.to_histories(df.toArrow(), **ROLES))
     table = spark.transform(labelled, rfm)
     assert table.columns == ["customer", "as_of", "y", "recency", "frequency", "monetary"]
     assert [row.frequency for row in table.collect()] == [1, 1]
@@ -247,21 +244,23 @@ def told(call):
         ({"time": [1, 2, 3, 4]}, {}),
         ({"when": [1, 2, 3, 4]}, {}),
         ({"who": [dt.date(2024, 1, 1)] * 4}, {}),
-        ({"paid": [NOON] * 4}, {}),
+        ({"paid": [True] * 4}, {}),
         ({}, {"on_bad": "keep"}),
         ({}, {"as_of": "tomorrow"}),
         ({}, {"time": "who", "customer": "who"}),
     ],
 )
-def test_what_the_schema_tells_is_raised_before_a_job(session, change, options):
-    """Missing columns, wrong types and options end in the local words, and no job has run."""
+def test_what_the_schema_tells_is_raised_before_a_task(session, change, options):
+    """Missing columns, wrong types and options end in the local words, and no task has run."""
     columns = {name: values for name, values in (GOOD | change).items() if values is not None}
     df = session.createDataFrame(pa.table(columns))
-    session.sparkContext.setJobGroup("schema", "")
-    expected = told(lambda: rfmrisk.to_histories(df.limit(9).toArrow(), **(ROLES | options)))
-    session.sparkContext.setJobGroup("none", "")
+    expected = told(lambda: rfmrisk.to_histories(pa.table(columns), **(ROLES | options)))
+    session.sparkContext.setJobGroup("schema", "only")
     assert told(lambda: spark.to_histories(df, **(ROLES | options))) == expected
-    assert not session.sparkContext.statusTracker().getJobIdsForGroup("none")
+    session.sparkContext.setLocalProperty("spark.jobGroup.id", None)
+    tracker = session.sparkContext.statusTracker()
+    jobs = [tracker.getJobInfo(number) for number in tracker.getJobIdsForGroup("schema")]
+    assert sum(len(job.stageIds) for job in jobs) == 0
 
 
 @pytest.mark.parametrize(
@@ -302,7 +301,8 @@ def test_bad_rows_are_left_out_with_a_warning_that_counts_them(session):
         expected = rfmrisk.to_histories(df.toArrow(), **ROLES, on_bad="drop")
     with pytest.warns(UserWarning, match="2 of 4 rows cannot be used") as warned:
         made = spark.to_histories(df, **ROLES, on_bad="drop")
-    assert str(warned[0].message) == str(locally[0].message)
+    (message,) = [w.message for w in warned if w.category is UserWarning]
+    assert str(message) == str(locally[0].message)
     assert listed(as_local(made)) == listed(expected)
 
 

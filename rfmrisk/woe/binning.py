@@ -362,14 +362,12 @@ def weight_of_evidence(
     return woe, np.where(known, (good_share - bad_share) * woe, 0.0)
 
 
-def psi_of(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
+def psi_of(expected: NDArray, actual: NDArray) -> float:
     """Compute the population stability index of two sets of counts over the same bins.
 
     A count of zero in one sample counts as half a row.
     """
-    before, after = np.asarray(expected, dtype=float), np.asarray(actual, dtype=float)
-    used = (before > 0) | (after > 0)
-    before, after = before[used], after[used]
-    p = np.where(before > 0, before, 0.5) / before.sum()
-    q = np.where(after > 0, after, 0.5) / after.sum()
+    used = (expected > 0) | (actual > 0)
+    p = np.where(expected > 0, expected, 0.5)[used] / expected.sum()
+    q = np.where(actual > 0, actual, 0.5)[used] / actual.sum()
     return float(np.sum((q - p) * np.log(q / p)))

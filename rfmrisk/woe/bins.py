@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import pandas as pd
+from scipy.special import rel_entr
 
 from rfmrisk.woe.binning import count_cuts, cut_numbers, group_levels, weight_of_evidence
 from rfmrisk.woe.columns import as_levels, as_numbers, column_kind, level_text
@@ -250,8 +251,8 @@ def binning_table(column: ColumnBins) -> pd.DataFrame:
     )
     count = goods + bads
     p, q = goods / goods.sum(), bads / bads.sum()
-    middle = np.where(count > 0, (p + q) / 2, 1.0)
-    js = (_entropy_term(p, middle) + _entropy_term(q, middle)) / 2
+    middle = (p + q) / 2
+    js = (rel_entr(p, middle) + rel_entr(q, middle)) / 2
 
     def rate(bads: NDArray, count: NDArray) -> NDArray:
         return np.divide(bads, count, out=np.full(len(count), np.nan), where=count > 0)
@@ -281,7 +282,3 @@ def binning_table(column: ColumnBins) -> pd.DataFrame:
         "js": js.sum(),
     }
     return pd.concat([table, pd.DataFrame([total])], ignore_index=True)
-
-
-def _entropy_term(p: NDArray[np.float64], middle: NDArray[np.float64]) -> NDArray[np.float64]:
-    return p * np.log(np.where(p > 0, p, 1.0) / np.where(p > 0, middle, 1.0))

@@ -175,6 +175,17 @@ def test_a_champion_that_cannot_be_loaded_stays(store, bank, capsys):
     assert aliases(store) == {"champion": "1", "challenger": "2"}
 
 
+def test_a_champion_of_an_older_version_is_compared(store, bank, monkeypatch, capsys):
+    """Where an older champion can be loaded, it is judged, and the output names its version."""
+    with monkeypatch.context() as former:
+        former.setattr("rfmrisk.training.search.__version__", "0.0.9")
+        assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
+    capsys.readouterr()
+    assert main(["train", str(bank), *QUICK, "-o", "again"]) == 0
+    said = capsys.readouterr().out
+    assert "it does not beat the champion, version 1, of rfmrisk 0.0.9, by more than 0.005" in said
+
+
 def test_a_model_of_its_own_label_is_never_champion(store, bank, capsys):
     """Without an outcome window a model is for comparison only, the first one included."""
     assert main(["train", str(bank), *QUICK, "--outcome", "none", "-o", "run"]) == 0

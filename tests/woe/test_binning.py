@@ -224,9 +224,9 @@ def test_information_value_is_never_negative_and_flips_with_y(cells):
 
 def test_psi_by_hand():
     """Differences times log ratios; zero in one sample is half a row, in both nothing."""
-    before, after = np.array([10.0, 20, 0, 0, 0.9, 9.1]), np.array([5.0, 0, 4, 0, 1, 10])
-    p = np.array([10, 20, 0.5, 0.9, 9.1]) / 40
-    q = np.array([5, 0.5, 4, 1, 10]) / 20
+    before, after = np.array([10, 19.1, 0, 0, 0.9, 10]), np.array([5, 0, 4, 0, 0, 11])
+    p = np.array([10, 19.1, 0.5, 0.9, 10]) / 40
+    q = np.array([5, 0.5, 4, 0.5, 11]) / 20
     assert psi_of(before, after) == pytest.approx(((p - q) * np.log(p / q)).sum())
     assert psi_of(after, before) == pytest.approx(psi_of(before, after))
     light = psi_of(np.array([0.2, 0.8]), np.array([0.6, 0.4]))
