@@ -90,6 +90,19 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def package(session: nox.Session) -> None:
+    """Build the wheel and the source archive, check them, and run the installed wheel."""
+    session.install("build>=1.2", "twine>=6.1")
+    session.run("python", "-m", "build", "--outdir", "dist", *session.posargs)
+    wheel, archive = (max(Path("dist").glob(ending)) for ending in ("*.whl", "*.tar.gz"))
+    session.run("twine", "check", "--strict", str(wheel), str(archive))
+    session.install(f"{wheel}[train,serve]")
+    with session.chdir(session.create_tmp()):
+        session.run("rfmrisk", "--version")
+        session.run("python", "-c", "import rfmrisk.serving, rfmrisk.training")
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Measure which branches the tests take, and fail under the share in pyproject.toml."""
     session.install(".[train,serve,test]", "coverage>=7.10")
