@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from rfmrisk._columns import encode, microseconds, parse_times, whole
+from rfmrisk._columns import microseconds, parse_times, whole
+from rfmrisk._encoding import encode
 from rfmrisk._moments import DAY, iso
 from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import Ints, segment_of

@@ -31,11 +31,12 @@ class Scores:
     @classmethod
     def joined(cls, parts: list["Scores"]) -> "Scores":
         """Put the answers for some customers after those for others."""
-        arrays = [
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("probability", "score", "high_risk")
-        ]
-        return cls(*arrays, [reasons for part in parts for reasons in part.reasons])
+        return cls(
+            np.concatenate([part.probability for part in parts]),
+            np.concatenate([part.score for part in parts]),
+            np.concatenate([part.high_risk for part in parts]),
+            [reasons for part in parts for reasons in part.reasons],
+        )
 
 
 class Scorer:

@@ -29,7 +29,8 @@ def test_a_csv_log_is_scored_as_the_command_does(client, card, log):
     """Every customer of a CSV log comes back with the columns of `rfmrisk score`."""
     answer = client.post("/score-file", content=log.to_csv(index=False).encode(), headers=CSV)
     assert answer.headers["content-type"].startswith("text/csv")
-    got = pd.read_csv(io.StringIO(answer.text), index_col="customer", keep_default_na=False)
+    read = {"index_col": "customer", "keep_default_na": False, "float_precision": "round_trip"}
+    got = pd.read_csv(io.StringIO(answer.text), **read)
     expected = card.score(to_histories(log))
     assert list(got.columns) == list(expected.columns)
     assert got.index.tolist() == expected.index.tolist()
