@@ -84,15 +84,22 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
-@contextmanager
 def running(model, *options, **environment):
     """Run `rfmrisk serve` in a process of its own; give its address and the process."""
-    port = free_port()
     command = [sys.executable, "-c", "from rfmrisk.cli import run; run()", "serve"]
-    command += ["--model", str(model), "--port", str(port), *options]
+    return started([*command, "--model", str(model), *options], **environment)
+
+
+@contextmanager
+def started(command, **environment):
+    """Run a command that serves the app; give its address and the process."""
+    port = free_port()
     output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed at the end
     process = subprocess.Popen(
-        command, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
+        [*command, "--port", str(port)],
+        env=os.environ | environment,
+        stdout=output,
+        stderr=subprocess.STDOUT,
     )
     address = f"http://127.0.0.1:{port}"
     try:
