@@ -290,6 +290,7 @@ def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa
     if customer not in table.column_names and "customer" in table.column_names:
         customer = "customer"
     check_columns(table.column_names, [customer, "as_of"], of="the decisions")
+    check_decisions(table.num_rows)
     moments = parse_times(table["as_of"], "as_of")
     asked = parse_ids(table[customer], customer)
     check_decisions(table.num_rows, moments.bad.sum(), asked.bad.sum())
@@ -302,7 +303,7 @@ def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa
     )
 
 
-def check_decisions(n_decisions: int, n_timeless: int, n_nameless: int) -> None:
+def check_decisions(n_decisions: int, n_timeless: int = 0, n_nameless: int = 0) -> None:
     """Raise where there is no decision, or one lacks its moment or its customer."""
     if not n_decisions:
         raise ValueError(
