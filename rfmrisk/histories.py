@@ -311,7 +311,7 @@ def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa
     )
 
 
-def check_decisions(n_decisions: int, n_timeless: int, n_nameless: int) -> None:
+def check_decisions(n_decisions: int, n_timeless: int = 0, n_nameless: int = 0) -> None:
     """Raise where there is no decision, or one lacks its moment or its customer."""
     if not n_decisions:
         raise ValueError(
