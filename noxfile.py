@@ -62,7 +62,7 @@ def minimal(session: nox.Session) -> None:
 @nox.session
 def spark(session: nox.Session) -> None:
     """Test on a real Spark in this machine, which needs Java."""
-    session.install(".[spark,test]")
+    session.install(".[spark,test]", "xgboost-cpu>=3.0; sys_platform == 'linux'")
     session.run("pytest", "tests/test_spark.py", "rfmrisk/spark.py", *session.posargs)
 
 
@@ -87,6 +87,19 @@ def docs(session: nox.Session) -> None:
     """Build the documentation, with warnings as errors."""
     session.install(".[train,serve,docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the wheel and the source archive, check them, and run the installed wheel."""
+    session.install("build>=1.2", "twine>=6.1")
+    session.run("python", "-m", "build", "--outdir", "dist", *session.posargs)
+    wheel, archive = (max(Path("dist").glob(ending)) for ending in ("*.whl", "*.tar.gz"))
+    session.run("twine", "check", "--strict", str(wheel), str(archive))
+    session.install(f"{wheel}[train,serve]")
+    with session.chdir(session.create_tmp()):
+        session.run("rfmrisk", "--version")
+        session.run("python", "-c", "import rfmrisk.serving, rfmrisk.training")
 
 
 @nox.session
