@@ -357,10 +357,9 @@ def weight_of_evidence(
     g, b = np.asarray(goods, dtype=float), np.asarray(bads, dtype=float)
     bump = np.where((g <= 0) | (b <= 0), smoothing, 0.0)
     good_share, bad_share = (g + bump) / g.sum(), (b + bump) / b.sum()
-    known = (good_share > 0) & (bad_share > 0) & (g + b > 0)
-    ratio = np.divide(good_share, bad_share, out=np.ones_like(good_share), where=known)
+    ratio = np.divide(good_share, bad_share, out=np.ones_like(good_share), where=g + b > 0)
     woe = np.log(ratio)
-    return woe, np.where(known, (good_share - bad_share) * woe, 0.0)
+    return woe, (good_share - bad_share) * woe
 
 
 def psi_of(expected: NDArray, actual: NDArray) -> float:

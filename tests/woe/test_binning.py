@@ -272,6 +272,15 @@ def test_rare_levels_share_a_group():
     assert len(set(groups[2:].tolist())) == 1
 
 
+def test_weight_of_evidence_by_hand():
+    """Logs of the ratio of shares; smoothed where goods or bads lack, 0 where both do."""
+    woe, iv = weight_of_evidence([30, 10, 0, 2, 0], [10, 20, 5, 0, 0], 0.5)
+    p = np.array([30, 10, 0.5, 2.5]) / 42
+    q = np.array([10, 20, 5.5, 0.5]) / 35
+    assert woe.tolist() == pytest.approx([*np.log(p / q), 0])
+    assert iv.tolist() == pytest.approx([*((p - q) * np.log(p / q)), 0])
+
+
 @settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=8))
 def test_information_value_is_never_negative_and_flips_with_y(cells):
