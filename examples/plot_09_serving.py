@@ -27,7 +27,7 @@ from rfmrisk.training import train
 
 log = make_transactions(n_customers=800, random_state=0)
 histories = to_histories(log)
-model = train(histories, models=["scorecard"], cv=2).model
+model = train(histories, models=["scorecard"], search="random", n_iter=3, cv=2).model
 folder = Path(tempfile.mkdtemp(prefix="rfmrisk-gallery-"))
 model.save(folder)
 
