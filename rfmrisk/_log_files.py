@@ -43,6 +43,17 @@ def open_log(path: Path, customer: str, time: str, amount: str) -> LogFiles:
     return LoadedFile(read_table(path, customer, time, amount))
 
 
+def of_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return a column in another type; Arrow's own cast makes dictionaries of text alone."""
+    if column.type == kind:
+        return column
+    if not pa.types.is_dictionary(kind):
+        return column.cast(kind)
+    encoded = column.cast(kind.value_type).dictionary_encode()
+    indices = encoded.indices.cast(kind.index_type)
+    return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered)
+
+
 class ParquetFiles:
     """A Parquet file, or a folder of them, of which a few row groups are in memory at a time."""
 
@@ -103,7 +114,7 @@ class ParquetFiles:
                 column = batch.column(field.name)
             else:
                 column = pa.repeat(pa.scalar(keys.get(field.name)), len(batch))
-            columns.append(column if column.type == field.type else column.cast(field.type))
+            columns.append(of_type(column, field.type))
         return pa.record_batch(columns, schema=self.schema)
 
     @contextmanager

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 
 from rfmrisk._columns import as_table, microseconds, whole
-from rfmrisk._log_files import open_log
+from rfmrisk._log_files import of_type, open_log
 from rfmrisk._moments import DAY, iso, parse_moment
 from rfmrisk._roles import Findings, OnBad, check_on_bad, check_schema, inspect
 from rfmrisk._segments import group
@@ -136,7 +136,10 @@ class SplitLog:
         table = pa.Table.from_batches(batches, self.stored)
         if not table.num_rows:
             return None
-        return to_histories(table.cast(self.schema), **self.roles, as_of=iso(self.moment))
+        columns = zip(table.columns, self.schema.types, strict=True)
+        restored = [of_type(whole(column), kind) for column, kind in columns]
+        log = pa.table(restored, schema=self.schema)
+        return to_histories(log, **self.roles, as_of=iso(self.moment))
 
 
 class PartitionedLog:

@@ -120,8 +120,7 @@ def work_folder(output: Path) -> Path:
 
 def _manifest(model: ScoringModel, path: Path, options: dict[str, Any]) -> str:
     """Return as text all that the parts depend on: log, model, options and versions."""
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    stats = [(str(file.resolve()), file.stat()) for file in files]
+    stats = [(str(file.resolve()), file.stat()) for file in _log_files(path)]
     packages = ("numpy", "pandas", "pyarrow", "scikit-learn")
     versions = {name: version(name) for name in packages} | {"rfmrisk": __version__}
     content = {
@@ -131,6 +130,14 @@ def _manifest(model: ScoringModel, path: Path, options: dict[str, Any]) -> str:
         "versions": versions | {"python": platform.python_version()},
     }
     return json.dumps(content, indent=2)
+
+
+def _log_files(path: Path) -> list[Path]:
+    """Return the files of a log; hidden ones are none of it."""
+    if not path.is_dir():
+        return [path]
+    found = (file for file in path.rglob("*") if file.is_file())
+    return sorted(f for f in found if not any(p[0] in "._" for p in f.relative_to(path).parts))
 
 
 def _open_work(work: Path, manifest: str) -> None:

@@ -267,7 +267,7 @@ def _inspect(batches: Batches, roles: dict[str, str]) -> Batches:
 def _nest(
     batches: Batches,
     names: list[str],
-    roles: dict[str, str],
+    roles: dict[str, Any],
     kind: pa.DataType,
     moment: int | None = None,
 ) -> Batches:
@@ -282,7 +282,7 @@ def _nest(
             known = usable.filter(pa.array(microseconds(usable[roles["time"]]) < moment))
             if known.num_rows:
                 yield _history_batch(
-                    local.to_histories(known, **roles, as_of=iso(moment)),  # type: ignore[arg-type]
+                    local.to_histories(known, **roles, as_of=iso(moment)),
                     kind,
                 )
             continue
@@ -294,7 +294,7 @@ def _nest(
             }
         )
         if usable.num_rows:
-            yield _history_batch(local.to_histories(usable, **roles, as_of=asked), kind)  # type: ignore[arg-type]
+            yield _history_batch(local.to_histories(usable, **roles, as_of=asked), kind)
         elif asked.num_rows:
             yield pa.record_batch(
                 {

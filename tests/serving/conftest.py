@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import pytest
 
@@ -31,13 +32,8 @@ def many_histories():
 @pytest.fixture(scope="session")
 def trained(many_histories):
     """Train a model of each kind that gives reasons in its own way."""
-    names = ["scorecard", "decision_tree"]
-    try:
-        import xgboost  # noqa: F401
-    except ImportError:
-        pass
-    else:
-        names.append("xgboost")
+    names = ["scorecard", "decision_tree", "logistic_regression"]
+    names += [kind for kind in ("xgboost", "lightgbm") if find_spec(kind)]
     return {name: train(many_histories, models=[name], cv=2).model for name in names}
 
 
