@@ -15,7 +15,7 @@ ENV PATH=/opt/rfmrisk/bin:$PATH \
     HOME=/tmp \
     PORT=8000
 COPY --from=build /opt/rfmrisk /opt/rfmrisk
-RUN useradd --system --uid 10001 --no-create-home rfmrisk
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin rfmrisk
 USER 10001
 WORKDIR /tmp
 EXPOSE 8000

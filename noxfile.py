@@ -1,5 +1,7 @@
 """The project's sessions: `nox -l` lists them, `nox -s tests` installs all it needs and tests."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -13,10 +15,10 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def run_tests(session: nox.Session, *under: str) -> None:
+def run_tests(session: nox.Session, under: Sequence[str] = (), options: Sequence[str] = ()) -> None:
     """Test what is installed, on two processors; without MLflow's calls home."""
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    session.run(*under, "pytest", "-n", "2", *session.posargs, env=quiet | ONE_THREAD)
+    session.run(*under, "pytest", "-n", "2", *options, *session.posargs, env=quiet | ONE_THREAD)
 
 
 @nox.session
@@ -38,10 +40,13 @@ def oldest(session: nox.Session) -> None:
     project = nox.project.load_toml("pyproject.toml")["project"]
     extras = project["optional-dependencies"]
     bounds = [*project["dependencies"], *extras["train"], *extras["serve"], *extras["test"]]
+    # The lower bound is the version; a constraint may not name extras.
+    exact = [re.sub(r"\[.*?\]", "", bound).replace(">=", "==") for bound in bounds]
     constraints = Path(session.create_tmp(), "oldest.txt")
-    constraints.write_text("\n".join(bounds).replace(">=", "=="), encoding="utf-8")
+    constraints.write_text("\n".join(exact), encoding="utf-8")
     session.install(".[train,serve,test]", "--constraint", str(constraints))
-    run_tests(session)
+    # Old packages may warn of what is newer below them.
+    run_tests(session, options=["-W", "ignore::DeprecationWarning"])
 
 
 @nox.session
@@ -85,11 +90,24 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def package(session: nox.Session) -> None:
+    """Build the wheel and the source archive, check them, and run the installed wheel."""
+    session.install("build>=1.2", "twine>=6.1")
+    session.run("python", "-m", "build", "--outdir", "dist", *session.posargs)
+    wheel, archive = (max(Path("dist").glob(ending)) for ending in ("*.whl", "*.tar.gz"))
+    session.run("twine", "check", "--strict", str(wheel), str(archive))
+    session.install(f"{wheel}[train,serve]")
+    with session.chdir(session.create_tmp()):
+        session.run("rfmrisk", "--version")
+        session.run("python", "-c", "import rfmrisk.serving, rfmrisk.training")
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Measure which branches the tests take, and fail under the share in pyproject.toml."""
     session.install(".[train,serve,test]", "coverage>=7.10")
     session.run("coverage", "erase")
-    run_tests(session, "coverage", "run", "-m")
+    run_tests(session, under=["coverage", "run", "-m"])
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

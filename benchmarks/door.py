@@ -1,14 +1,12 @@
-"""Time the way from a log to features against hand-written pandas, and against Polars.
+"""Time the way from a real log's file to all features against hand-written pandas.
 
 Results are checked to be equal first. Contenders then run in turn in this process; each number is
 the median, in CPU seconds of all threads and in seconds of wall time.
 
-Run ``python -m benchmarks.door``, with ``--large`` for 10,000,000 transactions too. The table of
-the real log needs the folder ``shared/data`` beside that of the project, and is left out without
-it.
+Run ``python -m benchmarks door``. It needs the folder ``shared/data`` beside that of the project.
+Logs in memory, of any size, are timed by ``python -m benchmarks scale``.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rfmrisk import RFMAggregator, customer_features, read_transactions, to_histories
-
-try:
-    import polars as pl
-except ModuleNotFoundError:
-    pl = None
+from rfmrisk import customer_features, read_transactions, to_histories
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "completejourney.parquet"
 ROLES = {"customer": "household_id", "time": "transaction_timestamp", "amount": "sales_value"}
@@ -30,22 +23,10 @@ DAY = pd.Timedelta("1D")
 
 
 def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--large", action="store_true", help="also 10,000,000 transactions")
-    large = parser.parse_args().large
-    if DATA.exists():
-        real_log()
-    else:
-        print(f"no table of the real log: there is no {DATA}")
-    rfm_in_memory(1_000_000, 100_000)
-    decisions(1_000_000, 100_000)
-    if large:
-        rfm_in_memory(10_000_000, 1_000_000, repeats=3)
-
-
-def real_log() -> None:
     """Time completejourney from its Parquet file to customer features."""
+    if not DATA.exists():
+        print(f"nothing to time: there is no {DATA}")
+        return
 
     def ours() -> pd.DataFrame:
         return customer_features().fit_transform(
@@ -121,72 +102,6 @@ def features_by_hand() -> pd.DataFrame:
     }
     features |= {f"temporal__{share}": shares[share] for share in shares}
     return pd.DataFrame(features)
-
-
-def rfm_in_memory(n_transactions: int, n_customers: int, repeats: int = 7) -> None:
-    """Time recency, frequency and monetary of an unsorted log with text ids."""
-    log = make_log(n_transactions, n_customers)
-    as_of = log["TransactionStartTime"].max().normalize() + DAY
-
-    def ours() -> pd.DataFrame:
-        return RFMAggregator().fit_transform(to_histories(log))
-
-    def by_pandas() -> pd.DataFrame:
-        groups = log.assign(size=log["Amount"].abs()).groupby("CustomerId")
-        table = groups.agg(
-            recency=("TransactionStartTime", "max"),
-            frequency=("Amount", "size"),
-            monetary=("size", "sum"),
-        )
-        return table.assign(recency=(as_of - table["recency"]) / DAY)
-
-    contenders: dict[str, Callable[[], Any]] = {"rfmrisk": ours, "pandas": by_pandas}
-    pd.testing.assert_frame_equal(ours(), by_pandas(), check_names=False, check_index_type=False)
-    if pl is not None:
-        frame = pl.from_pandas(log)
-
-        def by_polars() -> Any:
-            return frame.group_by("CustomerId").agg(
-                recency=(as_of - pl.col("TransactionStartTime").max()).dt.total_seconds() / 86_400,
-                frequency=pl.len(),
-                monetary=pl.col("Amount").abs().sum(),
-            )
-
-        table = by_polars().sort("CustomerId").to_pandas().set_index("CustomerId")
-        pd.testing.assert_frame_equal(
-            ours(), table, check_names=False, check_index_type=False, check_dtype=False
-        )
-        contenders["Polars"] = by_polars
-    title = f"RFM in memory, {n_transactions:,} transactions of {n_customers:,} customers, text ids"
-    report(title, contenders, repeats)
-
-
-def decisions(n_transactions: int, n_customers: int, n_decisions: int = 100_000) -> None:
-    """Time features at as many moments as there are decisions, each seeing only what was known."""
-    log = make_log(n_transactions, n_customers)
-    # The customers and times of some other transactions are the decisions.
-    asked = make_log(n_decisions, n_customers, seed=1).drop(columns="Amount")
-    asked.columns = ["CustomerId", "as_of"]
-
-    def ours() -> pd.DataFrame:
-        return customer_features().fit_transform(to_histories(log, as_of=asked))
-
-    title = f"{n_decisions:,} decisions over {n_transactions:,} transactions, all features"
-    report(title, {"rfmrisk": ours}, repeats=5)
-
-
-def make_log(n_transactions: int, n_customers: int, seed: int = 0) -> pd.DataFrame:
-    """Make an unsorted log of a year, with text ids."""
-    rng = np.random.default_rng(seed)
-    ids = pd.Series(np.arange(n_customers)).astype("str").radd("CustomerId_")
-    seconds = rng.integers(365 * 86_400, size=n_transactions).astype("timedelta64[s]")
-    return pd.DataFrame(
-        {
-            "CustomerId": ids.take(rng.integers(n_customers, size=n_transactions)).array,
-            "TransactionStartTime": np.datetime64("2024-01-01", "us") + seconds,
-            "Amount": rng.lognormal(3, 1, n_transactions).round(2),
-        }
-    )
 
 
 def report(title: str, contenders: dict[str, Callable[[], Any]], repeats: int) -> None:

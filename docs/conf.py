@@ -77,6 +77,8 @@ sphinx_gallery_conf = {
     "abort_on_example_error": False,
     "backreferences_dir": None,
     "plot_gallery": True,
+    # What drawing returns says nothing to a reader.
+    "ignore_repr_types": r"matplotlib|Display|<class 'list'>",
     "show_memory": False,
     "remove_config_comments": True,
     "reference_url": {},

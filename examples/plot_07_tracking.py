@@ -41,7 +41,14 @@ def run(line):
     """Run a command line in the folder and print what it says, but for the progress bars."""
     print("$", line)
     command = [sys.executable, "-c", "from rfmrisk.cli import run; run()", *line.split()[1:]]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONUTF8": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
     print("\n".join(text for text in done.stdout.splitlines() if "━" not in text))
 
 

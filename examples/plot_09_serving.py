@@ -7,7 +7,6 @@ for a monitor, and the end.
 """
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -28,7 +27,7 @@ from rfmrisk.training import train
 
 log = make_transactions(n_customers=800, random_state=0)
 histories = to_histories(log)
-model = train(histories, models=["scorecard"], cv=2).model
+model = train(histories, models=["scorecard"], search="random", n_iter=3, cv=2).model
 folder = Path(tempfile.mkdtemp(prefix="rfmrisk-gallery-"))
 model.save(folder)
 
@@ -42,7 +41,6 @@ with socket.socket() as found:
 command = [sys.executable, "-c", "from rfmrisk.cli import run; run()", "serve"]
 server = subprocess.Popen(
     [*command, "--model", str(folder), "--port", str(port)],
-    env={name: text for name, text in os.environ.items() if not name.startswith("RFMRISK_")},
     stdout=subprocess.DEVNULL,
     stderr=subprocess.DEVNULL,
 )
@@ -59,6 +57,11 @@ def ask(path, body=None, kind="application/json", accept="*/*"):
             return answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.read().decode()
+
+
+def show(answer):
+    """Print JSON so that it can be read."""
+    print(json.dumps(json.loads(answer), indent=2))
 
 
 for _ in range(300):
@@ -85,25 +88,27 @@ customer = {
     "as_of": "2019-05-14T00:00:00Z",
     "transactions": [{**transaction, **extras} for transaction in history],
 }
-print(json.dumps(json.loads(ask("/predict", json.dumps({"customers": [customer]}))), indent=2))
+show(ask("/predict", json.dumps({"customers": [customer]})))
 
 # %%
 # A bad request is told what is wrong with it, where, and what is allowed.
 customer["transactions"][1]["amount"] = "much"
-print(json.dumps(json.loads(ask("/predict", json.dumps({"customers": [customer]}))), indent=2))
+show(ask("/predict", json.dumps({"customers": [customer]})))
 
 # %%
 # A whole log
 # -----------
 # A CSV or Parquet file in, scores out. They are those of the model in this process.
-answer = json.loads(ask("/score-file", log.to_csv(index=False), "text/csv", "application/json"))
+body = log.to_csv(index=False)
+answer = json.loads(ask("/score-file", body, "text/csv", "application/json"))
 served = pd.DataFrame(answer["customers"]).set_index("customer_id")
 local = model.score(histories)
 assert (served["score"] == local["score"].loc[served.index]).all()
 print(f"{len(served):,} customers scored over HTTP, all as in Python")
 figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained")
 bins = np.arange(local["score"].min() - 5, local["score"].max() + 15, 10)
-for risky, color, name in ((False, "#2a7f9e", "accepted"), (True, "#c8553d", "high-risk")):
+groups = ((False, "#2a7f9e", "accepted"), (True, "#c8553d", "high-risk"))
+for risky, color, name in groups:
     chosen = served["is_high_risk"] == risky
     axis.hist(served["score"][chosen], bins=bins, color=color, label=name)
 axis.set(xlabel="score, higher is safer", ylabel="customers", title="Served scores")

@@ -1,26 +1,34 @@
-"""Credit-risk models from transactions without default labels."""
+"""Credit-risk models from transactions without default labels.
 
-from rfmrisk.aggregation import (
-    CategoryAggregator,
-    RFMAggregator,
-    SpendAggregator,
-    TemporalAggregator,
-    customer_features,
-)
-from rfmrisk.histories import read_transactions, rewind, to_histories
-from rfmrisk.partitions import histories_in_parts
-from rfmrisk.proxy import (
-    ProxyLabeler,
-    ProxyTargetClassifier,
-    RFMSegments,
-    label_stability,
-    leakage_report,
-    rolling_origin,
-    suggest_outcome,
-    validate_proxy,
-)
-from rfmrisk.scorecard import Scorecard
-from rfmrisk.woe import WOEEncoder
+Each name is imported when it is first used: a process that only opens the door, such as a
+worker of a cluster, does not wait for what fits models.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rfmrisk.aggregation import (
+        CategoryAggregator,
+        RFMAggregator,
+        SpendAggregator,
+        TemporalAggregator,
+        customer_features,
+    )
+    from rfmrisk.histories import read_transactions, rewind, to_histories
+    from rfmrisk.partitions import histories_in_parts
+    from rfmrisk.proxy import (
+        ProxyLabeler,
+        ProxyTargetClassifier,
+        RFMSegments,
+        label_stability,
+        leakage_report,
+        rolling_origin,
+        suggest_outcome,
+        validate_proxy,
+    )
+    from rfmrisk.scorecard import Scorecard
+    from rfmrisk.woe import WOEEncoder
 
 __version__ = "0.1.0"
 __all__ = [
@@ -44,3 +52,39 @@ __all__ = [
     "to_histories",
     "validate_proxy",
 ]
+
+_HOMES = {
+    "aggregation": [
+        "CategoryAggregator",
+        "RFMAggregator",
+        "SpendAggregator",
+        "TemporalAggregator",
+        "customer_features",
+    ],
+    "histories": ["read_transactions", "rewind", "to_histories"],
+    "partitions": ["histories_in_parts"],
+    "proxy": [
+        "ProxyLabeler",
+        "ProxyTargetClassifier",
+        "RFMSegments",
+        "label_stability",
+        "leakage_report",
+        "rolling_origin",
+        "suggest_outcome",
+        "validate_proxy",
+    ],
+    "scorecard": ["Scorecard"],
+    "woe": ["WOEEncoder"],
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(importlib.import_module(f"rfmrisk.{home}"), name)
+            return value
+    raise AttributeError(f"module 'rfmrisk' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from pyarrow import types
 
 from rfmrisk._segments import Ints
@@ -71,28 +70,12 @@ def check_columns(names: list[str], needed: list[str], of: str = "the log") -> N
         raise ValueError(f"one column cannot have two roles; got {needed}")
 
 
-def encode(column: pa.Array) -> tuple[Ints, pa.Array]:
-    """Return the rank of each value among the sorted distinct values, and these values.
-
-    Missing values come last. Raises ArrowNotImplementedError where values have no order.
-    """
-    if isinstance(column, pa.DictionaryArray):
-        column = column.dictionary_decode()
-    if isinstance(column, pa.ExtensionArray):
-        column = column.storage
-    encoded = column.dictionary_encode(null_encoding="encode")
-    by_value = pc.array_sort_indices(encoded.dictionary).to_numpy()
-    rank = np.empty(len(by_value), dtype=np.int64)
-    rank[by_value] = np.arange(len(by_value))
-    return rank[encoded.indices.to_numpy()], encoded.dictionary.take(pa.array(by_value))
-
-
 def parse_ids(column: pa.ChunkedArray, name: str) -> Parsed:
     """Convert ids to 64-bit integers or text; missing ones count as bad."""
     ids = _decoded(column)
     kind = ids.type
     allowed = f"column {name!r} must hold ids that are integers, text, categories or UUIDs"
-    if _is_text(kind):
+    if is_text(kind):
         ids = ids.cast(pa.large_string())
     elif isinstance(kind, pa.UuidType):
         text = [_uuid_text(chunk.storage) for chunk in ids.chunks]
@@ -107,7 +90,7 @@ def parse_ids(column: pa.ChunkedArray, name: str) -> Parsed:
             raise ValueError(f"{allowed}; its type is {kind}, and {error}") from error
     elif not types.is_null(kind):
         raise ValueError(f"{allowed}; its type is {kind}")
-    return Parsed(ids, ids.is_null().to_numpy(), column)
+    return Parsed(ids, _missing(ids), column)
 
 
 def parse_times(column: pa.ChunkedArray, name: str) -> Parsed:
@@ -122,7 +105,7 @@ def read_times(column: pa.ChunkedArray, name: str) -> tuple[Parsed, Zones]:
     times = _decoded(column)
     kind = times.type
     zones = Zones()
-    if _is_text(kind):
+    if is_text(kind):
         times, zones = _parse_text_times(times)
     elif types.is_timestamp(kind) and kind.unit == "ns":
         times = pc.floor_temporal(times.cast(pa.timestamp("ns")), unit="microsecond")
@@ -132,21 +115,20 @@ def read_times(column: pa.ChunkedArray, name: str) -> tuple[Parsed, Zones]:
             "Numbers need a unit: convert them first, as with pandas.to_datetime(..., unit='s')"
         )
     times = times.cast(pa.timestamp("us"))
-    return Parsed(times, times.is_null().to_numpy(), column), zones
+    return Parsed(times, _missing(times), column), zones
 
 
 def parse_amounts(column: pa.ChunkedArray, name: str) -> Parsed:
     """Convert amounts to float64; missing, infinite and unreadable ones count as bad."""
     amounts = _decoded(column)
     kind = amounts.type
-    if _is_text(kind):
+    if is_text(kind):
         amounts = _parse_text_amounts(amounts)
     elif not (is_number(kind) or types.is_null(kind)):
         raise ValueError(f"column {name!r} must hold numbers; its type is {kind}")
     # Adding 0 turns -0.0 into 0.0: equal amounts are the same to the last bit.
     amounts = pc.add(amounts.cast(pa.float64(), safe=False), 0.0)
-    finite = pc.fill_null(pc.is_finite(amounts), fill_value=False)
-    return Parsed(amounts, ~finite.to_numpy(), column)
+    return Parsed(amounts, ~np.isfinite(amounts.to_numpy()), column)
 
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
@@ -157,11 +139,6 @@ def whole(column: pa.ChunkedArray) -> pa.Array:
         # Text beyond 2 GB needs wider offsets.
         column = column.cast(pa.large_string())
     return column.combine_chunks()
-
-
-def take(values: NDArray, order: NDArray[np.integer]) -> NDArray:
-    """Return ``values[order]``; Arrow gathers several times faster than NumPy."""
-    return pa.array(values).take(pa.array(order)).to_numpy()
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -192,6 +169,10 @@ def arrow_column(column: pd.Series) -> pa.ChunkedArray:
         zoned = sum(moment.tzinfo is not None for moment in moments)
         Zones(zoned, len(moments) - zoned).check(str(column.name))
     return values
+
+
+def _missing(column: pa.ChunkedArray) -> np.ndarray:
+    return column.is_null().to_numpy() if column.null_count else np.zeros(len(column), dtype=bool)
 
 
 def _without_views(kind: pa.DataType) -> pa.DataType:
@@ -242,7 +223,7 @@ def _parse_text_amounts(text: pa.ChunkedArray) -> pa.ChunkedArray:
         return pa.chunked_array([pa.array(numbers, pa.float64(), from_pandas=True)])
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     return types.is_string(kind) or types.is_large_string(kind)
 
 

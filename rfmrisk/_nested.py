@@ -1,6 +1,6 @@
 """The nested column of histories: opened into flat arrays, checked, and made again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from rfmrisk._columns import (
     whole,
 )
 from rfmrisk._moments import iso
-from rfmrisk._segments import Ints, Segments, positions, segment_of
+from rfmrisk._segments import Ints, Segments, blocks, positions, segment_of
 
 _TIME = pa.timestamp("us")
 
@@ -41,6 +41,8 @@ class FlatHistories:
         All fields of the transactions.
     index : pandas.Index of length n
         The customers.
+    columns : tuple of str
+        The names of all columns of the histories.
     """
 
     as_of: Ints
@@ -49,6 +51,7 @@ class FlatHistories:
     times: Ints
     transactions: pa.StructArray
     index: pd.Index
+    columns: tuple[str, ...] = ("as_of", "history")
 
     @cached_property
     def segments(self) -> Segments:
@@ -59,6 +62,26 @@ class FlatHistories:
     def customers(self) -> Ints:
         """The number of the customer of each transaction."""
         return segment_of(self.starts, self.ends)
+
+    def rows(self, rows: slice) -> "FlatHistories":
+        """Return some customers, one after the other; nothing is copied."""
+        starts, ends = self.starts[rows], self.ends[rows]
+        first = starts[0]
+        transactions = slice(first, ends[-1])
+        return FlatHistories(
+            as_of=self.as_of[rows],
+            starts=starts - first,
+            ends=ends - first,
+            times=self.times[transactions],
+            transactions=self.transactions[transactions],
+            index=self.index[rows],
+            columns=self.columns,
+        )
+
+    def blocks(self) -> Iterator["FlatHistories"]:
+        """Yield all customers in runs so short that what is made of them stays in the cache."""
+        offsets = np.append(self.starts, self.ends[-1])
+        yield from map(self.rows, blocks(offsets))
 
     @property
     def field_names(self) -> list[str]:
@@ -89,8 +112,10 @@ def flatten(histories: Any) -> FlatHistories:
     """Open the nested column and check it: finite amounts, sorted times, all before ``as_of``.
 
     Accepts what `to_histories` makes, and the same after a round trip through Parquet or JSON
-    (lists of dicts, times as ISO-8601 text).
+    (lists of dicts, times as ISO-8601 text). What is flat already is returned as it is.
     """
+    if isinstance(histories, FlatHistories):
+        return histories
     if not isinstance(histories, pd.DataFrame):
         raise TypeError(
             "histories must be a pandas DataFrame as made by to_histories, "
@@ -119,6 +144,7 @@ def flatten(histories: Any) -> FlatHistories:
         times=microseconds(pc.struct_field(transactions, "time")),
         transactions=transactions,
         index=histories.index,
+        columns=tuple(names),
     )
     _check(flat)
     return flat

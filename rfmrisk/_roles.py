@@ -162,10 +162,11 @@ def inspect(table: pa.Table, customer: str, time: str, amount: str) -> tuple[pa.
     """Return the rows that can be used, their roles converted, and what was found."""
     ids = parse_ids(table[customer], customer)
     times, zones = read_times(table[time], time)
-    parsed = {customer: ids, time: times, amount: parse_amounts(table[amount], amount)}
+    amounts = parse_amounts(table[amount], amount)
+    parsed = {customer: ids, time: times, amount: amounts}
     for name, column in parsed.items():
         table = table.set_column(table.column_names.index(name), name, column.converted)
-    unusable = np.any([column.bad for column in parsed.values()], axis=0)
+    unusable = ids.bad | times.bad | amounts.bad
     bad = {}
     for name, column in parsed.items():
         rows = np.flatnonzero(column.bad)

@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from rfmrisk._columns import (
     as_table,
     check_columns,
-    encode,
+    is_text,
     microseconds,
     parse_ids,
     parse_times,
-    take,
     whole,
 )
+from rfmrisk._encoding import encode, encode_ids
 from rfmrisk._files import read_table
 from rfmrisk._moments import DAY, iso, parse_duration, parse_moment
 from rfmrisk._nested import flatten, nest
 from rfmrisk._roles import OnBad, bind_roles, further_columns
-from rfmrisk._segments import Ints, first_at_or_after, group
+from rfmrisk._segments import Ints, first_at_or_after, group, sort_groups
 
 CUSTOMER = "CustomerId"
 TIME = "TransactionStartTime"
@@ -156,11 +156,12 @@ def to_histories(
     """
     table = bind_roles(as_table(log), customer, time, amount, on_bad)
     extras = further_columns(table.column_names, customer, time, amount)
-    codes, ids = encode(whole(table[customer]))
+    customers = whole(table[customer])
     columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
-    order, offsets, times = _order(codes, microseconds(table[time]), list(columns.values()))
-    fields = {"time": pa.array(times.view("datetime64[us]"))}
-    fields |= {name: column.take(pa.array(order)) for name, column in columns.items()}
+    order, offsets, times = _order(customers, microseconds(table[time]), list(columns.values()))
+    ids = customers.take(pa.array(order[offsets[:-1]]))
+    fields: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
+    fields |= {name: _gathered(column, pa.array(order)) for name, column in columns.items()}
     transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
 
     starts, ends = offsets[:-1], offsets[1:]
@@ -173,7 +174,8 @@ def to_histories(
         moments = np.full(len(ids), (times.max() // DAY + 1) * DAY)
     else:
         moments = np.full(len(ids), parse_moment(as_of, "as_of"))
-    ends = first_at_or_after(times, starts, ends, moments)
+    if as_of is not None:
+        ends = first_at_or_after(times, starts, ends, moments)
     if not by_decision:
         known = np.flatnonzero(ends > starts)
         if not len(known):
@@ -181,7 +183,9 @@ def to_histories(
                 f"no transaction lies before as_of={iso(moments[0])}: "
                 f"the first of the log is at {iso(times.min())}"
             )
-        ids, moments, starts, ends = ids.take(known), moments[known], starts[known], ends[known]
+        if len(known) < len(ids):
+            ids, moments = ids.take(pa.array(known)), moments[known]
+            starts, ends = starts[known], ends[known]
     return pd.DataFrame(
         {"as_of": moments.view("datetime64[us]"), "history": nest(transactions, starts, ends)},
         index=pd.Index(ids.to_pandas(), name="customer"),
@@ -242,24 +246,27 @@ def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd
     return past, kept
 
 
+def _gathered(column: pa.Array, order: pa.Array) -> pa.Array:
+    """Return a column in another order; text of few levels by their numbers, which is faster."""
+    if is_text(column.type) and len(pc.unique(column.slice(0, 10_000))) <= 100:
+        coded = column.dictionary_encode()
+        indices = coded.indices.take(order)
+        return pa.DictionaryArray.from_arrays(indices, coded.dictionary).cast(column.type)
+    return column.take(order)
+
+
 def _order(
-    codes: Ints, times: Ints, tie_breakers: list[pa.Array]
+    customers: pa.Array, times: Ints, tie_breakers: list[pa.Array]
 ) -> tuple[NDArray[np.integer], Ints, Ints]:
     """Return the order by customer, time and the tie-breakers, the offsets, the times in order.
 
     Columns without an order, such as lists, break no ties.
     """
-    n_customers = codes.max() + 1
-    if np.all(times[1:] >= times[:-1]):
-        order, offsets = group(codes, n_customers)
-    else:
-        by_time = np.argsort(times)
-        order, offsets = group(take(codes, by_time), n_customers)
-        order = by_time[order]
+    order, offsets = group(*encode_ids(customers))
+    times = sort_groups(times, order, offsets)
 
     # Transactions of one customer at one time are in any order still. Most logs have few, and
     # only they are sorted further, run by run.
-    times = take(times, order)
     begins = np.ones(len(times) + 1, dtype=bool)
     np.not_equal(times[1:], times[:-1], out=begins[1:-1])
     begins[offsets] = True
@@ -290,7 +297,8 @@ def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa
     if customer not in table.column_names and "customer" in table.column_names:
         customer = "customer"
     check_columns(table.column_names, [customer, "as_of"], of="the decisions")
-    check_decisions(table.num_rows)
+    if not table.num_rows:
+        check_decisions(0, 0, 0)  # columns without a value have no type that could be read
     moments = parse_times(table["as_of"], "as_of")
     asked = parse_ids(table[customer], customer)
     check_decisions(table.num_rows, moments.bad.sum(), asked.bad.sum())

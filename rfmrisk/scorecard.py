@@ -59,7 +59,7 @@ def probability_to_score(
     Raises
     ------
     ValueError
-        If a probability is not between 0 and 1, or the scale is not positive.
+        If a probability is not between 0 and 1, or the scale is not finite and positive.
 
     References
     ----------
@@ -71,7 +71,7 @@ def probability_to_score(
     >>> probability_to_score([1 / 51, 1 / 101, 0.5]).round(1)
     array([600. , 620. , 487.1])
     """
-    _check_scale(base_odds, pdo)
+    _check_scale(base_score, base_odds, pdo)
     p = np.asarray(probability, dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"probability must be between 0 and 1; got {p[~((p >= 0) & (p <= 1))]}.")
@@ -103,7 +103,7 @@ def score_to_probability(
     Raises
     ------
     ValueError
-        If the scale is not positive.
+        If the scale is not finite and positive.
 
     Examples
     --------
@@ -111,12 +111,14 @@ def score_to_probability(
     >>> score_to_probability([600, 620]).round(4)
     array([0.0196, 0.0099])
     """
-    _check_scale(base_odds, pdo)
+    _check_scale(base_score, base_odds, pdo)
     points = np.asarray(score, dtype=np.float64)
     return expit(-((points - base_score) * np.log(2) / pdo + np.log(base_odds)))
 
 
-def _check_scale(base_odds: float, pdo: float) -> None:
+def _check_scale(base_score: float, base_odds: float, pdo: float) -> None:
+    if not np.isfinite(base_score):
+        raise ValueError(f"base_score must be finite; got {base_score!r}.")
     if not (base_odds > 0 and np.isfinite(base_odds)):
         raise ValueError(f"base_odds must be above 0; got {base_odds!r}.")
     if not (pdo > 0 and np.isfinite(pdo)):
@@ -238,11 +240,12 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If y is not binary, the scale is not positive, or the encoder refuses the columns.
+            If y is not binary, the scale is not finite and positive, or the encoder refuses the
+            columns.
         TypeError
             If the encoder is no `WOEEncoder`, or the classifier has no coefficients.
         """
-        _check_scale(self.base_odds, self.pdo)
+        _check_scale(self.base_score, self.base_odds, self.pdo)
         encoder = WOEEncoder() if self.encoder is None else self.encoder
         if not isinstance(encoder, WOEEncoder):
             raise TypeError(f"encoder must be a WOEEncoder or None; got {type(encoder).__name__}.")

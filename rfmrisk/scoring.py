@@ -12,6 +12,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from rfmrisk.metrics import quantile_cuts
 from rfmrisk.persistence import ModelFileError, dump, load
 from rfmrisk.scorecard import Scorecard, probability_to_score
 
@@ -32,7 +33,7 @@ class ScoringModel:
         Its first step makes the customer feature table.
     facts : dict
         Plain values, kept as JSON: the threshold, the scaling of the score, the typical value
-        of each feature, how the model was trained.
+        of each feature, the distribution of scores, how the model was trained.
     """
 
     pipeline: Pipeline
@@ -169,6 +170,24 @@ def bounded_score(probability: np.ndarray, **scale: float) -> np.ndarray:
     A tree is certain of customers like those that it has seen, and 0 and 1 have no finite odds.
     """
     return probability_to_score(np.clip(probability, SUREST, 1 - SUREST), **scale)
+
+
+def score_quantiles(score: np.ndarray) -> dict[str, list[float]]:
+    """Return cuts between scores and how many lie between them, for a stability index.
+
+    They are deciles, or fewer where a tenth of the scores would be a handful: chance alone then
+    moves the index.
+
+    Examples
+    --------
+    >>> score_quantiles(np.arange(60))
+    {'cuts': [20.0, 40.0], 'counts': [20.0, 20.0, 20.0]}
+    """
+    values = np.rint(score)
+    cuts = quantile_cuts(values, None, min(max(len(values) // 20, 2), 10))
+    places = np.searchsorted(cuts, values, side="right")
+    counts = np.bincount(places, minlength=len(cuts) + 1).astype(float)
+    return {"cuts": cuts.tolist(), "counts": counts.tolist()}
 
 
 def typical_values(table: pd.DataFrame) -> dict[str, Any]:

@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from rfmrisk import __version__
+from rfmrisk._progress import progress
 from rfmrisk._roles import OnBad
 from rfmrisk.histories import AMOUNT, CUSTOMER, TIME
 from rfmrisk.partitions import ROWS_PER_PART, PartitionedLog, write_whole
-from rfmrisk.proxy.progress import progress
 from rfmrisk.scoring import ScoringModel
 
 _CUSTOMERS_AT_ONCE = 50_000

@@ -1,9 +1,6 @@
 """Every public estimator passes scikit-learn's checks, and ours where it takes histories."""
 
-import warnings
-
 import pytest
-from sklearn.exceptions import SkipTestWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -54,20 +51,13 @@ OF_HISTORIES = {
     "proxy_target": ProxyTargetClassifier(MODEL),
 }
 
-# scikit-learn warns where it leaves out the checks that need plain numbers.
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", SkipTestWarning)
-    scikit_learn_checks = parametrize_with_checks(
-        ESTIMATORS,
-        expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(
-            type(estimator).__name__, {}
-        ),
-    )
-
 
 # Some checks ask for a single cluster, of which the labeler rightly says that it flags everybody.
 @pytest.mark.filterwarnings("ignore:the label is degenerate")
-@scikit_learn_checks
+@parametrize_with_checks(
+    ESTIMATORS,
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator).__name__, {}),
+)
 def test_scikit_learn(estimator, check):
     """Each estimator passes scikit-learn's checks, but for those listed with a reason."""
     check(estimator)

@@ -1,5 +1,6 @@
 """What the package shows of itself, and what it brings along."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -16,16 +17,39 @@ EXTRAS = ["jinja2", "litestar", "matplotlib", "mlflow", "pyspark", "xgboost"]
 def test_all_is_the_public_surface_and_sorted():
     """Every public name of the package is in __all__, in order, and has a docstring."""
     assert sorted(rfmrisk.__all__) == rfmrisk.__all__
-    modules = {name.stem for name in Path(rfmrisk.__file__).parent.iterdir()}
-    public = {name for name in vars(rfmrisk) if not name.startswith("_")} - modules
-    assert public == set(rfmrisk.__all__)
+    assert sorted(name for names in rfmrisk._HOMES.values() for name in names) == rfmrisk.__all__
+    assert set(rfmrisk.__all__) <= set(dir(rfmrisk))
     for name in rfmrisk.__all__:
         assert getattr(rfmrisk, name).__doc__
 
 
+def test_type_checkers_see_the_public_surface():
+    """What is imported for type checkers is what is imported when it is used."""
+    tree = ast.parse(Path(rfmrisk.__file__).read_text(encoding="utf-8"))
+    imported = {
+        node.module.removeprefix("rfmrisk."): [alias.name for alias in node.names]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("rfmrisk.")
+    }
+    assert imported == rfmrisk._HOMES
+
+
+def test_a_name_that_is_not_there():
+    """An unknown name is an error that names it."""
+    with pytest.raises(AttributeError, match="module 'rfmrisk' has no attribute 'RFM'"):
+        rfmrisk.RFM  # noqa: B018
+
+
+def test_opening_the_door_does_not_wait_for_models():
+    """What is not used is not imported: neither the models nor scikit-learn's."""
+    code = "from rfmrisk import to_histories; import sys; print('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_importing_the_package_imports_none_of_the_extras():
     """The core works alone: an import brings no MLflow, no Litestar, nothing to draw with."""
-    code = f"import rfmrisk, sys; print([m for m in {EXTRAS} if m in sys.modules])"
+    code = f"from rfmrisk import *; import sys; print([m for m in {EXTRAS} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

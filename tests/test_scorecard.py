@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -20,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from rfmrisk.scorecard import Scorecard, probability_to_score, score_to_probability
 from rfmrisk.woe import WOEEncoder
+from tests.conftest import DATA
 
-DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 REAL = {
     "taiwan_default": ("default_payment_next_month", 1),
     "germancredit": ("creditability", "bad"),
@@ -383,6 +382,12 @@ class TestBadInput:
         """Odds and pdo are positive."""
         with pytest.raises(ValueError, match="must be above 0"):
             Scorecard(**scale).fit(*sample)
+
+    @pytest.mark.parametrize("score", [np.nan, np.inf])
+    def test_base_score(self, sample, score):
+        """The base score is a number."""
+        with pytest.raises(ValueError, match="base_score must be finite; got"):
+            Scorecard(base_score=score).fit(*sample)
 
     def test_labels_of_text(self, sample):
         """Sorted, "good" would be the bad."""

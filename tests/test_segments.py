@@ -1,11 +1,22 @@
 """Arithmetic on segments equals a loop over the segments."""
 
+from unittest import mock
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rfmrisk._segments import Segments, first_at_or_after, group, positions, ratio, segment_of
+from rfmrisk._segments import (
+    Segments,
+    first_at_or_after,
+    group,
+    positions,
+    ratio,
+    segment_of,
+    sort_groups,
+)
 
 
 @st.composite
@@ -77,6 +88,25 @@ def test_group_is_a_stable_sort(codes):
     order, offsets = group(codes, 6)
     np.testing.assert_array_equal(order, np.argsort(codes, kind="stable"))
     np.testing.assert_array_equal(offsets, np.searchsorted(np.sort(codes), np.arange(7)))
+
+
+@pytest.mark.parametrize("span", [3, 10**6, 2**60, 2**63 - 1])
+@pytest.mark.parametrize("block", [4, 2**16])
+@given(data=st.data())
+def test_groups_are_sorted_stably(span, block, data):
+    """Sorting within groups is a stable sort of each, however far apart the times are."""
+    lengths = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=8))
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    some = st.integers(-span - 1, span) | st.sampled_from([-span - 1, 0, span])
+    times = data.draw(hnp.arrays(np.int64, sum(lengths), elements=some))
+    first = np.arange(len(times))[::-1]
+    order = first.copy()
+    with mock.patch("rfmrisk._segments.BLOCK", block):
+        found = sort_groups(times, order, offsets)
+    groups = np.repeat(np.arange(len(lengths)), lengths)
+    expected = first[np.lexsort((times[first], groups))]
+    np.testing.assert_array_equal(order, expected)
+    np.testing.assert_array_equal(found, times[expected])
 
 
 def test_a_sum_depends_on_its_own_segment_alone():

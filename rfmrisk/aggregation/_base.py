@@ -35,10 +35,28 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
         """
         flat = flatten(histories)
         self._learn(flat)
-        self.n_features_in_ = histories.shape[1]
-        self.feature_names_in_ = np.array([str(name) for name in histories.columns], dtype=object)
-        self.feature_names_out_ = list(self._features(flatten(histories.iloc[:1])))
+        self.n_features_in_ = len(flat.columns)
+        self.feature_names_in_ = np.array(flat.columns, dtype=object)
+        self.feature_names_out_ = list(self._features(flat.rows(slice(1))))
         return self
+
+    def fit_transform(self, histories: pd.DataFrame, y: Any = None) -> pd.DataFrame:
+        """Fit to the histories and compute their features.
+
+        Parameters
+        ----------
+        histories : DataFrame of shape (n_customers, 2)
+            As made by `to_histories`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        DataFrame of shape (n_customers, n_features_out)
+            With the index of the histories.
+        """
+        flat: Any = flatten(histories)
+        return self.fit(flat).transform(flat)
 
     def transform(self, histories: pd.DataFrame) -> pd.DataFrame:
         """Compute the features of each customer.
@@ -55,7 +73,9 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         flat = flatten(histories)
-        return pd.DataFrame(self._features(flat), index=flat.index)
+        parts = [self._features(block) for block in flat.blocks()]
+        features = {name: _concatenated([part[name] for part in parts]) for name in parts[0]}
+        return pd.DataFrame(features, index=flat.index)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the features.
@@ -86,6 +106,14 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
     ) -> dict[str, Any]:
         """Compute the features, or at least those that are wanted, by name and in order."""
         raise NotImplementedError
+
+
+def _concatenated(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    return pd.concat([pd.Series(part) for part in parts]).array
 
 
 def check_list(entries: Any, name: str) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from rfmrisk._columns import encode
+from rfmrisk._encoding import encode
 from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import Segments, ratio
 from rfmrisk.aggregation._base import HistoryAggregator, check_list

@@ -2,10 +2,13 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+import pandas as pd
 from sklearn.pipeline import FeatureUnion
 
+from rfmrisk._nested import flatten
+from rfmrisk.aggregation._base import HistoryAggregator
 from rfmrisk.aggregation.category import CategoryAggregator
 from rfmrisk.aggregation.rfm import RFMAggregator
 from rfmrisk.aggregation.spend import SpendAggregator
@@ -13,11 +16,28 @@ from rfmrisk.aggregation.temporal import TemporalAggregator
 
 
 class CustomerFeatures(FeatureUnion):
-    """A FeatureUnion that can be saved with skops after it has made frames.
+    """A FeatureUnion of aggregators that opens the histories once for all of them.
 
-    scikit-learn's keeps the pandas Index of each part's last output, in case a part cannot name
-    its features; ours can, and skops has no form for an Index.
+    It can be saved with skops after it has made frames: scikit-learn's keeps the pandas Index
+    of each part's last output, in case a part cannot name its features; ours can, and skops has
+    no form for an Index.
     """
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Fit all parts to the histories."""
+        return super().fit(self._opened(X), y, **params)
+
+    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> pd.DataFrame:
+        """Fit all parts to the histories and compute their features."""
+        return super().fit_transform(self._opened(X), y, **params)
+
+    def transform(self, X: Any, **params: Any) -> pd.DataFrame:
+        """Compute the features of all parts."""
+        return super().transform(self._opened(X), **params)
+
+    def _opened(self, histories: Any) -> Any:
+        ours = all(isinstance(part, HistoryAggregator) for _, part in self.transformer_list)
+        return flatten(histories) if ours else histories
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what no part of ours needs and no file can hold."""

@@ -142,7 +142,8 @@ class _Rhythm:
     @cached_property
     def weekdays(self) -> Ints:
         """Day of the week of each transaction, Monday 0 to Sunday 6."""
-        return (self.days + 3) % 7  # 1970-01-01 was a Thursday
+        shifted = self.days + 3  # 1970-01-01 was a Thursday
+        return shifted - shifted // 7 * 7  # much faster than %
 
     @cached_property
     def first(self) -> Ints:
@@ -180,8 +181,7 @@ class _Rhythm:
 
     def share(self, inside: np.ndarray) -> Floats:
         """Return the share of each customer's transactions that are inside."""
-        hits = np.bincount(self.flat.customers[inside], minlength=len(self.counts))
-        return ratio(hits, self.counts)
+        return ratio(self.flat.segments.sum(inside.astype(np.int64)), self.counts)
 
     def shares(self, part: Ints, n_parts: int) -> Floats:
         """Return the share of each part, a row each, in each customer's transactions."""

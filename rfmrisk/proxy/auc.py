@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from rfmrisk.proxy.progress import progress
+from rfmrisk._progress import progress
 from rfmrisk.proxy.ranking import Floats
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from rfmrisk._progress import progress
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories import flatten, parse_duration, rewind, rewind_rows
 from rfmrisk.proxy.labeler import ProxyLabeler
-from rfmrisk.proxy.progress import progress
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 

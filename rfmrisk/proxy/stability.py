@@ -15,10 +15,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 
 from rfmrisk._nested import FlatHistories, flatten
+from rfmrisk._progress import progress
 from rfmrisk._segments import first_at_or_after
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories import rewind_rows
-from rfmrisk.proxy.progress import progress
 from rfmrisk.proxy.ranking import Ints
 
 SHIFTS = ("1D", "7D", "14D")

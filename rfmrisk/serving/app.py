@@ -175,6 +175,7 @@ def model_card(state: State) -> Response:
             kind=str(facts.get("title", facts["model"])),
             threshold=scorer.threshold,
             reasons_from=scorer.reasons_from,
+            reasons_note=scorer.note,
             features=scorer.recipe.names,
             used_features=[name for name in scorer.recipe.names if name in scorer.used],
             transaction_fields=dict(scorer.recipe.fields),

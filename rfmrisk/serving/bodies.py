@@ -8,8 +8,7 @@ named by field: the order of the transactions, and that all lie before ``as_of``
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
-from operator import attrgetter
+from itertools import chain
 from typing import Any, Literal
 
 import msgspec
@@ -17,10 +16,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from rfmrisk._columns import encode, microseconds, parse_times, whole
+from rfmrisk._columns import microseconds, parse_times, whole
+from rfmrisk._encoding import encode
 from rfmrisk._moments import DAY, iso
 from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import Floats, Ints, segment_of
+from rfmrisk._segments import Ints, segment_of
 from rfmrisk.serving.problems import from_msgspec, not_allowed, too_large
 from rfmrisk.serving.settings import Settings
 
@@ -41,6 +41,7 @@ _EARLIEST, _LATEST = (
     int(np.datetime64(day, "us").astype(np.int64)) for day in ("1900-01-01", "2200-01-01")
 )
 _LARGEST = 1e15  # beyond it sums of squares lose all meaning, and far beyond it they overflow
+_MICROSECONDS = pa.timestamp("us")
 _MOMENT = "ISO-8601 text, such as 2018-11-15T02:18:49Z"
 _LEVEL = "text, true or false, a whole number or null"
 _JSON_TYPES: dict[Kind, Any] = {"number": float | None, "level": str | int | bool | None}
@@ -73,7 +74,11 @@ class BodyReader:
         # Field names of a log need not be Python names, so they are the encoded ones.
         attributes = {name: f"field_{place}" for place, name in enumerate(fields)}
         further = [(attributes[name], _JSON_TYPES[kind]) for name, kind in fields.items()]
-        self._values = attrgetter("time", "amount", *attributes.values())
+        # In Arrow; levels are what they are found to be.
+        self._kinds: dict[str, pa.DataType | None] = {"time": pa.string(), "amount": pa.float64()}
+        self._kinds |= {
+            name: pa.float64() if kind == "number" else None for name, kind in fields.items()
+        }
         transaction = msgspec.defstruct(
             "Transaction",
             [("time", str), ("amount", float), *further],
@@ -112,7 +117,8 @@ class BodyReader:
         ends = np.cumsum(lengths)
         starts = ends - lengths
         where = Places(starts, ends)
-        time = moments(decoded.columns["time"], lambda row: where.field(row, "time"))
+        texts = pa.chunked_array(decoded.columns["time"])
+        time = moments(texts, lambda row: where.field(row, "time"))
         times = microseconds(time)
         as_of = _as_of(decoded.as_of, times)
         arrays: dict[str, pa.Array] = {"time": time}
@@ -143,15 +149,14 @@ class BodyReader:
 
     def _collect(self, pieces: Iterator[list[Any]]) -> Decoded:
         decoded = Decoded([], [], [])
-        names = ["time", "amount", *self.fields]
-        decoded.columns = {name: [] for name in names}
+        decoded.columns = {name: [] for name in self._kinds}
         limits, total = self.settings, 0
         for customers in pieces:
             histories = [customer.transactions for customer in customers]
             decoded.ids += [customer.customer_id for customer in customers]
             decoded.as_of += [customer.as_of for customer in customers]
             decoded.lengths += map(len, histories)
-            rows = [transaction for history in histories for transaction in history]
+            rows = list(chain.from_iterable(histories))
             total += len(rows)
             if len(decoded.ids) > limits.max_customers:
                 raise too_large(f"customers may be at most {limits.max_customers:,} in a request")
@@ -159,9 +164,13 @@ class BodyReader:
                 raise too_large(
                     f"transactions may be at most {limits.max_transactions:,} in a request"
                 )
-            columns = zip(*map(self._values, rows), strict=True) if rows else repeat((), len(names))
-            for name, values in zip(names, columns, strict=False):
-                decoded.columns[name].append(_array(values, name, decoded.lengths))
+            # Row after row in one list, of which a column is every so-manieth value: this is
+            # twice as fast as to ask each row for each field.
+            values = list(chain.from_iterable(map(msgspec.structs.astuple, rows)))
+            for place, (name, kind) in enumerate(self._kinds.items()):
+                column = values[place :: len(self._kinds)]
+                read = pa.array(column, kind) if kind else _level_array(column, name, decoded)
+                decoded.columns[name].append(read)
         return decoded
 
 
@@ -198,12 +207,12 @@ def _pieces(body: bytes) -> Iterator[bytes]:
     yield b"[%b]" % body[start:end]
 
 
-def _array(values: Sequence[Any], name: str, lengths: list[int]) -> pa.Array:
+def _level_array(values: Sequence[Any], name: str, decoded: Decoded) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError, TypeError):
         # Whole numbers beyond 64 bits, or levels of more than one type.
-        counts = np.array(lengths, dtype=np.int64)
+        counts = np.array(decoded.lengths, dtype=np.int64)
         ends = np.cumsum(counts)
         first = type(next(value for value in values if value is not None))
         rows = (row for row, value in enumerate(values) if not _fits(value, first))
@@ -218,31 +227,31 @@ def _fits(value: Any, kind: type) -> bool:
     return value is None or type(value) is kind
 
 
-def moments(pieces: list[pa.Array], at: Callable[[int], str]) -> pa.Array:
+def moments(texts: pa.ChunkedArray, at: Callable[[int], str]) -> pa.Array:
     """Return texts as naive UTC microseconds; ``at`` names the field of a row."""
-    texts = pa.chunked_array([piece.cast(pa.string()) for piece in pieces])
     zone = "UTC" if len(texts) and texts[0].as_py().endswith("Z") else None
     try:
-        parsed = parse_times(_cast(texts, zone), "time")
+        read = texts.cast(pa.timestamp("us", zone)).cast(_MICROSECONDS)
+    except pa.ArrowInvalid:
+        read = _unusual(texts, at)
+    times = microseconds(read)
+    if len(times) and not _EARLIEST <= times.min() <= times.max() < _LATEST:
+        beyond = (times < _EARLIEST) | (times >= _LATEST)
+        raise not_allowed(at(int(beyond.argmax())), "must be from 1900 to 2199")
+    return whole(read)
+
+
+def _unusual(texts: pa.ChunkedArray, at: Callable[[int], str]) -> pa.ChunkedArray:
+    """Return texts that are not all of one usual form as naive UTC microseconds."""
+    try:
+        parsed = parse_times(texts, "time")
     except ValueError:
         raise not_allowed(
             at(_first_other_zone(texts)), "must have a zone where the others have one, and only so"
         ) from None
     if parsed.bad.any():
         raise not_allowed(at(int(parsed.bad.argmax())), f"must be {_MOMENT}")
-    times = microseconds(parsed.converted)
-    beyond = (times < _EARLIEST) | (times >= _LATEST)
-    if beyond.any():
-        raise not_allowed(at(int(beyond.argmax())), "must be from 1900 to 2199")
-    return whole(parsed.converted)
-
-
-def _cast(texts: pa.ChunkedArray, zone: str | None) -> pa.ChunkedArray:
-    """Return texts of one usual form as times at once, others as they are."""
-    try:
-        return texts.cast(pa.timestamp("us", zone))
-    except pa.ArrowInvalid:
-        return texts
+    return parsed.converted
 
 
 def _first_other_zone(texts: pa.ChunkedArray) -> int:
@@ -262,14 +271,14 @@ def _as_of(texts: list[str | None], times: Ints) -> Ints:
     if len(given) < len(texts):
         as_of[:] = (times.max() // DAY + 1) * DAY
     if given:
-        array = pa.array([texts[place] for place in given])
-        as_of[given] = microseconds(moments([array], lambda row: f"customers[{given[row]}].as_of"))
+        array = pa.chunked_array([[texts[place] for place in given]])
+        as_of[given] = microseconds(moments(array, lambda row: f"customers[{given[row]}].as_of"))
     return as_of
 
 
 def _numbers(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
     # Adding 0 turns -0.0 into 0.0, as to_histories does.
-    numbers = np.concatenate([_as_float(piece) for piece in pieces]) + 0.0
+    numbers = np.concatenate([piece.to_numpy(zero_copy_only=False) for piece in pieces]) + 0.0
     beyond = np.abs(numbers) > _LARGEST
     if beyond.any():
         row = int(beyond.argmax())
@@ -277,11 +286,9 @@ def _numbers(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
     return pa.array(numbers, from_pandas=True)
 
 
-def _as_float(piece: pa.Array) -> Floats:
-    return piece.cast(pa.float64()).to_numpy(zero_copy_only=False)
-
-
 def _levels(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
+    if len(pieces) == 1:
+        return pieces[0]
     kinds = [piece.type for piece in pieces]
     kind = next((kind for kind in kinds if not pa.types.is_null(kind)), pa.null())
     row = 0
@@ -308,8 +315,11 @@ def _check_order(times: Ints, as_of: Ints, where: Places) -> None:
 
 def _order_of_ties(times: Ints, where: Places, arrays: Mapping[str, pa.Array]) -> Ints | None:
     """Return the order of `to_histories` among a customer's transactions at one time."""
+    same = times[1:] == times[:-1]
+    if not same.any():
+        return None
     customers = segment_of(where.starts, where.ends)
-    same = (times[1:] == times[:-1]) & (customers[1:] == customers[:-1])
+    same &= customers[1:] == customers[:-1]
     # Few are tied, and only they are sorted: NumPy holds the interpreter's lock meanwhile.
     tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
     if not len(tied):

@@ -96,8 +96,9 @@ class ChampionHolder:
                 self.champion = Champion.of(_load(uri), self.settings, name, version)
             except Exception as error:
                 # Whatever is wrong with a new model, the old one goes on.
-                self.error = f"{type(error).__name__}: {error}"
-                logger.warning("the model was not loaded: %s", self.error)
+                told, self.error = self.error, f"{type(error).__name__}: {error}"
+                if told != self.error:  # once, and not at every poll
+                    logger.warning("the model was not loaded: %s", self.error)
                 if isinstance(error, ModelFileError):
                     raise
                 raise ModelFileError(f"{source!r} cannot be loaded") from error

@@ -9,7 +9,6 @@ import pyarrow as pa
 from sklearn.pipeline import FeatureUnion
 
 from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import segment_of
 from rfmrisk.aggregation import CategoryAggregator, SpendAggregator
 from rfmrisk.aggregation._base import HistoryAggregator
 from rfmrisk.aggregation.category import top_level
@@ -63,12 +62,12 @@ class FeatureRecipe:
         self.names = names
         self.fields: dict[str, Kind] = {}
         self.levels: set[str] = set()
-        self._parts: list[tuple[str, HistoryAggregator]] = []
+        self._parts: list[tuple[str, HistoryAggregator, set[str]]] = []
         for prefix, part in _parts(step):
-            made = {f"{prefix}{name}" for name in part.feature_names_out_}
-            if not made & used:
+            wanted = {name for name in part.feature_names_out_ if f"{prefix}{name}" in used}
+            if not wanted:
                 continue
-            self._parts.append((prefix, part))
+            self._parts.append((prefix, part, wanted))
             if isinstance(part, CategoryAggregator):
                 self.fields |= dict.fromkeys(_used_levels(part, prefix, used), "level")
                 self.levels |= {f"{prefix}{field}_top" for field in part.columns_}
@@ -78,20 +77,19 @@ class FeatureRecipe:
     def compute(self, flat: FlatHistories) -> Columns:
         """Return the features by name."""
         columns: Columns = {}
-        for prefix, part in self._parts:
+        for prefix, part, wanted in self._parts:
             if isinstance(part, CategoryAggregator):
                 columns |= self._levels(prefix, part, flat)
             else:
-                features = part._features(flat)
+                features = part._features(flat, wanted)
                 columns |= {f"{prefix}{name}": values for name, values in features.items()}
         return columns
 
     def _levels(self, prefix: str, part: CategoryAggregator, flat: FlatHistories) -> Columns:
         columns: Columns = {}
-        customers = segment_of(flat.starts, flat.ends)
         for field in part.columns_:
             if field in self.fields:
-                top = top_level(flat, customers, field)
+                top = top_level(flat, flat.customers, field)
                 names = top.names.cast(pa.string()).to_pylist()
                 columns[f"{prefix}{field}_top"] = Levels(top.codes, names)
                 columns[f"{prefix}{field}_levels"] = top.n_levels

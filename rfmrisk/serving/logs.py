@@ -18,7 +18,8 @@ from rfmrisk.histories import AMOUNT, CUSTOMER, TIME, to_histories
 from rfmrisk.serving.bodies import Kind
 from rfmrisk.serving.champion import Champion
 from rfmrisk.serving.problems import Problem, not_allowed, too_large
-from rfmrisk.serving.scorer import N_REASONS, Scores
+from rfmrisk.serving.reasons import N_REASONS
+from rfmrisk.serving.scorer import Scores
 
 CSV_TYPE = "text/csv"
 PARQUET_TYPE = "application/vnd.apache.parquet"

@@ -53,8 +53,8 @@ class ScoreMonitor:
     Attributes
     ----------
     cuts, expected : ndarray or None
-        The deciles of the training scores and the weight between them, where the model has
-        them: a scorecard does.
+        The deciles of the training scores and the weight between them, where the model or
+        its facts have them.
     """
 
     cuts: np.ndarray | None = None
@@ -69,7 +69,8 @@ class ScoreMonitor:
         card = model.pipeline[-1]
         if isinstance(card, Scorecard):
             return cls(card.score_cuts_, card.score_counts_)
-        return cls()
+        trained = model.facts.get("scores")
+        return cls(np.array(trained["cuts"]), np.array(trained["counts"])) if trained else cls()
 
     def add(self, score: np.ndarray, high_risk: np.ndarray) -> None:
         """Count the scores of a request."""

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from rfmrisk.serving.bodies import CustomerId
-from rfmrisk.serving.scorer import Reason
+from rfmrisk.serving.reasons import Reason
 
 
 class ModelName(msgspec.Struct):
@@ -34,9 +34,13 @@ class PredictResponse(msgspec.Struct):
     reasons_from: Annotated[
         str | None,
         Meta(
-            description="points (a scorecard's, below the best), contributions (the model's own, "
-            "below the average), or null: this kind of model has no reasons."
+            description="points (a scorecard's), contributions (the model's own), or null: this "
+            "kind of model has no reasons, and every list of them is empty."
         ),
+    ]
+    reasons_note: Annotated[
+        str,
+        Meta(description="What the points of the reasons are, or why there are no reasons."),
     ]
     customers: list[Prediction]
 
@@ -67,6 +71,7 @@ class ModelCard(msgspec.Struct):
     kind: str
     threshold: Annotated[float, Meta(description="High-risk from this probability on.")]
     reasons_from: str | None
+    reasons_note: str
     features: Annotated[list[str], Meta(description="All that the model was trained on.")]
     used_features: Annotated[list[str], Meta(description="Those that /predict/features needs.")]
     transaction_fields: Annotated[

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -68,6 +69,8 @@ class DrainingServer(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)  # a request makes many objects and no cycles
+        # A large request is worked on by a thread, and lets the others go on as often.
+        sys.setswitchinterval(0.001)
 
 
 def serve(

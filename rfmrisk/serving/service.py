@@ -75,11 +75,13 @@ class Service:
             raise overloaded()
         self._large += large
         try:
-            yield await self._read(request)
+            chunks = await self._read(request)
+            # To copy many bytes takes a while, and does not hold the interpreter's lock.
+            yield await self.work(b"".join, chunks, size=size)
         finally:
             self._large -= large
 
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, request: Request) -> list[bytes]:
         chunks, size = [], 0
         try:
             async with asyncio.timeout(self.settings.body_seconds):
@@ -92,7 +94,7 @@ class Service:
         except TimeoutError:
             seconds = self.settings.body_seconds
             raise Problem(408, f"the body must arrive within {seconds:g} seconds") from None
-        return b"".join(chunks)
+        return chunks
 
     async def work(self, function: Callable[..., Any], *arguments: Any, size: int) -> Any:
         """Call a function, on a thread where ``size`` bytes would hold up the others."""
@@ -157,8 +159,9 @@ def _predictions(ids: list[CustomerId], as_of: list[Any], scores: Scores) -> Ite
 
 def _encode(champion: Champion, customers: Iterable[Prediction]) -> bytes:
     name = ModelName(champion.name, champion.version)
-    reasons_from = champion.scorer.reasons_from
-    return _encoder.encode(PredictResponse(name, reasons_from, list(customers)))
+    scorer = champion.scorer
+    answer = PredictResponse(name, scorer.reasons_from, scorer.note, list(customers))
+    return _encoder.encode(answer)
 
 
 def _moments(as_of: Ints) -> list[str]:

@@ -19,7 +19,7 @@ from rfmrisk._moments import iso
 from rfmrisk.aggregation import RFMAggregator, customer_features
 from rfmrisk.histories import flatten
 from rfmrisk.proxy.target import ProxyTarget, derive_target
-from rfmrisk.scoring import ScoringModel, typical_values
+from rfmrisk.scoring import ScoringModel, bounded_score, score_quantiles, typical_values
 from rfmrisk.training.candidates import (
     FeatureTables,
     Search,
@@ -44,6 +44,8 @@ from rfmrisk.training.parts import (
 
 if TYPE_CHECKING:
     from rfmrisk.training.tracking import Tracker
+
+_SCALE = {"base_score": 600, "base_odds": 50, "pdo": 20}
 
 
 @dataclass
@@ -313,15 +315,15 @@ def train(
         "missed_bad_cost": missed_bad_cost,
         "calibrate": calibrate,
         "class_weight": class_weight,
-        "base_score": 600,
-        "base_odds": 50,
-        "pdo": 20,
+        **_SCALE,
         "high_risk_share": float(np.mean(y)),
         "n_train": len(train_rows),
         "n_test": len(test_rows),
         "data": _data(histories),
         "features": list(map(str, table.columns)),
         "typical": typical_values(table.iloc[train_rows]),
+        # Of the held-out customers, whom the model has not seen, as it has not those to come.
+        "scores": score_quantiles(bounded_score(probabilities[best.name][test_rows], **_SCALE)),
         "failed": failures,
         "random_state": random_state,
         "cv": cv,

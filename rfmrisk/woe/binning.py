@@ -240,11 +240,12 @@ def _refine(places: Places, solution: Solution, phases: Phases, rules: Rules) ->
         ]
         near = np.concatenate([best[:, :n_best], even, *at_limit], axis=1)
         better = _solve(places, np.union1d(ends, near), phases, rules)
-        if better.value > solution.value:
+        gains = better.value > solution.value + ROUNDING
+        if gains:
             solution = better
-        if (high - low).max() < WINDOW:  # every place of every window was looked at
+        elif (high - low).max() < WINDOW:  # every place of every window was looked at
             break
-        radius = int((high - low).max() * 2 / WINDOW)
+        radius = max(int((high - low).max() * 2 / WINDOW), WINDOW // 2 - 1)
     return solution
 
 
@@ -311,7 +312,7 @@ def group_levels(
     *,
     min_level_size: float,
 ) -> NDArray[np.intp]:
-    """Merge the levels of a categorical column into bins.
+    """Merge the levels of a categorical column, each of which has rows, into bins.
 
     Sorted by bad rate, the optimal groups of levels are neighbours (true of every convex
     divergence, IV among them), so the same dynamic program solves this exactly. Levels smaller
@@ -324,12 +325,12 @@ def group_levels(
     """
     if n_levels == 0:
         return np.empty(0, dtype=np.intp)
-    size = np.bincount(codes, weights=weight, minlength=n_levels).astype(float)
+    size = np.bincount(codes, weights=weight)
     bads = np.bincount(codes[y], weights=None if weight is None else weight[y], minlength=n_levels)
     rare = size < min_level_size
     pool = np.where(rare, n_levels, np.arange(n_levels))
-    size_pooled = np.bincount(pool, weights=size, minlength=n_levels + 1)
-    bads_pooled = np.bincount(pool, weights=bads, minlength=n_levels + 1)
+    size_pooled = np.bincount(pool, weights=size)
+    bads_pooled = np.bincount(pool, weights=bads)
     used = np.flatnonzero(size_pooled > 0)
     used = used[np.argsort(bads_pooled[used] / size_pooled[used], kind="stable")]
     sorted_levels = Places(
@@ -356,10 +357,9 @@ def weight_of_evidence(
     g, b = np.asarray(goods, dtype=float), np.asarray(bads, dtype=float)
     bump = np.where((g <= 0) | (b <= 0), smoothing, 0.0)
     good_share, bad_share = (g + bump) / g.sum(), (b + bump) / b.sum()
-    known = (good_share > 0) & (bad_share > 0) & (g + b > 0)
-    ratio = np.divide(good_share, bad_share, out=np.ones_like(good_share), where=known)
+    ratio = np.divide(good_share, bad_share, out=np.ones_like(good_share), where=g + b > 0)
     woe = np.log(ratio)
-    return woe, np.where(known, (good_share - bad_share) * woe, 0.0)
+    return woe, (good_share - bad_share) * woe
 
 
 def psi_of(expected: NDArray, actual: NDArray) -> float:

@@ -200,8 +200,8 @@ def level_text(level: Any) -> str:
 
 
 def _from_arrow(column: pa.ChunkedArray) -> pd.Series:
-    if pa.types.is_dictionary(column.type):
-        return column.to_pandas()
+    if pa.types.is_dictionary(column.type):  # Arrow 20 gives pandas no unsigned codes
+        return column.cast(pa.dictionary(pa.int64(), column.type.value_type)).to_pandas()
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.large_string())
     return pd.Series(pd.arrays.ArrowExtensionArray(column))

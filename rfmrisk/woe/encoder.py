@@ -373,7 +373,9 @@ default="auto"
         for parameter in ("min_bin_size", "min_level_size"):
             value = getattr(self, parameter)
             require(
-                parameter, "a share from 0 to 1", isinstance(value, Real) and 0 <= float(value) < 1
+                parameter,
+                "a share from 0 to below 1",
+                isinstance(value, Real) and 0 <= float(value) < 1,
             )
         for parameter in ("min_bin_events", "min_iv", "smoothing"):
             value = getattr(self, parameter)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import pytest
 
@@ -31,13 +32,8 @@ def many_histories():
 @pytest.fixture(scope="session")
 def trained(many_histories):
     """Train a model of each kind that gives reasons in its own way."""
-    names = ["scorecard", "decision_tree"]
-    try:
-        import xgboost  # noqa: F401
-    except ImportError:
-        pass
-    else:
-        names.append("xgboost")
+    names = ["scorecard", "decision_tree", "logistic_regression"]
+    names += [kind for kind in ("xgboost", "lightgbm") if find_spec(kind)]
     return {name: train(many_histories, models=[name], cv=2).model for name in names}
 
 
@@ -88,15 +84,22 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
-@contextmanager
 def running(model, *options, **environment):
     """Run `rfmrisk serve` in a process of its own; give its address and the process."""
-    port = free_port()
     command = [sys.executable, "-c", "from rfmrisk.cli import run; run()", "serve"]
-    command += ["--model", str(model), "--port", str(port), *options]
+    return started([*command, "--model", str(model), *options], **environment)
+
+
+@contextmanager
+def started(command, **environment):
+    """Run a command that serves the app; give its address and the process."""
+    port = free_port()
     output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed at the end
     process = subprocess.Popen(
-        command, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
+        [*command, "--port", str(port)],
+        env=os.environ | environment,
+        stdout=output,
+        stderr=subprocess.STDOUT,
     )
     address = f"http://127.0.0.1:{port}"
     try:

@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 import warnings
 from contextlib import contextmanager
 
@@ -15,7 +14,7 @@ from rfmrisk.histories import to_histories
 from rfmrisk.metrics import population_stability_index
 from rfmrisk.serving import Settings, create_app
 
-from .conftest import running, small_body
+from .conftest import body_of, running, small_body
 
 CSV = {"content-type": "text/csv"}
 JSON = {"content-type": "application/json"}
@@ -30,7 +29,8 @@ def test_a_csv_log_is_scored_as_the_command_does(client, card, log):
     """Every customer of a CSV log comes back with the columns of `rfmrisk score`."""
     answer = client.post("/score-file", content=log.to_csv(index=False).encode(), headers=CSV)
     assert answer.headers["content-type"].startswith("text/csv")
-    got = pd.read_csv(io.StringIO(answer.text), index_col="customer", keep_default_na=False)
+    read = {"index_col": "customer", "keep_default_na": False, "float_precision": "round_trip"}
+    got = pd.read_csv(io.StringIO(answer.text), **read)
     expected = card.score(to_histories(log))
     assert list(got.columns) == list(expected.columns)
     assert got.index.tolist() == expected.index.tolist()
@@ -96,6 +96,19 @@ def test_metrics_count_requests_scores_and_drift(card, log):
         list(places), bins, bins=list(places)[1:], expected_weight=scorecard.score_counts_
     )
     assert psi == pytest.approx(expected, rel=1e-4)
+
+
+def test_drift_is_told_of_every_model_with_a_score(trained, many_histories):
+    """Scores like those of the held-out customers have a low index; the riskiest a high one."""
+    for name, model in trained.items():
+        riskiest = model.score(many_histories)["score"].nsmallest(100).index
+        index = {}
+        for which, some in (("all", many_histories), ("risky", many_histories.loc[riskiest])):
+            with TestClient(create_app(model, Settings())) as client:
+                assert client.post("/predict", json=body_of(some)).status_code == 200
+                text = client.get("/metrics").text
+            index[which] = float(re.search(r"^rfmrisk_score_psi (\S+)$", text, re.MULTILINE)[1])
+        assert index["all"] < 0.25 < index["risky"], name
 
 
 def test_metrics_can_be_parsed(client):
@@ -175,59 +188,3 @@ def ignored_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-@pytest.fixture
-def browser():
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no chromium with its driver is installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for option in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking"):
-        options.add_argument(f"--{option}")
-    options.add_argument("--window-size=1200,1400")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=driver)
-    opened = webdriver.Chrome(options=options, service=service)
-    opened.implicitly_wait(10)
-    yield opened
-    opened.quit()
-
-
-@pytest.mark.slow
-def test_the_page_in_a_browser(folder, browser, tmp_path):
-    """The sample is scored by keyboard, ranked, told with bars, and can be filtered."""
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-
-    with running(folder) as (address, _):
-        browser.get(address)
-        assert "Model scorecard" in browser.find_element(By.ID, "model").text or True
-        browser.find_element(By.ID, "score").send_keys(Keys.ENTER)
-        assert "Paste a log" in browser.find_element(By.CSS_SELECTOR, "#problem").text
-        browser.find_element(By.ID, "sample").send_keys(Keys.ENTER)
-        area = browser.find_element(By.ID, "log")
-        for _ in range(100):
-            if area.get_property("value"):
-                break
-        browser.find_element(By.ID, "score").send_keys(Keys.ENTER)
-        rows = browser.find_elements(By.CSS_SELECTOR, "#rows tr")
-        assert len(rows) == 40
-        shares = [float(row.find_elements(By.TAG_NAME, "td")[1].text.split()[0]) for row in rows]
-        assert shares == sorted(shares, reverse=True)
-        bars = browser.find_elements(By.CSS_SELECTOR, ".reasons .bar")
-        assert bars
-        assert all(bar.size["width"] > 0 for bar in bars[:10])
-        assert browser.switch_to.active_element.get_attribute("id") == "results"
-        browser.save_screenshot(str(tmp_path / "page.png"))
-        name = rows[3].find_element(By.TAG_NAME, "th").text
-        browser.find_element(By.ID, "filter").send_keys(name)
-        left = browser.find_elements(By.CSS_SELECTOR, "#rows tr")
-        assert name in {row.find_element(By.TAG_NAME, "th").text for row in left}
-        assert len(left) < 40
-        errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-        assert not errors
-        browser.get(f"{address}/docs")
-        assert browser.find_elements(By.CSS_SELECTOR, ".opblock-post")

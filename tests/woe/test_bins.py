@@ -71,3 +71,49 @@ def test_a_bin_of_many_levels_names_eight():
         some = X["x"] < "abcdefghijk"[n_levels]
         table = WOEEncoder(max_bins=1).fit(X[some], y[some]).binning_table("x")
         assert table["bin"][0] == "a, b, c, d, e, f, g, h" + more
+
+
+LEVELS = ["a", "b", "c", "d", None] * 60
+RISK = {"a": 10, "b": 4, "c": 6, "d": 30, None: 20}
+
+
+def levels_and_y():
+    """Make a column of levels, some of them missing, whose bad rates differ."""
+    y = [k // 5 < RISK[level] for k, level in enumerate(LEVELS)]
+    return pd.DataFrame({"x": LEVELS}), np.array(y)
+
+
+def test_special_levels_have_bins_of_their_own():
+    """Each entry has one, behind the ordinary bins and before the missing one."""
+    X, y = levels_and_y()
+    encoder = WOEEncoder(special_values={"x": ["b", ["c", "e"]]}).fit(X, y)
+    table = encoder.binning_table("x")
+    assert table["bin"].tolist() == ["a", "d", "b", "c, e", "missing", "unseen", "total"]
+    assert table["bads"].tolist() == [10, 30, 4, 6, 20, 0, 70]
+    codes = encoder.bin_numbers(pd.DataFrame({"x": ["a", "b", "c", "d", "e", None, "f"]}))
+    assert codes[:, 0].tolist() == [0, 2, 3, 1, 3, 4, 5]
+
+
+def test_weights_keep_special_and_missing_levels_apart():
+    """With a weight of 1 for all rows the bins are those without weights."""
+    X, y = levels_and_y()
+    encoder = WOEEncoder(special_values={"x": ["b"]})
+    plain = encoder.fit(X, y).binning_table("x")
+    weighted = encoder.fit(X, y, sample_weight=np.ones(len(y))).binning_table("x")
+    pd.testing.assert_frame_equal(weighted, plain)
+
+
+def test_a_level_without_weight_is_unseen():
+    """What weighs nothing has taught nothing."""
+    X, y = levels_and_y()
+    encoder = WOEEncoder().fit(X, y, sample_weight=(X["x"] != "d").astype(float))
+    table = encoder.binning_table("x")
+    assert not table["bin"].str.contains("d").any()
+    assert encoder.bin_numbers(pd.DataFrame({"x": ["d"]}))[0, 0] == len(table) - 2
+
+
+def test_a_single_level_has_a_single_bin():
+    """And beside it only those of what was not there."""
+    X = pd.DataFrame({"x": ["a"] * 40})
+    table = WOEEncoder().fit(X, np.arange(40) < 10).binning_table("x")
+    assert table["bin"].tolist() == ["a", "missing", "unseen", "total"]

@@ -1,7 +1,5 @@
 """WOEEncoder: what goes in, what comes out, and what is refused."""
 
-from pathlib import Path
-
 import duckdb
 import numpy as np
 import pandas as pd
@@ -17,8 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from rfmrisk.woe import WOEEncoder
 from rfmrisk.woe.columns import level_text
-
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
+from tests.conftest import DATA
 
 
 def customers(n=600, seed=0):

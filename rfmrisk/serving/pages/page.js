@@ -75,7 +75,8 @@ async function score(event) {
 function show(answer) {
   customers = answer.customers.sort((a, b) => b.probability - a.probability);
   $("reasons-head").textContent =
-    answer.reasons_from === null ? "Reasons: this kind of model has none" : "What costs most points";
+    answer.reasons_from === null ? "Reasons: none" : "What costs most points";
+  $("note").textContent = answer.reasons_note;
   shown = SHOWN;
   $("results").hidden = false;
   draw();

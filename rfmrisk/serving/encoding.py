@@ -1,0 +1,130 @@
+"""The step between the feature table and a classifier, without the table where that is the same."""
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+
+from rfmrisk.serving.features import Columns, Levels, as_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Encoding:
+    """Encode features for a classifier, to the last bit as the fitted steps do.
+
+    A table of one row costs pandas and scikit-learn many milliseconds, so the transformers of a
+    ColumnTransformer are given plain arrays. Whether this gives the same is tried once, on
+    customers who are typical, missing everything, and unlike all others; where it does not, or
+    the steps are others, the table is made.
+
+    Parameters
+    ----------
+    steps : Pipeline
+        The fitted steps between the features and the classifier.
+    names : list of str
+        The features, in order.
+    typical : dict
+        A usual value of each.
+    """
+
+    def __init__(self, steps: Pipeline, names: list[str], typical: dict[str, Any]) -> None:
+        self.steps = steps
+        self.names = names
+        self._blocks: list[tuple[Callable[[Any], Any] | None, list[str]]] = []
+        step = steps[0] if len(steps) == 1 else None
+        if isinstance(step, ColumnTransformer) and _takes_arrays(step):
+            self._blocks = [
+                (None if part == "passthrough" else _without_names(part).transform, list(own))
+                for _, part, own in step.transformers_
+                if not isinstance(part, str) or part != "drop"
+            ]
+            if not self._same(_trial(names, typical)):
+                self._blocks = []
+
+    def __call__(self, columns: Columns) -> Any:
+        """Return what the classifier takes, of shape (n, n_encoded)."""
+        if not self._blocks:
+            frame = as_frame(columns, self.names)
+            return self.steps.transform(frame) if len(self.steps) else frame
+        blocks = []
+        for transform, own in self._blocks:
+            table = _table([columns[name] for name in own])
+            blocks.append(table if transform is None else transform(table))
+        return np.hstack(blocks)
+
+    def sources(self) -> np.ndarray:
+        """Tell which feature each encoded column comes from.
+
+        Returns
+        -------
+        ndarray of shape (n_encoded, n_features)
+            1 where it is that one: what is said of encoded columns adds up over their feature.
+        """
+        encoded = list(map(str, self.steps.get_feature_names_out(self.names)))
+        table = np.zeros((len(encoded), len(self.names)))
+        for row, name in enumerate(encoded):
+            bare = name.partition("__")[2].removeprefix("missingindicator_")
+            own = [known for known in self.names if f"{bare}_".startswith(f"{known}_")]
+            table[row, self.names.index(max(own, key=len))] = 1.0
+        return table
+
+    def _same(self, columns: Columns) -> bool:
+        try:
+            by_table = self.steps.transform(as_frame(columns, self.names))
+            return np.array_equal(self(columns), by_table, equal_nan=True)
+        except (TypeError, ValueError, AttributeError):
+            return False
+
+
+def of_values(names: list[str], rows: list[dict[str, Any]]) -> Columns:
+    """Return rows of plain values as columns: text is a level, and None is missing."""
+    columns: Columns = {}
+    for name in names:
+        values = [row[name] for row in rows]
+        texts = sorted({value for value in values if isinstance(value, str)})
+        if texts:
+            codes = [texts.index(value) if value is not None else -1 for value in values]
+            columns[name] = Levels(np.array(codes), texts)
+        else:
+            columns[name] = np.array(values, dtype=np.float64)
+    return columns
+
+
+def _trial(names: list[str], typical: dict[str, Any]) -> Columns:
+    missing = dict.fromkeys(names)
+    other = {
+        name: "a level that nobody had" if isinstance(value, str) else -1.25e6
+        for name, value in typical.items()
+    }
+    return of_values(names, [typical, missing, other])
+
+
+def _takes_arrays(step: ColumnTransformer) -> bool:
+    return not hasattr(step, "_sklearn_output_config") and all(
+        not isinstance(own, str) and all(isinstance(name, str) for name in own)
+        for _, part, own in step.transformers_
+        if part != "drop"
+    )
+
+
+def _without_names(transformer: Any) -> Any:
+    """Return a copy that expects arrays: scikit-learn warns of those that expect names."""
+    transformer = copy.deepcopy(transformer)
+    for part in [transformer, *(transformer if isinstance(transformer, Pipeline) else [])]:
+        if "feature_names_in_" in vars(part):
+            del part.feature_names_in_
+    return transformer
+
+
+def _table(columns: list[Any]) -> np.ndarray:
+    if any(isinstance(values, Levels) for values in columns):
+        table = np.empty((len(columns[0]), len(columns)), dtype=object)
+        for place, values in enumerate(columns):
+            names = np.array([*values.names, np.nan], dtype=object)
+            table[:, place] = names[values.codes]
+        return table
+    return np.column_stack([np.asarray(values, dtype=np.float64) for values in columns])

@@ -1,0 +1,180 @@
+"""The page in a real browser: by keyboard, with a dropped file, in the dark."""
+
+import csv
+import shutil
+import time
+
+import pytest
+
+from rfmrisk import to_histories
+from rfmrisk.datasets import make_transactions
+
+from .conftest import running
+
+pytestmark = pytest.mark.slow
+
+# Drops a file on the page, as a hand would.
+DROP = """
+const held = new DataTransfer();
+held.items.add(new File([arguments[0]], arguments[1]));
+for (const type of ["dragover", "drop"]) {
+  const event = new DragEvent(type, { dataTransfer: held, bubbles: true, cancelable: true });
+  document.getElementById("drop").dispatchEvent(event);
+}
+"""
+BRIGHTNESS = """
+const [r, g, b] = getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]
+  .match(/[\\d.]+/g).map(Number);
+return (r + g + b) / 765;
+"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("no chromium with its driver is installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for option in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking"):
+        options.add_argument(f"--{option}")
+    options.add_argument("--window-size=1200,1400")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=driver)
+    opened = webdriver.Chrome(options=options, service=service)
+    opened.implicitly_wait(10)
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    with running(folder) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def page(browser, address):
+    """Open the page anew, and see at the end that nothing went wrong in it."""
+    browser.get_log("browser")
+    browser.get(address)
+    until(lambda: "Model scorecard" in text(browser, "#model"))
+    yield browser
+    errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not errors
+
+
+def until(condition, seconds=20):
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def find(page, selector):
+    return page.find_elements("css selector", selector)
+
+
+def text(page, selector):
+    return find(page, selector)[0].text
+
+
+def press(page, selector):
+    """Press a button by keyboard."""
+    find(page, selector)[0].send_keys("\ue007")
+
+
+def score_sample(page):
+    press(page, "#sample")
+    until(lambda: find(page, "#log")[0].get_property("value"))
+    press(page, "#score")
+    until(lambda: find(page, "#rows tr"))
+
+
+def test_the_sample_is_scored_by_keyboard(page, tmp_path):
+    """Customers are ranked, told with bars, and can be filtered."""
+    press(page, "#score")
+    until(lambda: "Paste a log" in text(page, "#problem"))
+    score_sample(page)
+    rows = find(page, "#rows tr")
+    assert len(rows) == 40
+    shares = [float(cell.text.split()[0]) for cell in find(page, "#rows td:nth-of-type(2)")]
+    assert shares == sorted(shares, reverse=True)
+    bars = find(page, ".reasons .bar")
+    assert bars
+    assert all(bar.size["width"] > 0 for bar in bars[:10])
+    assert "below the best bin" in text(page, "#note")
+    assert page.switch_to.active_element.get_attribute("id") == "results"
+    page.save_screenshot(str(tmp_path / "light.png"))
+
+    name = text(page, "#rows tr:nth-child(4) th")
+    find(page, "#filter")[0].send_keys(name)
+    left = [row.text for row in find(page, "#rows tr th")]
+    assert name in left
+    assert len(left) < 40
+    assert f"{len(left)} match" in text(page, "#summary")
+    find(page, "#filter")[0].clear()
+    find(page, "#filter")[0].send_keys(" ")
+    find(page, "#only-high")[0].send_keys(" ")
+    high = [cell.text for cell in find(page, "#rows td:nth-of-type(3)")]
+    assert high == ["High"] * len(high)
+    assert 0 < len(high) < 40
+
+
+def test_a_dropped_file_is_scored_and_downloaded(page, card, tmp_path):
+    """What is downloaded are the model's own numbers, for those that the filter leaves."""
+    log = make_transactions(12, random_state=3)
+    page.execute_script(DROP, log.to_csv(index=False), "shop.csv")
+    assert text(page, "#file-name") == "shop.csv"
+    press(page, "#score")
+    until(lambda: len(find(page, "#rows tr")) == log["CustomerId"].nunique())
+    page.save_screenshot(str(tmp_path / "dropped.png"))
+
+    where = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    page.execute_cdp_cmd("Browser.setDownloadBehavior", where)
+    find(page, "#filter")[0].send_keys("_1")
+    press(page, "#download")
+    until((tmp_path / "scores.csv").exists)
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        got = {row["customer"]: row for row in csv.DictReader(file)}
+    expected = card.score(to_histories(log))
+    expected = expected[expected.index.str.contains("_1")]
+    assert set(got) == set(expected.index)
+    for customer, row in expected.iterrows():
+        assert float(got[customer]["probability"]) == row["probability"]
+        assert got[customer]["reasons"].split("; ")[0] == row["reason_1"]
+
+
+def test_a_dropped_file_that_is_no_log_is_explained(page):
+    """The problem is told where a screen reader says it."""
+    page.execute_script(DROP, "a,b\n1,2\n", "other.csv")
+    press(page, "#score")
+    until(lambda: "not found" in text(page, "#problem"))
+    assert find(page, "#problem")[0].get_attribute("role") == "alert"
+    # The browser itself notes that a request was refused.
+    assert "422" in page.get_log("browser")[0]["message"]
+
+
+def test_the_page_is_dark_where_the_reader_wants_it(page, tmp_path):
+    """Dark mode turns paper and ink round, in the results as well."""
+    bright = [page.execute_script(BRIGHTNESS, "body", "backgroundColor")]
+    media = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        score_sample(page)
+        bright += [page.execute_script(BRIGHTNESS, "body", "backgroundColor")]
+        for selector in ("#rows th", "#rows td", ".reasons li", "#summary", "#log"):
+            assert page.execute_script(BRIGHTNESS, selector, "color") > 0.6
+        page.save_screenshot(str(tmp_path / "dark.png"))
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert bright[0] > 0.8
+    assert bright[1] < 0.2
+
+
+def test_the_interface_is_shown_without_a_network(browser, address):
+    """Swagger UI draws the operations from what the app itself serves."""
+    browser.get(f"{address}/docs")
+    until(lambda: find(browser, ".opblock-post"))
