@@ -534,7 +534,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         names = self.encoder_.column_names()
         coefficient = np.append(self.intercept_, self.coef_[self.used_])
         error = np.sqrt(np.diag(self.covariance_))
-        z = np.divide(coefficient, error, out=np.full(len(error), np.nan), where=error > 0)
+        z = coefficient / error
         half = ndtri((1 + confidence) / 2) * error
         return pd.DataFrame(
             {

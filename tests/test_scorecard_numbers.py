@@ -12,7 +12,12 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 
-from rfmrisk.scorecard import Scorecard, probability_to_score, score_to_probability
+from rfmrisk.scorecard import (
+    Scorecard,
+    _right_signs,
+    probability_to_score,
+    score_to_probability,
+)
 from rfmrisk.woe import WOEEncoder
 
 
@@ -125,6 +130,20 @@ class TestFit:
         sets = [list(s) for k in range(1, 6) for s in combinations(range(5), k)]
         assert card.used_.tolist() == min(sets, key=loss)
 
+    @pytest.mark.parametrize("seed", [4, 40, 54])
+    def test_right_signs_need_not_be_those_that_elimination_leaves(self, seed):
+        """No feature that is left out would lower the loss with the right sign."""
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(200, 3)) @ rng.normal(size=(8, 3)).T + rng.normal(size=(200, 8)) * 0.3
+        bad = rng.random(200) < 1 / (1 + np.exp(1 - X @ rng.normal(0, 0.5, 8)))
+        X *= np.where([np.corrcoef(x, bad)[0, 1] > 0 for x in X.T], -1, 1)
+        weight = rng.integers(1, 6, 200).astype(float)
+        kept = _right_signs(X, bad, weight, np.arange(8), 1.0)
+        model = LogisticRegression(tol=1e-10).fit(X[:, kept], bad, sample_weight=weight)
+        assert model.coef_.max() < 0
+        slope = X.T @ (weight * (model.predict_proba(X[:, kept])[:, 1] - bad))
+        assert slope[np.setdiff1d(np.arange(8), kept)].max() <= 1e-3
+
     def test_right_signs_where_nothing_counts(self):
         """A table of constants has one probability for all."""
         y = np.arange(100) % 4 == 0
@@ -185,7 +204,7 @@ class TestTables:
     def test_reasons_are_the_distances_to_the_best(self, bad_share, rounded):
         """Rank, points and loss of each reason, by hand, whatever the share of bads."""
         X, y = customers(400, bad_share=bad_share)
-        card = Scorecard(rounded=rounded).fit(X, y)
+        card = Scorecard(rounded=rounded, pdo=20 if rounded else 0.5).fit(X, y)
         table = card.reasons(X.iloc[:60], n=2)
         assert list(table.columns) == ["rank", "feature", "bin", "points", "lost", "reason"]
         kind = np.int64 if rounded else np.float64
@@ -219,9 +238,10 @@ class TestTables:
 
     def test_the_best_is_what_training_customers_had(self):
         """A bin that nobody was in has no points to lose against."""
-        X = pd.DataFrame({"channel": ["web"] * 1_001 + [None]})
+        X = pd.DataFrame({"channel": ["web"] * 1_001 + ["app"]})
         y = [1, 1] + [0] * 1_000
-        card = Scorecard(classifier=Fixed({1: [-1.0]}), rounded=False).fit(X, y)
+        encoder = WOEEncoder(special_values={"channel": ["app"]})
+        card = Scorecard(encoder, Fixed({1: [-1.0]}), rounded=False).fit(X, y)
         assert max(card.points_[0][card.encoder_.bins_[0]["goods"].nonzero()]) < 0
         assert len(card.reasons(X[:5])) == 0
         assert list(card.reasons_text(X[:1])) == [""]

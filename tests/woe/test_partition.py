@@ -104,3 +104,12 @@ def test_state_is_the_last_bin():
     assert partition(size, cumulative, (1,), rules).value == pytest.approx(
         brute_force(size, cumulative, (1,), rules)
     )
+
+
+def test_a_column_too_small_for_a_single_bin_stays_whole():
+    """Where not even one bin obeys the rules there is one all the same, worth nothing."""
+    rules = Rules(6, 20.0, 0.0, 64, 6.0, 4.0)
+    found = partition(np.array([0.0, 5, 10]), np.array([0.0, 3, 4]), (1,), rules)
+    assert found.places.tolist() == []
+    assert found.places.dtype == np.intp
+    assert found.value == 0
