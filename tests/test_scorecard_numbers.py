@@ -130,19 +130,21 @@ class TestFit:
         sets = [list(s) for k in range(1, 6) for s in combinations(range(5), k)]
         assert card.used_.tolist() == min(sets, key=loss)
 
+    @pytest.mark.parametrize("C", [0.02, 1.0])
     @pytest.mark.parametrize("seed", [4, 40, 54])
-    def test_right_signs_need_not_be_those_that_elimination_leaves(self, seed):
+    def test_right_signs_need_not_be_those_that_elimination_leaves(self, seed, C):
         """No feature that is left out would lower the loss with the right sign."""
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(200, 3)) @ rng.normal(size=(8, 3)).T + rng.normal(size=(200, 8)) * 0.3
         bad = rng.random(200) < 1 / (1 + np.exp(1 - X @ rng.normal(0, 0.5, 8)))
         X *= np.where([np.corrcoef(x, bad)[0, 1] > 0 for x in X.T], -1, 1)
         weight = rng.integers(1, 6, 200).astype(float)
-        kept = _right_signs(X, bad, weight, np.arange(8), 1.0)
-        model = LogisticRegression(tol=1e-10).fit(X[:, kept], bad, sample_weight=weight)
+        kept = _right_signs(X, bad, weight, np.arange(8), C)
+        model = LogisticRegression(C=C, tol=1e-10)
+        model.fit(X[:, kept], bad, sample_weight=weight)
         assert model.coef_.max() < 0
         slope = X.T @ (weight * (model.predict_proba(X[:, kept])[:, 1] - bad))
-        assert slope[np.setdiff1d(np.arange(8), kept)].max() <= 1e-3
+        assert slope[np.setdiff1d(np.arange(8), kept)].max(initial=-1) <= 1e-3
 
     def test_right_signs_where_nothing_counts(self):
         """A table of constants has one probability for all."""

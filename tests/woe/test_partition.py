@@ -113,3 +113,10 @@ def test_a_column_too_small_for_a_single_bin_stays_whole():
     assert found.places.tolist() == []
     assert found.places.dtype == np.intp
     assert found.value == 0
+
+
+def test_a_bin_that_just_obeys_is_allowed():
+    """Least sizes and least events may be met exactly, and not be missed."""
+    rules = Rules(6, 12.0, 5.0, 64, 20.0, 20.0)
+    gain = gain_of(np.array([12.0, 12, 12, 12, 11]), np.array([5.0, 7, 4, 8, 5]), rules)
+    assert np.isfinite(gain).tolist() == [True, True, False, False, False]
