@@ -53,9 +53,9 @@ def oldest(session: nox.Session) -> None:
 def minimal(session: nox.Session) -> None:
     """Test the core without any of the extras installed."""
     session.install(".[test]")
-    # The examples of these draw or serve.
-    extras = ["rfmrisk/plotting.py", "rfmrisk/proxy/display.py", "rfmrisk/serving"]
-    ignored = [f"--ignore={path}" for path in extras]
+    # The examples of these draw, track or serve.
+    extras = ["plotting.py", "proxy/display.py", "serving", "training"]
+    ignored = [f"--ignore=rfmrisk/{path}" for path in extras]
     session.run("pytest", "-n", "2", "-m", "not slow", *ignored, *session.posargs, env=ONE_THREAD)
 
 
