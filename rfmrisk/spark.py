@@ -381,9 +381,12 @@ def _compute(
             continue
         histories = _local_histories(batch, pd.Index(batch.column("customer").to_pandas()))
         made = compute(shipped.load(), histories)
-        kept = batch.drop_columns(["history"])
-        arrays = [pa.array(made[name], kind, from_pandas=True) for name, kind in kinds.items()]
-        yield pa.RecordBatch.from_arrays([*kept.columns, *arrays], [*kept.schema.names, *kinds])
+        # A table, as pandas may hold a column of text in several chunks.
+        added = pa.Table.from_pandas(made, pa.schema(kinds), preserve_index=False)
+        kept = pa.Table.from_batches([batch.drop_columns(["history"])])
+        columns = [*kept.columns, *added.columns]
+        table = pa.table(columns, names=[*kept.column_names, *added.column_names])
+        yield from table.combine_chunks().to_batches()
 
 
 def _local_histories(batch: pa.RecordBatch | pa.Table, customers: pd.Index) -> pd.DataFrame:
