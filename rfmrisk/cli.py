@@ -324,6 +324,8 @@ def _score(options: argparse.Namespace) -> None:
         f"{n_customers:,} customers scored, {n_high_risk / n_customers:.1%} high-risk: "
         f"{options.output}"
     )
+    if options.reasons and model.reasons_from is None:
+        _say(model.reasons_note)
 
 
 def _serve(options: argparse.Namespace) -> None:

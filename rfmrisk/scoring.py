@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from rfmrisk.contributions import Contributions, encode, tell_most, uncalibrated
 from rfmrisk.metrics import quantile_cuts
 from rfmrisk.persistence import ModelFileError, dump, load
 from rfmrisk.scorecard import Scorecard, probability_to_score
@@ -58,9 +59,11 @@ class ScoringModel:
 
         Notes
         -----
-        For a scorecard the points lost are those against the best attainable bin of each
-        feature. For other models they are the change of the score when that one feature is set
-        to its typical value, the median or most frequent value of the training customers.
+        `reasons_note` says what the points of the reasons are. For a scorecard they are those
+        lost against the best attainable bin of each feature. XGBoost and LightGBM tell each
+        customer's SHAP values, against the average of the training customers; a logistic
+        regression's contributions are its coefficients times the distance to the typical
+        customer, of median or most frequent values. Other models have no reasons.
 
         Examples
         --------
@@ -75,14 +78,14 @@ class ScoringModel:
         table = self.pipeline[0].transform(histories)
         rest = self.pipeline[1:]
         probability = bad_probability(rest, table)
-        card = rest[-1]
-        if isinstance(card, Scorecard):
-            score = card.predict_score(table)
-            reasons = _card_reasons(card, table, n_reasons)
+        if isinstance(rest[-1], Scorecard):
+            score = rest[-1].predict_score(table)
         else:
-            score = np.rint(self._to_score(probability)).astype(np.int64)
-            lost = self._points_lost(rest, table, probability) if n_reasons else None
-            reasons = _reasons(table, lost, n_reasons)
+            scale = {name: self.facts[name] for name in ("base_score", "base_odds", "pdo")}
+            score = np.rint(bounded_score(probability, **scale)).astype(np.int64)
+        reasons = np.full((len(table), n_reasons), "", dtype=object)
+        if n_reasons and self.reasons_from:
+            self._tell(uncalibrated(rest), table, reasons)
         decided = {
             "as_of": histories["as_of"],
             "probability": probability,
@@ -131,21 +134,50 @@ class ScoringModel:
             raise ModelFileError(f"{str(folder / FACTS_FILE)!r} cannot be read: {error}") from error
         return cls(pipeline, facts)
 
-    def _to_score(self, probability: np.ndarray) -> np.ndarray:
-        scale = {name: self.facts[name] for name in ("base_score", "base_odds", "pdo")}
-        return bounded_score(probability, **scale)
+    @property
+    def reasons_from(self) -> Literal["points", "contributions"] | None:
+        """What reasons are made of: a scorecard's points, a model's contributions, or nothing."""
+        steps = uncalibrated(self.pipeline[1:])
+        if isinstance(steps[-1], Scorecard):
+            return "points"
+        names = list(map(str, self.pipeline[0].get_feature_names_out()))
+        return "contributions" if Contributions.known(steps, names) else None
 
-    def _points_lost(
-        self, rest: Pipeline, table: pd.DataFrame, probability: np.ndarray
-    ) -> np.ndarray:
-        """Return the points that each feature costs each customer, shape (n, n_features)."""
-        score = self._to_score(probability)
-        lost = np.zeros(table.shape)
-        for place, name in enumerate(table.columns):
-            typical = self.facts["typical"][name]
-            changed = table.assign(**{name: pd.Series(typical, table.index, table[name].dtype)})
-            lost[:, place] = self._to_score(bad_probability(rest, changed)) - score
-        return lost
+    @property
+    def reasons_note(self) -> str:
+        """What the points of the reasons are, or why there are none."""
+        source, steps = self.reasons_from, self.pipeline[1:]
+        if source is None:
+            kind = self.facts.get("title") or type(steps[-1]).__name__
+            return (
+                f"This kind of model ({kind}) has neither points nor contributions of its "
+                "features, so no reasons are given."
+            )
+        inside = uncalibrated(steps)
+        if source == "points":
+            note = "Points of the scorecard, below the best bin of the feature"
+        else:
+            customer = "typical" if isinstance(inside[-1], LogisticRegression) else "average"
+            note = f"The model's own contributions, in points below the {customer} customer"
+        return f"{note}{'' if inside is steps else ', before the calibration'}."
+
+    def _tell(self, steps: Pipeline, table: pd.DataFrame, reasons: np.ndarray) -> None:
+        """Write the reasons of each customer into an array of shape (n, n_reasons)."""
+        n_reasons = reasons.shape[1]
+        if isinstance(steps[-1], Scorecard):
+            told = steps[-1].reasons(table.reset_index(drop=True), n_reasons)
+            reasons[told.index.to_numpy(), told["rank"].to_numpy() - 1] = told["reason"].to_numpy()
+            return
+        names = list(map(str, table.columns))
+        typical, pdo = self.facts["typical"], self.facts["pdo"]
+        contributions = Contributions(steps, names, typical=typical, pdo=pdo)
+        lost = contributions.lost(encode(steps, table))
+        values = table.to_numpy(dtype=object)
+        found = tell_most(
+            names, lost, lambda *place: values[place], contributions.against, n_reasons
+        )
+        for row, most in zip(reasons, found, strict=True):
+            row[: len(most)] = [reason for _, reason, _ in most]
 
 
 def bad_probability(model: Any, table: pd.DataFrame) -> np.ndarray:
@@ -204,34 +236,3 @@ def typical_values(table: pd.DataFrame) -> dict[str, Any]:
         else:
             typical[str(name)] = str(values.mode().iloc[0])
     return typical
-
-
-def _card_reasons(card: Scorecard, table: pd.DataFrame, n: int) -> np.ndarray:
-    told = card.reasons(table.reset_index(drop=True), n)
-    reasons = np.full((len(table), n), "", dtype=object)
-    reasons[told.index.to_numpy(), told["rank"].to_numpy() - 1] = told["reason"].to_numpy()
-    return reasons
-
-
-def _reasons(table: pd.DataFrame, lost: np.ndarray | None, n: int) -> np.ndarray:
-    """Tell the n features that cost each customer most, where they cost half a point or more."""
-    reasons = np.full((len(table), n), "", dtype=object)
-    if lost is None:
-        return reasons
-    order = np.argsort(-lost, axis=1, kind="stable")[:, :n]
-    values = table.to_numpy(dtype=object)
-    for row, place in np.argwhere(np.take_along_axis(lost, order, axis=1) >= 0.5):
-        column = order[row, place]
-        reasons[row, place] = (
-            f"{table.columns[column]} = {_shown(values[row, column])}: "
-            f"{lost[row, column]:.0f} points below the typical"
-        )
-    return reasons
-
-
-def _shown(value: Any) -> str:
-    if pd.isna(value):
-        return "missing"
-    if isinstance(value, str):
-        return value
-    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"

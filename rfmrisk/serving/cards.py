@@ -26,9 +26,6 @@ class CardRater:
         The features that count.
     """
 
-    reasons_from: str | None = "points"
-    note = "Points of the scorecard, below the best bin of the feature."
-
     def __init__(self, card: Scorecard, names: list[str]) -> None:
         places = card.used_.tolist()
         self.names = [names[j] for j in places]

@@ -56,22 +56,6 @@ class Encoding:
             blocks.append(table if transform is None else transform(table))
         return np.hstack(blocks)
 
-    def sources(self) -> np.ndarray:
-        """Tell which feature each encoded column comes from.
-
-        Returns
-        -------
-        ndarray of shape (n_encoded, n_features)
-            1 where it is that one: what is said of encoded columns adds up over their feature.
-        """
-        encoded = list(map(str, self.steps.get_feature_names_out(self.names)))
-        table = np.zeros((len(encoded), len(self.names)))
-        for row, name in enumerate(encoded):
-            bare = name.partition("__")[2].removeprefix("missingindicator_")
-            own = [known for known in self.names if f"{bare}_".startswith(f"{known}_")]
-            table[row, self.names.index(max(own, key=len))] = 1.0
-        return table
-
     def _same(self, columns: Columns) -> bool:
         try:
             by_table = self.steps.transform(as_frame(columns, self.names))

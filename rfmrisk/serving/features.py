@@ -97,6 +97,14 @@ class FeatureRecipe:
         return columns
 
 
+def value_of(values: np.ndarray | Levels, customer: int) -> Any:
+    """Return a customer's value in a column: a number, a level, or None for a missing level."""
+    if isinstance(values, Levels):
+        code = values.codes[customer]
+        return values.names[code] if code >= 0 else None
+    return values[customer]
+
+
 def as_frame(columns: Columns, names: list[str]) -> pd.DataFrame:
     """Return features as the table that a pipeline's first step makes."""
     return pd.DataFrame(

@@ -1,16 +1,17 @@
 """Classifiers behind an encoding of the feature table, with the reasons that they have."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from rfmrisk.contributions import Contributions, tell_most, uncalibrated
+from rfmrisk.scorecard import Scorecard
 from rfmrisk.scoring import bad_probability, bounded_score
-from rfmrisk.serving.encoding import Encoding, of_values
-from rfmrisk.serving.features import Columns
-from rfmrisk.serving.reasons import Reason, tell_most
+from rfmrisk.serving.cards import CardRater
+from rfmrisk.serving.encoding import Encoding
+from rfmrisk.serving.features import Columns, value_of
+from rfmrisk.serving.reasons import N_REASONS, Reason
 
 Rating = tuple[np.ndarray, np.ndarray, list[list[Reason]]]
 
@@ -29,14 +30,9 @@ class PlainRater:
 
     Attributes
     ----------
-    reasons_from : str or None
-    note : str
-        What the points of a reason are, or why there are none.
     used : set of str
         The features that it needs.
     """
-
-    reasons_from: str | None = None
 
     def __init__(self, rest: Pipeline, names: list[str], facts: dict[str, Any]) -> None:
         self.names = names
@@ -44,73 +40,60 @@ class PlainRater:
         self.classifier = rest[-1]
         self.encode = Encoding(rest[:-1], names, facts["typical"])
         self.scale = {name: facts[name] for name in ("base_score", "base_odds", "pdo")}
-        calibrated = ", calibrated" if facts.get("calibrate") else ""
-        self.note = (
-            f"This kind of model ({facts.get('title', facts['model'])}{calibrated}) has neither "
-            "points nor contributions of its features, so no reasons are given."
-        )
-
-    def rate(self, columns: Columns) -> Rating:
-        """Return the probability, score and reasons of each customer."""
-        probability = bad_probability(self.classifier, self.encode(columns))
-        return probability, self._score(probability), [[] for _ in probability]
-
-    def _score(self, probability: np.ndarray) -> np.ndarray:
-        return np.rint(bounded_score(probability, **self.scale)).astype(np.int64)
-
-
-class ContributionRater(PlainRater):
-    """A classifier whose log-odds of being bad are a sum over its features.
-
-    XGBoost and LightGBM tell each customer's SHAP values, against the average of the training
-    customers. A logistic regression's are its coefficients times the distance to the typical
-    customer.
-    """
-
-    reasons_from: str | None = "contributions"
-
-    def __init__(self, rest: Pipeline, names: list[str], facts: dict[str, Any]) -> None:
-        super().__init__(rest, names, facts)
-        self.against = "the average"
-        if isinstance(self.classifier, LogisticRegression):
-            self.against = "the typical"
-            typical = self.encode(of_values(names, [facts["typical"]]))
-            coefficients = self.classifier.coef_[0]
-            self.contributions = lambda encoded: (encoded - typical) * coefficients
-        else:
-            self.contributions = _SHAP_VALUES[type(self.classifier).__name__](self.classifier)
-        self.sources = self.encode.sources()
-        self.note = f"The model's own contributions, in points below {self.against} customer."
-
-    @classmethod
-    def takes(cls, rest: Pipeline) -> bool:
-        """Tell whether a model has contributions."""
-        kind = type(rest[-1]).__name__
-        linear = isinstance(rest[-1], LogisticRegression) and len(rest[-1].classes_) == 2
-        return len(rest) == 2 and (linear or kind in _SHAP_VALUES)
 
     def rate(self, columns: Columns) -> Rating:
         """Return the probability, score and reasons of each customer."""
         encoded = self.encode(columns)
         probability = bad_probability(self.classifier, encoded)
-        # Contributions add up: those of the levels of a feature are the feature's.
-        lost = self.contributions(encoded) @ self.sources * (self.scale["pdo"] / np.log(2))
-        reasons = tell_most(columns, self.names, lost, self.against)
-        return probability, self._score(probability), reasons
+        score = np.rint(bounded_score(probability, **self.scale)).astype(np.int64)
+        return probability, score, self._reasons(columns, encoded)
+
+    def _reasons(self, columns: Columns, encoded: Any) -> list[list[Reason]]:
+        return [[] for _ in range(encoded.shape[0])]
 
 
-def _of_xgboost(classifier: Any) -> Callable[[Any], np.ndarray]:
-    import xgboost
+class ContributionRater(PlainRater):
+    """A classifier whose log-odds of being bad are a sum over its features."""
 
-    booster = classifier.get_booster()
-    return lambda encoded: booster.predict(xgboost.DMatrix(encoded, nthread=1), pred_contribs=True)[
-        :, :-1
-    ]
+    def __init__(self, rest: Pipeline, names: list[str], facts: dict[str, Any]) -> None:
+        super().__init__(rest, names, facts)
+        self.contributions = Contributions(
+            rest, names, typical=facts["typical"], pdo=self.scale["pdo"]
+        )
+
+    def _reasons(self, columns: Columns, encoded: Any) -> list[list[Reason]]:
+        told = tell_most(
+            self.names,
+            self.contributions.lost(encoded),
+            lambda customer, place: value_of(columns[self.names[place]], customer),
+            self.contributions.against,
+            N_REASONS,
+        )
+        return [
+            [Reason(name, reason, round(points, 2)) for name, reason, points in customer]
+            for customer in told
+        ]
 
 
-def _of_lightgbm(classifier: Any) -> Callable[[Any], np.ndarray]:
-    return lambda encoded: classifier.predict(encoded, pred_contrib=True)[:, :-1]
+class CalibratedRater(PlainRater):
+    """A calibrated classifier, with the reasons of the model inside the calibration."""
+
+    def __init__(self, rest: Pipeline, names: list[str], facts: dict[str, Any]) -> None:
+        super().__init__(rest, names, facts)
+        self.inside = rater_of(uncalibrated(rest), names, facts)
+
+    def _reasons(self, columns: Columns, encoded: Any) -> list[list[Reason]]:
+        return self.inside.rate(columns)[2]
 
 
-# The last column of either is the average, which is no feature's.
-_SHAP_VALUES = {"XGBClassifier": _of_xgboost, "LGBMClassifier": _of_lightgbm}
+Rater = CardRater | PlainRater
+
+
+def rater_of(rest: Pipeline, names: list[str], facts: dict[str, Any]) -> Rater:
+    """Return what rates customers as the steps after the features do."""
+    if len(rest) == 1 and isinstance(rest[-1], Scorecard):
+        return CardRater(rest[-1], names)
+    if uncalibrated(rest) is not rest:
+        return CalibratedRater(rest, names, facts)
+    kind = ContributionRater if Contributions.known(rest, names) else PlainRater
+    return kind(rest, names, facts)

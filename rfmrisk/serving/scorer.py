@@ -7,11 +7,9 @@ from itertools import pairwise
 import numpy as np
 
 from rfmrisk._nested import FlatHistories
-from rfmrisk.scorecard import Scorecard
 from rfmrisk.scoring import ScoringModel
-from rfmrisk.serving.cards import CardRater
 from rfmrisk.serving.features import Columns, FeatureRecipe
-from rfmrisk.serving.raters import ContributionRater, PlainRater
+from rfmrisk.serving.raters import rater_of
 from rfmrisk.serving.reasons import Reason
 
 # NumPy holds the interpreter's lock, and with it all other requests, for as long as one operation
@@ -60,16 +58,10 @@ class Scorer:
     """
 
     def __init__(self, model: ScoringModel) -> None:
-        step, rest = model.pipeline[0], model.pipeline[1:]
+        step = model.pipeline[0]
         names = list(map(str, step.get_feature_names_out()))
-        if len(rest) == 1 and isinstance(rest[-1], Scorecard):
-            self._rater: CardRater | PlainRater = CardRater(rest[-1], names)
-        elif ContributionRater.takes(rest):
-            self._rater = ContributionRater(rest, names, model.facts)
-        else:
-            self._rater = PlainRater(rest, names, model.facts)
-        self.reasons_from = self._rater.reasons_from
-        self.note = self._rater.note
+        self._rater = rater_of(model.pipeline[1:], names, model.facts)
+        self.reasons_from, self.note = model.reasons_from, model.reasons_note
         self.threshold = float(model.facts["threshold"])
         self.used = self._rater.used
         self.recipe = FeatureRecipe(step, names, self.used)
@@ -87,20 +79,8 @@ class Scorer:
 
 def _parts(flat: FlatHistories) -> Iterator[FlatHistories]:
     """Cut histories between customers, about every `_PART` transactions."""
-    if len(flat.times) <= _PART:
-        yield flat
-        return
     n_parts = -(-len(flat.times) // _PART)
     cuts = np.searchsorted(flat.ends, np.arange(1, n_parts) * _PART).tolist()
     for first, end in pairwise([0, *cuts, len(flat.ends)]):
-        if first == end:
-            continue
-        begin, stop = int(flat.starts[first]), int(flat.ends[end - 1])
-        yield FlatHistories(
-            as_of=flat.as_of[first:end],
-            starts=flat.starts[first:end] - begin,
-            ends=flat.ends[first:end] - begin,
-            times=flat.times[begin:stop],
-            transactions=flat.transactions.slice(begin, stop - begin),
-            index=flat.index[first:end],
-        )
+        if first < end:
+            yield flat.rows(slice(first, end))

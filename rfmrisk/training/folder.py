@@ -61,10 +61,11 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
     Parameters
     ----------
     result : TrainingResult
-        Its facts get to know whether the label is stable and whether it leaks.
+        Its facts get to know whether the label is stable and whether it leaks, and what its
+        reasons are.
     folder : Path
     """
-    result.model.facts.update(write_label(result, folder))
+    result.model.facts.update(write_label(result, folder), reasons=result.model.reasons_note)
     result.model.save(folder)
     result.metrics.to_csv(folder / "metrics.csv")
     result.candidates.to_csv(folder / "candidates.csv", index=False)

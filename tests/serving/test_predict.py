@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from litestar.testing import TestClient
-from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
 from rfmrisk import CategoryAggregator, RFMAggregator, Scorecard, WOEEncoder, to_histories
 from rfmrisk._nested import flatten
@@ -111,34 +112,44 @@ def test_special_values_have_their_own_points(card, many_histories):
     assert any("rfm__frequency in 2, 3:" in reason for reasons in told for reason in reasons)
 
 
-def test_reasons_come_from_the_model_or_are_not_claimed(model, many_histories):
-    """Points, the model's own contributions, or a word on why there are none."""
-    sources = {"scorecard": "points", "decision_tree": None}
-    source = sources.get(model.facts["model"], "contributions")
+def test_reasons_are_those_of_python_or_are_not_claimed(model, many_histories):
+    """Points, the model's own contributions, or a word on why there are none, as in Python."""
+    some = many_histories.iloc[:100]
     with TestClient(create_app(model, Settings())) as client:
-        answer = client.post("/predict", json=body_of(many_histories.iloc[:20])).json()
+        answer = client.post("/predict", json=body_of(some)).json()
         assert client.get("/model").json()["reasons_note"] == answer["reasons_note"]
-    assert answer["reasons_from"] == source
-    assert ("no reasons are given" in answer["reasons_note"]) == (source is None)
+    assert answer["reasons_from"] == model.reasons_from
+    assert answer["reasons_note"] == model.reasons_note
+    told = [[reason["reason"] for reason in each["reasons"]] for each in answer["customers"]]
+    wanted = model.score(some)[["reason_1", "reason_2", "reason_3"]].to_numpy().tolist()
+    assert told == [[reason for reason in reasons if reason] for reasons in wanted]
+    assert any(told) == (model.reasons_from is not None)
     given = [reason for customer in answer["customers"] for reason in customer["reasons"]]
-    assert bool(given) == (source is not None)
     assert all(reason["points"] > 0 for reason in given)
 
 
-def test_reasons_of_a_linear_model_are_those_of_the_score_table(trained, many_histories):
-    """Of a linear model, coefficient times distance is what the typical value would change."""
-    model, some = trained["logistic_regression"], many_histories.iloc[:100]
-    with TestClient(create_app(model, Settings())) as client:
+@pytest.mark.parametrize("name", ["scorecard", "logistic_regression"])
+def test_a_calibrated_model_has_the_reasons_of_the_one_inside(trained, many_histories, name):
+    """Calibration moves the probability, and leaves the reasons as they were."""
+    model, some = trained[name], many_histories.iloc[:50]
+    y = np.arange(len(many_histories)) % 3 == 0
+    table = model.pipeline[0].transform(many_histories)
+    calibration = CalibratedClassifierCV(model.pipeline[1:], ensemble=False, cv=2).fit(table, y)
+    steps = [("features", model.pipeline[0]), ("calibrated", calibration)]
+    calibrated = ScoringModel(Pipeline(steps), model.facts)
+    inside = Pipeline([steps[0], *calibration.calibrated_classifiers_[0].estimator.steps])
+    expected = ScoringModel(inside, model.facts).score(some)
+    scores = calibrated.score(some)
+    assert scores["probability"].tolist() == bad_probability(calibrated.pipeline, some).tolist()
+    reasons = ["reason_1", "reason_2", "reason_3"]
+    pd.testing.assert_frame_equal(scores[reasons], expected[reasons])
+    with TestClient(create_app(calibrated, Settings())) as client:
         answer = client.post("/predict", json=body_of(some)).json()
-    table, rest = model.pipeline[0].transform(some), model.pipeline[1:]
-    lost = model._points_lost(rest, table, rest.predict_proba(table)[:, 1])
-    by_name = pd.DataFrame(lost, columns=table.columns)
-    for place, customer in enumerate(answer["customers"]):
-        told = [reason["points"] for reason in customer["reasons"]]
-        most = by_name.loc[place].nlargest(3)
-        assert told == pytest.approx(most[most >= 0.5].tolist(), abs=0.006)
-        names = [reason["feature"] for reason in customer["reasons"]]
-        assert told == pytest.approx(by_name.loc[place, names].tolist(), abs=0.006)
+    assert answer["reasons_note"].endswith(", before the calibration.")
+    told = [[reason["reason"] for reason in each["reasons"]] for each in answer["customers"]]
+    wanted = expected[reasons].to_numpy().tolist()
+    assert told == [[reason for reason in each if reason] for each in wanted]
+    assert [each["probability"] for each in answer["customers"]] == scores["probability"].tolist()
 
 
 def test_models_behind_an_encoding_do_without_a_table(model):
