@@ -61,8 +61,13 @@ def page(browser, address):
     browser.get(address)
     until(lambda: "Model scorecard" in text(browser, "#model"))
     yield browser
-    errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert not errors
+    assert not errors_of(browser)
+
+
+def errors_of(browser):
+    """Take what the browser has noted as errors since the last call."""
+    entries = browser.get_log("browser")
+    return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
 
 def until(condition, seconds=20):
@@ -79,6 +84,10 @@ def find(page, selector):
 
 def text(page, selector):
     return find(page, selector)[0].text
+
+
+def focused(page):
+    return page.switch_to.active_element.get_attribute("id")
 
 
 def press(page, selector):
@@ -106,7 +115,7 @@ def test_the_sample_is_scored_by_keyboard(page, tmp_path):
     assert bars
     assert all(bar.size["width"] > 0 for bar in bars[:10])
     assert "below the best bin" in text(page, "#note")
-    assert page.switch_to.active_element.get_attribute("id") == "results"
+    assert focused(page) == "results-title"
     page.save_screenshot(str(tmp_path / "light.png"))
 
     name = text(page, "#rows tr:nth-child(4) th")
@@ -154,7 +163,71 @@ def test_a_dropped_file_that_is_no_log_is_explained(page):
     until(lambda: "not found" in text(page, "#problem"))
     assert find(page, "#problem")[0].get_attribute("role") == "alert"
     # The browser itself notes that a request was refused.
-    assert "422" in page.get_log("browser")[0]["message"]
+    assert "422" in errors_of(page)[0]
+
+
+def test_old_results_do_not_stand_under_a_new_problem(page):
+    """Once a log is refused, the results of the one before are gone, and the way to them too."""
+    assert not find(page, "#skip")[0].get_property("offsetParent")
+    score_sample(page)
+    assert find(page, "#skip")[0].get_property("offsetParent")
+    page.execute_script(DROP, "a,b\n1,2\n", "other.csv")
+    press(page, "#score")
+    until(lambda: "not found" in text(page, "#problem"))
+    assert not find(page, "#results")[0].is_displayed()
+    assert not page.execute_script("return document.querySelectorAll('#rows tr').length")
+    assert not find(page, "#skip")[0].get_property("offsetParent")
+    assert "422" in errors_of(page)[0]
+
+
+def test_a_sample_that_cannot_be_had_is_explained(page):
+    """The app's own words are shown, and what stood on the page stays."""
+    score_sample(page)
+    page.execute_script("""window.fetch = async () => new Response(
+        JSON.stringify({ detail: "the sample does not fit this model" }), { status: 409 })""")
+    press(page, "#sample")
+    until(lambda: text(page, "#problem") == "the sample does not fit this model")
+    assert find(page, "#log")[0].get_property("value")
+    assert len(find(page, "#rows tr")) == 40
+    page.execute_script("window.fetch = async () => new Response('<p>', { status: 502 })")
+    press(page, "#sample")
+    until(lambda: text(page, "#problem") == "The app answered 502.")
+
+
+def test_an_app_that_is_gone_is_told(page):
+    """No press of a button ends in silence."""
+    page.execute_script("window.fetch = async () => { throw new TypeError(); }")
+    for button in ("#sample", "#score"):
+        page.execute_script("complain(''); document.getElementById('log').value = 'a'")
+        press(page, button)
+        until(lambda: text(page, "#problem") == "The app cannot be reached.")
+    page.execute_script("showModel()")
+    until(lambda: text(page, "#model") == "The app cannot be reached.")
+
+
+def test_a_key_is_asked_for_where_it_is_entered(browser, folder):
+    """The closed field opens and is ready for the key, and a wrong key is told from none."""
+    key = "k" * 20
+    with running(folder, RFMRISK_API_KEYS=key) as (address, _):
+        browser.get(address)
+        press(browser, "#sample")
+        until(lambda: find(browser, "#log")[0].get_property("value"))
+        assert not find(browser, "#key")[0].is_displayed()
+        press(browser, "#score")
+        until(lambda: "needs an API key" in text(browser, "#problem"))
+        assert focused(browser) == "key"
+        assert find(browser, "#key")[0].is_displayed()
+        browser.switch_to.active_element.send_keys("wrong")
+        press(browser, "#score")
+        until(lambda: "does not know this API key" in text(browser, "#problem"))
+        assert find(browser, "#key")[0].get_attribute("aria-invalid") == "true"
+        find(browser, "#key")[0].clear()
+        find(browser, "#key")[0].send_keys(key)
+        assert find(browser, "#key")[0].get_attribute("aria-invalid") is None
+        press(browser, "#score")
+        until(lambda: len(find(browser, "#rows tr")) == 40)
+        assert not find(browser, "#problem")[0].is_displayed()
+    assert all("401" in error for error in errors_of(browser))
 
 
 def test_the_page_is_dark_where_the_reader_wants_it(page, tmp_path):

@@ -2,6 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const SHOWN = 200;
+const UNREACHABLE = "The app cannot be reached.";
 
 let file = null; // a chosen file, instead of the text
 let customers = []; // the answer, riskiest first
@@ -15,27 +16,52 @@ function headers(more) {
 function complain(text) {
   $("problem").textContent = text;
   $("problem").hidden = !text;
+  $("problem").scrollIntoView({ block: "nearest" });
 }
 
 async function problemOf(response) {
+  const otherwise = `The app answered ${response.status}.`;
   try {
-    return (await response.json()).detail;
+    return (await response.json()).detail ?? otherwise;
   } catch {
-    return `The app answered ${response.status}.`;
+    return otherwise;
   }
 }
 
+async function refused(response) {
+  if (response.status === 401) askForKey();
+  else complain(await problemOf(response));
+}
+
+function askForKey() {
+  const key = $("key");
+  complain(
+    key.value.trim()
+      ? "The app does not know this API key. Correct it, then score again."
+      : "The app needs an API key. Enter yours as “API key”, then score again.",
+  );
+  $("more-fields").open = true;
+  key.setAttribute("aria-invalid", "true");
+  key.focus();
+}
+
 async function showModel() {
-  const health = await (await fetch("/health")).json();
-  $("model").textContent = health.model
-    ? `Model ${health.model.name}, version ${health.model.version}`
-    : "No model is loaded yet.";
+  try {
+    const { model } = await (await fetch("/health")).json();
+    $("model").textContent = model
+      ? `Model ${model.name}, version ${model.version}`
+      : "No model is loaded yet.";
+  } catch {
+    $("model").textContent = UNREACHABLE;
+  }
 }
 
 function choose(chosen) {
   file = chosen;
   $("file-name").textContent = chosen ? chosen.name : "";
+  $("progress").textContent = "";
   if (chosen) $("log").value = "";
+  $("file").value = ""; // so that the same file can be chosen again
 }
 
 async function score(event) {
@@ -54,22 +80,33 @@ async function score(event) {
   const parquet = file?.name.toLowerCase().endsWith(".parquet");
   const type = parquet ? "application/vnd.apache.parquet" : "text/csv";
   $("score").disabled = true;
+  $("progress").textContent = "Scoring …";
   try {
     const response = await fetch(`/score-file?${given}`, {
       method: "POST",
       headers: headers({ "Content-Type": type, Accept: "application/json" }),
       body,
     });
-    if (!response.ok) {
-      complain(await problemOf(response));
+    if (response.ok) {
+      show(await response.json());
       return;
     }
-    show(await response.json());
+    forget();
+    await refused(response);
   } catch {
-    complain("The app cannot be reached.");
+    forget();
+    complain(UNREACHABLE);
   } finally {
     $("score").disabled = false;
+    $("progress").textContent = "";
   }
+}
+
+// Results of one log must not stand under the problem of another.
+function forget() {
+  customers = [];
+  $("rows").replaceChildren();
+  $("results").hidden = $("skip").hidden = true;
 }
 
 function show(answer) {
@@ -78,9 +115,9 @@ function show(answer) {
     answer.reasons_from === null ? "Reasons: none" : "What costs most points";
   $("note").textContent = answer.reasons_note;
   shown = SHOWN;
-  $("results").hidden = false;
+  $("results").hidden = $("skip").hidden = false;
   draw();
-  $("results").focus();
+  $("results-title").focus();
 }
 
 function matching() {
@@ -160,20 +197,26 @@ function download() {
 
 async function takeSample() {
   complain("");
-  const response = await fetch("/pages/sample.csv", { headers: headers({}) });
-  if (!response.ok) {
-    complain(await problemOf(response));
-    return;
+  try {
+    const response = await fetch("/pages/sample.csv", { headers: headers({}) });
+    if (!response.ok) {
+      await refused(response);
+      return;
+    }
+    const log = await response.text();
+    choose(null);
+    $("log").value = log;
+    $("progress").textContent = "The sample is in the field above.";
+  } catch {
+    complain(UNREACHABLE);
   }
-  choose(null);
-  $("file").value = "";
-  $("log").value = await response.text();
 }
 
 $("form").addEventListener("submit", score);
 $("sample").addEventListener("click", takeSample);
 $("file").addEventListener("change", () => choose($("file").files[0] ?? null));
 $("log").addEventListener("input", () => choose(null));
+$("key").addEventListener("input", () => $("key").removeAttribute("aria-invalid"));
 $("filter").addEventListener("input", draw);
 $("only-high").addEventListener("change", draw);
 $("download").addEventListener("click", download);
