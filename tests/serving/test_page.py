@@ -3,6 +3,7 @@
 import csv
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -164,6 +165,44 @@ def test_a_dropped_file_that_is_no_log_is_explained(page):
     assert find(page, "#problem")[0].get_attribute("role") == "alert"
     # The browser itself notes that a request was refused.
     assert "422" in errors_of(page)[0]
+
+
+def drop(page, selector, **data):
+    """Drop something in the middle of an element, by the browser's own hand."""
+    box = page.execute_script(
+        "return document.querySelector(arguments[0]).getBoundingClientRect()", selector
+    )
+    given = {"items": [], "dragOperationsMask": 1} | data
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2, "data": given}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, **at})
+
+
+def test_a_file_may_miss_the_box(page, tmp_path):
+    """The browser stays on the page, and takes the file; of two files it takes none."""
+    files = [str(tmp_path / name) for name in ("shop.csv", "other.csv")]
+    for file in files:
+        Path(file).write_text("a,b\n1,2\n")
+    here = page.current_url
+    drop(page, "h1", files=files)
+    assert text(page, "#problem") == "Drop one file at a time."
+    assert text(page, "#file-name") == ""
+    drop(page, "h1", files=files[:1])
+    assert text(page, "#file-name") == "shop.csv"
+    assert not find(page, "#problem")[0].is_displayed()
+    assert page.current_url == here
+
+
+def test_dropped_text_reaches_the_log(page):
+    """In the field it is dropped as ever; beside the field it becomes the log; outside, nothing."""
+    item = {"mimeType": "text/plain", "data": "CustomerId,Amount"}
+    for selector in ("#log", "#drop > label"):
+        drop(page, selector, items=[item])
+        until(lambda: find(page, "#log")[0].get_property("value") == item["data"])
+        find(page, "#log")[0].clear()
+    drop(page, "h1", items=[item])
+    assert find(page, "#log")[0].get_property("value") == ""
+    assert "over" not in find(page, "#drop")[0].get_attribute("class")
 
 
 def test_old_results_do_not_stand_under_a_new_problem(page):

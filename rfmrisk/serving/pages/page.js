@@ -195,6 +195,27 @@ function download() {
   URL.revokeObjectURL(link.href);
 }
 
+// A file may be dropped anywhere: the browser would leave the page for it. Text goes into a field
+// by itself, and into the log where it misses the field but not the box.
+function drag(event) {
+  const { types, files } = event.dataTransfer;
+  const ofFiles = types.includes("Files");
+  const over = (selector) => event.composedPath().some((node) => node.matches?.(selector));
+  if (!ofFiles && over("textarea, input")) return;
+  event.preventDefault();
+  const wanted = ofFiles || over("#drop");
+  if (event.type === "dragover") event.dataTransfer.dropEffect = wanted ? "copy" : "none";
+  $("drop").classList.toggle("over", wanted && event.type === "dragover");
+  if (event.type !== "drop" || !wanted) return;
+  complain(files.length > 1 ? "Drop one file at a time." : "");
+  if (files.length === 1) {
+    choose(files[0]);
+  } else if (!ofFiles) {
+    choose(null);
+    $("log").value = event.dataTransfer.getData("text/plain");
+  }
+}
+
 async function takeSample() {
   complain("");
   try {
@@ -224,11 +245,5 @@ $("more").addEventListener("click", () => {
   shown += SHOWN;
   draw();
 });
-for (const type of ["dragover", "dragleave", "drop"]) {
-  $("drop").addEventListener(type, (event) => {
-    event.preventDefault();
-    $("drop").classList.toggle("over", type === "dragover");
-    if (type === "drop" && event.dataTransfer.files.length) choose(event.dataTransfer.files[0]);
-  });
-}
+for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, drag);
 showModel();
