@@ -3,6 +3,7 @@
 import csv
 import shutil
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,20 @@ for (const type of ["dragover", "drop"]) {
   const event = new DragEvent(type, { dataTransfer: held, bubbles: true, cancelable: true });
   document.getElementById("drop").dispatchEvent(event);
 }
+"""
+# The contrast of a field's border with the paper inside it, and around it (WCAG 2.2).
+CONTRAST = """
+const light = (colour) => {
+  const [r, g, b] = colour.match(/[\\d.]+/g).map((part) => part / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+};
+const field = document.querySelector(arguments[0]);
+const edge = light(getComputedStyle(field).borderTopColor);
+return [field, field.closest("section")].map((paper) => {
+  const ground = light(getComputedStyle(paper).backgroundColor);
+  return Math.max(edge, ground) / Math.min(edge, ground);
+});
 """
 BRIGHTNESS = """
 const [r, g, b] = getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]
@@ -96,6 +111,17 @@ def press(page, selector):
     find(page, selector)[0].send_keys("\ue007")
 
 
+@contextmanager
+def preferring(page, scheme):
+    """Let the reader want light or dark."""
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        yield
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 def score_sample(page):
     press(page, "#sample")
     until(lambda: find(page, "#log")[0].get_property("value"))
@@ -112,9 +138,13 @@ def test_the_sample_is_scored_by_keyboard(page, tmp_path):
     assert len(rows) == 40
     shares = [float(cell.text.split()[0]) for cell in find(page, "#rows td:nth-of-type(2)")]
     assert shares == sorted(shares, reverse=True)
-    bars = find(page, ".reasons .bar")
-    assert bars
-    assert all(bar.size["width"] > 0 for bar in bars[:10])
+    shares = page.execute_script("""return [...document.querySelectorAll(".bar")].map((bar) =>
+        [parseFloat(getComputedStyle(bar, "::before").width) / bar.clientWidth,
+         parseFloat(bar.nextSibling.textContent)])""")
+    most = max(points for _, points in shares)
+    assert most > 0
+    for share, points in shares:
+        assert share == pytest.approx(points / most, abs=0.02)
     assert "below the best bin" in text(page, "#note")
     assert focused(page) == "results-title"
     page.save_screenshot(str(tmp_path / "light.png"))
@@ -125,6 +155,7 @@ def test_the_sample_is_scored_by_keyboard(page, tmp_path):
     assert name in left
     assert len(left) < 40
     assert f"{len(left)} match" in text(page, "#summary")
+    assert "customers, " in text(page, "#summary")
     find(page, "#filter")[0].clear()
     find(page, "#filter")[0].send_keys(" ")
     find(page, "#only-high")[0].send_keys(" ")
@@ -269,24 +300,157 @@ def test_a_key_is_asked_for_where_it_is_entered(browser, folder):
     assert all("401" in error for error in errors_of(browser))
 
 
+def test_a_filter_that_matches_none_says_so(page):
+    """The table tells it, and there is nothing to download; the grammar is right for one."""
+    page.execute_script(DROP, make_transactions(1, random_state=3).to_csv(index=False), "one.csv")
+    press(page, "#score")
+    until(lambda: find(page, "#rows tr"))
+    assert text(page, "#summary").startswith("1 customer, ")
+    assert "match" not in text(page, "#summary")
+    find(page, "#filter")[0].send_keys("nobody")
+    assert text(page, "#rows") == "No customer matches the filter."
+    assert not find(page, "#download")[0].is_enabled()
+    find(page, "#filter")[0].send_keys("\ue003" * len("nobody"))
+    assert find(page, "#download")[0].is_enabled()
+    assert len(find(page, "#rows th")) == 1
+
+
+def test_more_customers_are_shown_on_demand(page):
+    """The reader goes on where the new ones begin."""
+    page.execute_script(DROP, make_transactions(250, random_state=3).to_csv(index=False), "a.csv")
+    press(page, "#score")
+    until(lambda: len(find(page, "#rows tr")) == 200)
+    assert "The riskiest 200 are shown." in text(page, "#summary")
+    press(page, "#more")
+    assert page.switch_to.active_element == find(page, "#rows tr:nth-child(201) th")[0]
+    assert "riskiest" not in text(page, "#summary")
+    assert not find(page, "#more")[0].is_displayed()
+
+
+def test_a_large_log_is_shown(page):
+    """The number of customers is bounded by the app alone."""
+    page.execute_script("""show({ reasons_from: "points", reasons_note: "", customers:
+        Array.from({ length: 100000 }, (_, place) => ({ customer_id: place, score: 500,
+          probability: place / 100000, is_high_risk: false, reasons:
+            Array(3).fill({ feature: "a", reason: "a missing: 2 points below", points: 2 }) })) })
+    """)
+    assert text(page, "#rows th") == "99999"
+    assert len(find(page, "#rows tr")) == 200
+
+
+@pytest.mark.parametrize(
+    ("feature", "said", "points", "what"),
+    [
+        ("rfm__recency", "in [107, inf): 32 points", "32 points", "rfm: recency, 107 or more"),
+        ("a__b_14D", "in (-inf, -0.9): 1 points", "1 point", "a: b 14D, under -0.9"),
+        ("a__b", "in [1e+06, 2.5e+06): 8.5 points", "8.5 points", "a: b, 1e+06 to under 2.5e+06"),
+        ("age", "in (-inf, inf): 2 points", "2 points", "age, any value"),
+        ("age", "missing: 7 points", "7 points", "age, missing"),
+        ("c__Shop_top", "is a__b: 3 points", "3 points", "c: Shop top is a__b"),
+        (
+            "c__Shop_top",
+            "is x: 5 points below: 3 points",
+            "3 points",
+            "c: Shop top is x: 5 points b",
+        ),
+        ("code", "in -1, -2: 3 points", "3 points", "code in -1, -2"),
+        ("a__b", "= 1,200: 12 points", "12 points", "a: b = 1,200"),
+    ],
+)
+def test_reasons_are_put_plainly(page, feature, said, points, what):
+    """A name and an interval become words; a level, a value and the points stay as they are."""
+    reason = {"feature": feature, "reason": f"{feature} {said} below the best"}
+    got = page.execute_script("return readable(arguments[0])", reason)
+    assert got["points"] == points
+    assert got["what"].startswith(what)
+
+
+def test_reasons_of_another_form_stay_as_they_are(page):
+    """What is not understood is not changed, and the exact text is always at hand."""
+    for reason in ("a new kind of reason", "age is 3 points below the best", "b in [1, 2)"):
+        got = page.execute_script(
+            "return readable(arguments[0])", {"feature": "a__b", "reason": reason}
+        )
+        assert got == {"points": "", "what": reason}
+    score_sample(page)
+    title = find(page, ".reasons li")[0].get_attribute("title")
+    assert title.endswith("points below the best")
+    assert "__" in title
+    assert "__" not in text(page, ".reasons li")
+
+
+def test_a_model_without_reasons_has_no_column_for_them(browser, trained, tmp_path):
+    """It is said once why there are none."""
+    trained["decision_tree"].save(tmp_path)
+    with running(tmp_path) as (address, _):
+        browser.get(address)
+        score_sample(browser)
+        assert "no reasons are given" in text(browser, "#note")
+        heads = [head.text for head in find(browser, "thead th") if head.is_displayed()]
+        assert heads == ["Customer", "Score", "Probability", "Risk"]
+        assert len(find(browser, "#rows tr:first-child > *")) == 4
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 900, 1280])
+def test_a_narrow_screen_shows_all_of_a_customer(page, width, tmp_path):
+    """Nothing is cut off or beside the screen, and it is still a table to a screen reader."""
+    score_sample(page)
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        ends = page.execute_script("""return [
+            document.documentElement.scrollWidth,
+            ...[...document.querySelectorAll("#rows tr:first-child *")]
+              .map((part) => part.getBoundingClientRect().right)]""")
+        height = find(page, "#rows tr")[0].size["height"]
+        tree = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        page.save_screenshot(str(tmp_path / f"{width}.png"))
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert max(ends) <= width
+    assert height < 300
+    roles = [node["role"]["value"] for node in tree if not node["ignored"]]
+    assert roles.count("row") == 41
+    assert roles.count("rowheader") == 40
+    assert roles.count("columnheader") == 5
+
+
+def test_every_control_has_a_name(page):
+    """Fields and buttons are told by a screen reader."""
+    score_sample(page)
+    tree = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    controls = {"button", "textbox", "searchbox", "checkbox", "link"}
+    named = [node["name"]["value"] for node in tree if node["role"]["value"] in controls]
+    assert len(named) >= 8
+    assert all(named)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_edges_of_fields_can_be_seen(page, scheme):
+    """Their contrast is 3:1 or more."""
+    with preferring(page, scheme):
+        for selector in ("#log", "#key", "#filter"):
+            assert min(page.execute_script(CONTRAST, selector)) >= 3
+
+
 def test_the_page_is_dark_where_the_reader_wants_it(page, tmp_path):
     """Dark mode turns paper and ink round, in the results as well."""
     bright = [page.execute_script(BRIGHTNESS, "body", "backgroundColor")]
-    media = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    try:
+    with preferring(page, "dark"):
         score_sample(page)
         bright += [page.execute_script(BRIGHTNESS, "body", "backgroundColor")]
         for selector in ("#rows th", "#rows td", ".reasons li", "#summary", "#log"):
             assert page.execute_script(BRIGHTNESS, selector, "color") > 0.6
         page.save_screenshot(str(tmp_path / "dark.png"))
-    finally:
-        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert bright[0] > 0.8
     assert bright[1] < 0.2
 
 
 def test_the_interface_is_shown_without_a_network(browser, address):
-    """Swagger UI draws the operations from what the app itself serves."""
+    """Swagger UI draws the operations from what the app itself serves, dark where wanted."""
     browser.get(f"{address}/docs")
     until(lambda: find(browser, ".opblock-post"))
+    assert browser.execute_script(BRIGHTNESS, ".swagger-ui", "color") < 0.4
+    with preferring(browser, "dark"):
+        until(lambda: browser.execute_script(BRIGHTNESS, ".swagger-ui", "color") > 0.6)
+        assert browser.execute_script(BRIGHTNESS, "html", "backgroundColor") < 0.2

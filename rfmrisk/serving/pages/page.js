@@ -6,6 +6,7 @@ const UNREACHABLE = "The app cannot be reached.";
 
 let file = null; // a chosen file, instead of the text
 let customers = []; // the answer, riskiest first
+let explained = false; // whether the model gives reasons
 let shown = SHOWN;
 
 function headers(more) {
@@ -42,7 +43,12 @@ function askForKey() {
   );
   $("more-fields").open = true;
   key.setAttribute("aria-invalid", "true");
+  key.setAttribute("aria-describedby", "problem");
   key.focus();
+}
+
+function takeKey() {
+  for (const mark of ["aria-invalid", "aria-describedby"]) $("key").removeAttribute(mark);
 }
 
 async function showModel() {
@@ -111,8 +117,8 @@ function forget() {
 
 function show(answer) {
   customers = answer.customers.sort((a, b) => b.probability - a.probability);
-  $("reasons-head").textContent =
-    answer.reasons_from === null ? "Reasons: none" : "What costs most points";
+  explained = answer.reasons_from !== null;
+  $("reasons-head").hidden = !explained;
   $("note").textContent = answer.reasons_note;
   shown = SHOWN;
   $("results").hidden = $("skip").hidden = false;
@@ -132,46 +138,94 @@ function matching() {
 
 function draw() {
   const found = matching();
-  const high = customers.filter((customer) => customer.is_high_risk).length;
-  $("summary").textContent =
-    `${customers.length} customers, ${high} high-risk; ${found.length} match.`;
-  const most = Math.max(1, ...customers.flatMap((c) => c.reasons.map((reason) => reason.points)));
-  $("rows").replaceChildren(...found.slice(0, shown).map((customer) => row(customer, most)));
+  $("summary").textContent = summary(found.length);
+  $("download").disabled = !found.length;
   $("more").hidden = found.length <= shown;
+  let most = 1; // points, at the full length of a bar
+  for (const customer of customers) {
+    for (const reason of customer.reasons) most = Math.max(most, reason.points);
+  }
+  const rows = found.slice(0, shown).map((customer) => row(customer, most));
+  $("rows").replaceChildren(...(rows.length ? rows : [emptyRow()]));
 }
 
-function element(name, text, className) {
+function summary(found) {
+  const high = customers.filter((customer) => customer.is_high_risk).length;
+  const all = customers.length === 1 ? "1 customer" : `${customers.length} customers`;
+  const parts = [`${all}, ${high} high-risk.`];
+  const match = found === 1 ? "matches" : "match";
+  if (found < customers.length) parts.push(`${found} ${match} the filter.`);
+  if (found > shown) parts.push(`The riskiest ${shown} are shown.`);
+  return parts.join(" ");
+}
+
+function element(name, text, className, role) {
   const made = document.createElement(name);
   if (text !== undefined) made.textContent = text;
   if (className) made.className = className;
+  if (role) made.setAttribute("role", role); // laid out as cards, a table may lose its own
+  return made;
+}
+
+function cell(text, className, label) {
+  const made = element("td", text, className, "cell");
+  if (label) made.dataset.label = label;
+  return made;
+}
+
+function emptyRow() {
+  const made = element("tr", undefined, undefined, "row");
+  const only = cell("No customer matches the filter.", "empty");
+  only.colSpan = explained ? 5 : 4;
+  made.append(only);
   return made;
 }
 
 function row(customer, most) {
-  const made = element("tr");
-  const head = element("th", customer.customer_id);
+  const made = element("tr", undefined, undefined, "row");
+  const head = element("th", customer.customer_id, undefined, "rowheader");
   head.scope = "row";
-  const risk = customer.is_high_risk
-    ? element("td", "High", "high")
-    : element("td", "Low", "low");
-  const reasons = element("ul", undefined, "reasons");
-  for (const reason of customer.reasons) {
-    const item = element("li", reason.reason);
-    const bar = element("span", undefined, "bar");
-    bar.style.width = `${(100 * reason.points) / most}%`;
-    item.append(bar);
-    reasons.append(item);
-  }
-  const cell = element("td");
-  cell.append(reasons);
   made.append(
     head,
-    element("td", Math.round(customer.score), "number"),
-    element("td", `${(100 * customer.probability).toFixed(1)} %`, "number"),
-    risk,
-    cell,
+    cell(Math.round(customer.score), "number score", "Score"),
+    cell(`${(100 * customer.probability).toFixed(1)} %`, "number", "Probability"),
+    customer.is_high_risk ? cell("High", "risk high") : cell("Low", "risk"),
   );
+  if (explained) made.append(reasonsCell(customer.reasons, most));
   return made;
+}
+
+function reasonsCell(reasons, most) {
+  if (!reasons.length) return cell("Nothing", "why empty");
+  const made = cell(undefined, "why");
+  const list = element("ul", undefined, "reasons", "list");
+  for (const reason of reasons) {
+    const { points, what } = readable(reason);
+    const item = element("li");
+    item.title = reason.reason;
+    const bar = element("span", undefined, "bar");
+    bar.style.setProperty("--share", reason.points / most);
+    item.append(bar, element("span", points, "points"), " ", element("span", what));
+    list.append(item);
+  }
+  made.append(list);
+  return made;
+}
+
+// A reason in plain words, where it is written as expected; its exact text is in the title.
+function readable({ feature, reason }) {
+  const [, said, lost] = /^(.*): (\S+) points below .+$/s.exec(reason) ?? [];
+  if (!said?.startsWith(feature)) return { points: "", what: reason };
+  const name = feature.replace("__", ": ").replaceAll("_", " ");
+  const what = name + value(said.slice(feature.length));
+  return { points: lost === "1" ? "1 point" : `${lost} points`, what };
+}
+
+function value(text) {
+  const [, low, high] = /^ in [[(](\S+), (\S+)\)$/.exec(text) ?? [];
+  if (!low) return text === " missing" ? ", missing" : text;
+  if (high === "inf") return low === "-inf" ? ", any value" : `, ${low} or more`;
+  return low === "-inf" ? `, under ${high}` : `, ${low} to under ${high}`;
 }
 
 // A cell that begins like a formula would be run by a spreadsheet.
@@ -237,13 +291,17 @@ $("form").addEventListener("submit", score);
 $("sample").addEventListener("click", takeSample);
 $("file").addEventListener("change", () => choose($("file").files[0] ?? null));
 $("log").addEventListener("input", () => choose(null));
-$("key").addEventListener("input", () => $("key").removeAttribute("aria-invalid"));
+$("key").addEventListener("input", takeKey);
 $("filter").addEventListener("input", draw);
 $("only-high").addEventListener("change", draw);
 $("download").addEventListener("click", download);
 $("more").addEventListener("click", () => {
+  const first = shown;
   shown += SHOWN;
   draw();
+  const head = $("rows").rows[first].cells[0];
+  head.tabIndex = -1;
+  head.focus(); // for the button may be gone
 });
 for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, drag);
 showModel();
