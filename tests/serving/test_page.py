@@ -248,6 +248,11 @@ def test_old_results_do_not_stand_under_a_new_problem(page):
     assert not page.execute_script("return document.querySelectorAll('#rows tr').length")
     assert not find(page, "#skip")[0].get_property("offsetParent")
     assert "422" in errors_of(page)[0]
+    score_sample(page)
+    find(page, "#log")[0].clear()
+    press(page, "#score")
+    until(lambda: "Paste a log" in text(page, "#problem"))
+    assert not find(page, "#results")[0].is_displayed()
 
 
 def test_a_sample_that_cannot_be_had_is_explained(page):

@@ -75,6 +75,7 @@ async function score(event) {
   complain("");
   const body = file ?? $("log").value;
   if (!file && !body.trim()) {
+    forget();
     complain("Paste a log, choose a file, or take the sample.");
     $("log").focus();
     return;
@@ -217,11 +218,11 @@ function readable({ feature, reason }) {
   const [, said, lost] = /^(.*): (\S+) points below .+$/s.exec(reason) ?? [];
   if (!said?.startsWith(feature)) return { points: "", what: reason };
   const name = feature.replace("__", ": ").replaceAll("_", " ");
-  const what = name + value(said.slice(feature.length));
+  const what = name + worded(said.slice(feature.length));
   return { points: lost === "1" ? "1 point" : `${lost} points`, what };
 }
 
-function value(text) {
+function worded(text) {
   const [, low, high] = /^ in [[(](\S+), (\S+)\)$/.exec(text) ?? [];
   if (!low) return text === " missing" ? ", missing" : text;
   if (high === "inf") return low === "-inf" ? ", any value" : `, ${low} or more`;
