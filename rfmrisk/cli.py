@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when done; 2 for bad input, 1 where something outside failed, 130 after Ctrl-C. In
         all these cases one message says what was wrong and nothing half-done is left.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(arguments)
+    options.command = shlex.join(["rfmrisk", *arguments])
     try:
         with _plain_warnings():
             options.run(options)
@@ -97,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--cv", type=int, default=5, help="folds (default 5)")
     train.add_argument("--scoring", default="roc_auc", help="what chooses (default roc_auc)")
     train.add_argument("--monetary", choices=["gross", "net"], default="gross")
+    train.add_argument(
+        "--test-size", type=float, default=0.2, help="share of customers held out (default 0.2)"
+    )
     train.add_argument("--seed", type=int, default=42, help="random state (default 42)")
     train.add_argument("--n-jobs", type=int, default=1, help="processes of the search")
     train.add_argument("-o", "--output", help="folder to make (default rfmrisk-run-DATE-TIME)")
@@ -192,13 +198,30 @@ def _train(options: argparse.Namespace) -> None:
     from rfmrisk.aggregation import RFMAggregator, customer_features
     from rfmrisk.proxy import ProxyLabeler, suggest_outcome
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
+    from rfmrisk.training.judging import RECENCY
+    from rfmrisk.training.parts import check_parameters
     from rfmrisk.training.run import write_run
     from rfmrisk.training.search import train
+    from rfmrisk.training.store import store_uri
     from rfmrisk.training.tracking import Tracker
 
     output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")
     roles = {role: getattr(options, role) for role in ("customer", "time", "amount")}
     registry = _registry(options)
+    asked: dict[str, Any] = {
+        "models": [name.strip() for name in options.models.split(",")],
+        "search": options.search,
+        "n_iter": options.n_iter,
+        "cv": options.cv,
+        "scoring": options.scoring,
+        "class_weight": options.class_weight,
+        "calibrate": options.calibrate,
+        "missed_bad_cost": options.missed_bad_cost,
+        "test_size": options.test_size,
+        "random_state": options.seed,
+        "n_jobs": options.n_jobs,
+    }
+    check_parameters(**asked)
     tracker = Tracker(options.experiment)
     with _kept(output), new_folder(output) as folder:
         with _step("reading the log"):
@@ -211,34 +234,28 @@ def _train(options: argparse.Namespace) -> None:
         if outcome == "auto":
             outcome = suggest_outcome(histories)
             _say(f"outcome window {outcome}")
-        names = ("outcome", "models", "search", "cv", "scoring", "monetary", "seed")
-        params = {name: getattr(options, name) for name in names}
         log = Path(options.log).name if options.log else "sample bank"
-        with tracker.run(params, log):
+        given = {"command": options.command, "as_of": options.as_of, "on_bad": options.on_bad}
+        with tracker.run(given | roles, log):
             result = train(
                 histories,
                 outcome=outcome,
-                models=options.models.split(","),
-                search=options.search,
-                n_iter=options.n_iter,
-                cv=options.cv,
-                scoring=options.scoring,
                 features=customer_features(monetary=options.monetary),
                 labeler=make_pipeline(
                     RFMAggregator(window=outcome, monetary=options.monetary), ProxyLabeler()
                 ),
-                class_weight=options.class_weight,
-                calibrate=options.calibrate,
-                missed_bad_cost=options.missed_bad_cost,
-                random_state=options.seed,
-                n_jobs=options.n_jobs,
                 tracker=tracker,
-                progress=True,
+                progress=sys.stdout.isatty(),
+                **asked,
             )
+            result.model.facts["data"]["name"] = log
             result.model.facts["roles"] = roles
             with _step("writing the report"):
                 write_run(result, folder, tables=options.keep_tables)
     _say(repr(result))
+    auc = result.metrics["roc_auc"]
+    if auc.iloc[0] <= auc[RECENCY]:
+        _say("        one column, the days since the last transaction, ranks them as well")
     _say(f"model   {output}/model.skops")
     _say(f"report  {output}/report.html")
     uri = _publish(tracker, output, registry)
@@ -246,7 +263,7 @@ def _train(options: argparse.Namespace) -> None:
     _say(
         f"next    rfmrisk score {to_score} --model {output} -o scores.csv\n"
         f"        rfmrisk score {to_score} --model {uri} -o scores.csv\n"
-        f"        mlflow ui --backend-store-uri {tracker.mlflow.get_tracking_uri()}"
+        f"        mlflow ui --backend-store-uri {store_uri()}"
     )
 
 
@@ -277,9 +294,14 @@ def _registry(options: argparse.Namespace) -> dict[str, Any]:
     """Return the name, the alias and the margin that were asked for, checked."""
     from rfmrisk.training.registry import alias_of, check_names, default_name
 
-    chosen = {"name": options.model_name or default_name(), "alias": alias_of(options.stage)}
+    chosen: dict[str, Any] = {
+        "name": options.model_name or default_name(),
+        "alias": alias_of(options.stage),
+    }
+    if hasattr(options, "margin"):
+        chosen["margin"] = options.margin
     check_names(**chosen)
-    return chosen | ({"margin": options.margin} if hasattr(options, "margin") else {})
+    return chosen
 
 
 def _publish(tracker: Any, folder: Path, registry: dict[str, Any]) -> str:

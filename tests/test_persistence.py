@@ -1,5 +1,6 @@
 """Saving and loading without running code."""
 
+import json
 import pickle
 import zipfile
 
@@ -59,6 +60,67 @@ def test_a_malicious_file_never_runs(tmp_path):
     path.write_bytes(pickle.dumps(Attack()))
     with pytest.raises(ModelFileError, match="not a whole model file"):
         load(path)
+
+
+def altered(path, change):
+    """Save a small model, and change the description inside the file."""
+    dump(LogisticRegression().fit([[0], [1]], [0, 1]), path)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.loads(files["schema.json"])
+    change(schema)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (files | {"schema.json": json.dumps(schema)}).items():
+            archive.writestr(name, content)
+    return path
+
+
+CALL = {"__module__": "os", "__class__": "system", "__loader__": "FunctionNode", "__id__": 1}
+REDUCED = {
+    "__module__": "builtins",
+    "__class__": "exec",
+    "__loader__": "ReduceNode",
+    "__id__": 2,
+    "reduce": {"args": ["raise SystemExit"]},
+    "content": {},
+}
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        CALL,
+        CALL | {"content": {"module_path": "os", "function": "system"}},
+        REDUCED,
+        {"__module__": "subprocess", "__class__": "Popen", "__loader__": "ObjectNode", "__id__": 3},
+        {"__module__": "os", "__class__": "system", "__loader__": "TypeNode", "__id__": 4},
+        {"__module__": "functools", "__class__": "partial", "__loader__": "PartialNode"},
+        {"__module__": "operator", "__class__": "methodcaller", "__loader__": "OperatorFuncNode"},
+        {"__module__": "os", "__class__": "x", "__loader__": "NoSuchNode", "__id__": 5},
+    ],
+)
+def test_code_inside_of_a_model_file_never_runs(tmp_path, node, monkeypatch):
+    """A file of the right form that names a function or a foreign type is refused, whole."""
+    monkeypatch.setattr("os.system", lambda *_: pytest.fail("code has run"))
+
+    def inside(schema):
+        schema["content"]["content"]["C"] = node
+
+    def instead(schema):
+        schema.update(node)
+
+    for change in (inside, instead):
+        with pytest.raises(ModelFileError, match=r"refused|not a whole model file"):
+            load(altered(tmp_path / "model.skops", change))
+
+
+def test_a_file_that_holds_itself_is_refused(tmp_path):
+    """A description nested without end is one more broken file."""
+    deep = tmp_path / "deep.skops"
+    with zipfile.ZipFile(deep, "w") as archive:
+        archive.writestr("schema.json", "[" * 200_000)
+    with pytest.raises(ModelFileError, match="not a whole model file"):
+        load(deep)
 
 
 def test_broken_files_give_one_kind_of_error(tmp_path):

@@ -58,19 +58,25 @@ class LabelStability:
     n_customers: int
 
     @property
+    def is_stable(self) -> bool:
+        """Whether the label withstands what must not matter."""
+        nuisances = self.table.reindex(list(NUISANCES))
+        return not nuisances["failed"].sum() and not (nuisances["flips_mean"] > ACCEPTED).any()
+
+    @property
     def verdict(self) -> str:
         """Whether the label withstands what must not matter, in words."""
         flips = self.table["flips_mean"].reindex(list(NUISANCES)).dropna()
-        unstable = flips[flips > ACCEPTED]
         n_failed = int(self.table["failed"].reindex(list(NUISANCES)).sum())
         if n_failed:
             return f"unstable: {n_failed} refits found too few different customers"
-        if unstable.empty:
+        if self.is_stable:
             return (
                 f"stable: at most {flips.max():.2%} of the labels flip on average under "
                 "a bootstrap, other seeds, another currency, another order, or without the "
                 "top spenders"
             )
+        unstable = flips[flips > ACCEPTED]
         worst = ", ".join(f"{name}: {share:.1%}" for name, share in unstable.items())
         return f"unstable: more than {ACCEPTED:.0%} of the labels flip on average ({worst})"
 

@@ -52,6 +52,9 @@ class FeatureTables(TransformerMixin, BaseEstimator):
         self.features.set_params(**params)
         return self
 
+    def __repr__(self, *_: Any) -> str:
+        return repr(self.features)
+
     def fit(self, X: pd.DataFrame, y: Any = None) -> "FeatureTables":
         """Do nothing: the tables are computed."""
         return self
@@ -143,7 +146,7 @@ def make_searcher(
     y: np.ndarray,
     *,
     class_weight: str | None,
-    n_iter: int,
+    n_iter: int | None,
     random_state: int,
     options: dict[str, Any],
 ) -> GridSearchCV | RandomizedSearchCV:

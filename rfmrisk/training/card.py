@@ -8,7 +8,7 @@ import pandas as pd
 from skops.card import Card
 
 from rfmrisk.scoring import MODEL_FILE
-from rfmrisk.training.findings import to_watch
+from rfmrisk.training.findings import how_to_reproduce, to_watch, with_interval
 from rfmrisk.training.folder import read_file, read_table
 from rfmrisk.training.judging import RECENCY
 
@@ -35,13 +35,16 @@ def write_card(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     facts = json.loads(read_file(folder, "model.json"))
-    metrics = read_table(folder, "metrics.csv").set_index("model")
-    drift = read_table(folder, "drift.csv").set_index("feature")
+    metrics = read_table(folder, "metrics.csv", "model")
+    drift = read_table(folder, "drift.csv", "feature")
     card = Card(folder / MODEL_FILE, template=None)
     figures = metrics.to_dict("index")
     card.add(**_sections(facts, figures[facts["model"]], figures[RECENCY]))
-    shown = metrics.T.map(lambda value: "-" if pd.isna(value) else f"{value:.4g}")
-    card.add_table(**{"All figures": shown.rename_axis("figure").reset_index()})
+    names = [name for name in map(str, metrics) if not name.endswith(("_low", "_high"))]
+    shown = pd.DataFrame({"figure": names})
+    for model in metrics.index:
+        shown[model] = [with_interval(metrics.loc[[model]], name)[0] for name in names]
+    card.add_table(**{"All figures, with 95 % intervals": shown})
     watch = "\n".join(f"- {finding}" for finding in to_watch(facts, metrics, drift))
     card.add(**{"What to watch": watch, "How to reproduce": _reproduce(facts)})
     partial = folder / f".{CARD_FILE}"
@@ -105,16 +108,17 @@ def _sections(
 
 
 def _label(facts: dict[str, Any]) -> str:
-    if facts["target"] == "given":
+    asked = facts["asked"]
+    if asked["target"] == "given":
         return "The target was given with the histories; 1 is bad."
     when = (
-        f"in the {facts['outcome']} after the moment of decision"
-        if facts["outcome"]
+        f"in the {asked['outcome']} after the moment of decision"
+        if asked["outcome"]
         else "in the very transactions that the features see"
     )
     return (
         f"A proxy. High-risk are the customers who, {when}, fell into the least engaged cluster by "
-        f"recency, frequency and monetary value ({facts['label']}). The label is "
+        f"recency, frequency and monetary value (`{asked['labeler']}`). The label is "
         f"{facts['label_stability']}. It says who stopped being a customer, not who failed to pay: "
         "against real defaults such labels are between no better than chance and a ROC-AUC of "
         "about 0.65. Use it to rank until outcomes are known, and measure it against them then."
@@ -122,20 +126,18 @@ def _label(facts: dict[str, Any]) -> str:
 
 
 def _threshold(facts: dict[str, Any]) -> str:
-    if facts["missed_bad_cost"]:
+    cost = facts["asked"]["missed_bad_cost"]
+    if cost:
         return (
-            f"the least cost where a missed bad costs {facts['missed_bad_cost']:g} times a refused "
+            f"the least cost where a missed bad costs {cost:g} times a refused "
             "good, on out-of-fold probabilities of the training customers"
         )
     return "where KS is reached on out-of-fold probabilities of the training customers"
 
 
 def _reproduce(facts: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
-    commit = facts.get("git_commit")
+    lines = [f"- {name}: `{value}`" for name, value in how_to_reproduce(facts).items()]
     return (
-        f"Random state {facts['random_state']}, {facts['search']} search, {facts['cv']} folds, "
-        f"scoring {facts['scoring']}; chosen: `{facts['parameters']}`. {versions}"
-        f"{f'; git commit {commit}' if commit else ''}. The same log, seed and versions give the "
-        "same model bit for bit. `customers.csv` has the ids of both parts."
+        "The same log, parameters and versions give a model that answers the same, bit for bit. "
+        "`customers.csv` has the ids of both parts.\n\n" + "\n".join(lines)
     )

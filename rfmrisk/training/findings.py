@@ -24,9 +24,10 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
     list of str
         One sentence or two each; the last ones hold for every model of this kind.
     """
-    best = metrics.loc[facts["model"]]
+    best, asked = metrics.loc[facts["model"]], facts["asked"]
+    is_proxy = asked["target"] == "proxy"
     said = []
-    if facts["target"] == "proxy" and not facts["outcome"]:
+    if is_proxy and not asked["outcome"]:
         said.append(
             "The label was computed from the transactions that the features see. These figures "
             "say nothing about customers to come."
@@ -43,8 +44,7 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
             f"Only {bads} held-out customers are high-risk; with under {FEW_BADS} every figure "
             "has a wide interval."
         )
-    overfit = "unstable" in str(facts.get("label_stability") or "")
-    if overfit:
+    if facts.get("label_stable") is False:
         said.append(f"The label is {facts['label_stability']}.")
     gap = abs(best["mean_probability"] - best["bad_share"])
     if gap > 0.05:
@@ -52,7 +52,7 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
             f"The mean probability, {best['mean_probability']:.1%}, is not the share of high-risk "
             f"customers, {best['bad_share']:.1%}: calibrate before the probability is used as one."
         )
-    if facts["class_weight"] and not facts["calibrate"]:
+    if asked["class_weight"] and not asked["calibrate"]:
         said.append("Classes were weighed: rank by the probability, do not read it as a share.")
     shifted = drift.index[drift["reading"] != "stable"].tolist()
     if shifted:
@@ -61,7 +61,7 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
             "were divided at random, so this is the noise level of the index at this sample size."
         )
     said += [f"Left out of the comparison: {failure}." for failure in facts["failed"]]
-    if facts["target"] == "proxy":
+    if is_proxy:
         said.append(
             "High-risk means disengaged. Compare the label with real defaults "
             "(rfmrisk.proxy.validate_proxy) as soon as there are some, and replace it by them "
@@ -73,3 +73,40 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
         "back-test in time (rfmrisk.proxy.rolling_origin)."
     )
     return said
+
+
+def how_to_reproduce(facts: dict[str, Any]) -> dict[str, str]:
+    """Return all that a training was asked for and made with, a line each."""
+    data, tracking = facts["data"], facts.get("tracking") or {}
+    asked = tracking.get("params", {}) | facts["asked"]
+    told = {
+        "log": tracking.get("log", data["name"]),
+        "fingerprint of the data (SHA-256)": data["fingerprint"],
+        "trained at": facts["trained_at"],
+        **{name.replace("_", " "): _text(value) for name, value in asked.items()},
+        "parameters that were chosen": facts["parameters"],
+        "versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
+        "git commit": facts.get("git_commit"),
+        "MLflow run": tracking.get("run_id"),
+    }
+    return {name: str(value) for name, value in told.items() if value is not None}
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return None if value is None else str(value)
+
+
+def with_interval(metrics: pd.DataFrame, name: str, sign: str = "") -> list[str]:
+    """Return a figure of each model in words, with its 95 % interval where there is one."""
+    told = []
+    for _, row in metrics.iterrows():
+        low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+        if pd.isna(row[name]):
+            told.append("-")
+        elif pd.isna(low):
+            told.append(f"{row[name]:{sign}.3f}")
+        else:
+            told.append(f"{row[name]:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})")
+    return told

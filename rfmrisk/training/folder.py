@@ -141,9 +141,25 @@ def read_file(folder: Path, name: str) -> str:
         ) from error
 
 
-def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """Return a CSV file in a training's folder, with customers' ids as text."""
-    return pd.read_csv(io.StringIO(read_file(folder, name)), dtype={"customer": str})
+def read_table(
+    folder: Path, name: str, index: str | None = None, needed: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """Return a CSV file in a training's folder, with customers' ids as text.
+
+    Raises
+    ------
+    ValueError
+        It cannot be read, or lacks the column ``index`` or a needed one.
+    """
+    text = read_file(folder, name)
+    try:
+        table = pd.read_csv(io.StringIO(text), dtype={"customer": str})
+        table[list(needed)]
+        return table if index is None else table.set_index(index)
+    except (ValueError, KeyError) as error:
+        raise ValueError(
+            f"{str(folder)!r} is not whole: {name} is not the table that a training wrote"
+        ) from error
 
 
 def _examples(

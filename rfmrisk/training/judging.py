@@ -1,5 +1,6 @@
 """How good the models are on the held-out customers, and where the threshold lies."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -8,40 +9,46 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import TunedThresholdClassifierCV
 
+from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.metrics import risk_report
 from rfmrisk.proxy.auc import bootstrap_auc, interval
+from rfmrisk.training.parts import Task
 
 RECENCY = "recency alone"
 N_RESAMPLES = 1_000
+N_RESAMPLES_OF_FIGURES = 200
 N_THRESHOLDS = 1_000
+FIGURES = ("gini", "ks", "pr_auc", "brier", "log_loss", "accuracy", "precision", "recall", "f1")
 
 
 def calibrated(
-    estimator: Any, table: pd.DataFrame, y: np.ndarray, *, method: str, folds: list, n_jobs: Any
-) -> CalibratedClassifierCV:
+    estimator: Any, rows: pd.DataFrame, task: Task, method: str | None, n_jobs: int | None
+) -> Any:
     """Fit a map from the estimator's out-of-fold answers to probabilities, and put it behind it."""
+    if method is None:
+        return estimator
     model = CalibratedClassifierCV(
-        estimator, method=method, cv=folds, ensemble=False, n_jobs=n_jobs
-    ).fit(table, y)
+        estimator, method=method, cv=task.folds, ensemble=False, n_jobs=n_jobs
+    ).fit(rows, task.y_train)
     # The rows of these folds mean nothing to a later fit, and would bloat the saved model.
-    return model.set_params(cv=len(folds), n_jobs=None)
+    return model.set_params(cv=task.folds.get_n_splits(), n_jobs=None)
 
 
 def choose_threshold(
     estimator: Any,
-    table: pd.DataFrame,
-    y: np.ndarray,
+    rows: pd.DataFrame,
+    task: Task,
     *,
     missed_bad_cost: float | None,
-    folds: list,
-    n_jobs: Any,
+    n_jobs: int | None,
 ) -> float:
     """Return the probability from which on customers are called bad.
 
     It is found on out-of-fold probabilities of the training customers
     (`sklearn.model_selection.TunedThresholdClassifierCV`). With a cost, it is that of the least
     total, where a refused good costs 1 and a missed bad ``missed_bad_cost``; without one, that
-    which best tells bads from goods: where KS is reached.
+    which best tells bads from goods: where KS is reached. A model that gives all customers of a
+    fold one probability has no such threshold; it is the share of bads then, with a warning.
     """
     if missed_bad_cost is None:
         scoring = make_scorer(_separation)
@@ -52,9 +59,21 @@ def choose_threshold(
         scoring=scoring,
         response_method="predict_proba",
         thresholds=N_THRESHOLDS,
-        cv=folds,
+        cv=task.folds,
         n_jobs=n_jobs,
-    ).fit(table, y)
+    )
+    try:
+        tuned.fit(rows, task.y_train)
+    except ValueError as error:
+        if "constant predictions" not in str(error):
+            raise
+        share = float(np.mean(task.y_train))
+        warnings.warn(
+            "the model gives all customers of a fold the same probability, so no threshold could "
+            f"be searched; it is the share of bads, {share:.3f}",
+            stacklevel=3,
+        )
+        return share
     return float(np.clip(tuned.best_threshold_, 0, 1))
 
 
@@ -72,43 +91,68 @@ def _cost(y: np.ndarray, called: np.ndarray, missed_bad_cost: float) -> float:
 
 
 def held_out_metrics(
-    probabilities: dict[str, np.ndarray],
-    y: np.ndarray,
-    *,
-    customers: pd.Index,
-    recency: np.ndarray,
-    threshold: float,
-    random_state: int,
+    probabilities: dict[str, np.ndarray], task: Task, *, threshold: float, random_state: int
 ) -> pd.DataFrame:
     """Return one row of figures per model and one for recency alone.
 
-    The intervals are the 2.5th and 97.5th percentiles over bootstrap samples of the held-out
-    customers, the same samples for every model.
+    The intervals, under names with ``_low`` and ``_high``, are the 2.5th and 97.5th percentiles
+    over bootstrap samples of the held-out customers, the same samples for every model: many for
+    the ROC-AUC and its gain, which decide, and fewer for the other figures.
 
     Parameters
     ----------
-    probabilities : dict of str to array of shape (n,)
-    y : array of shape (n,)
-    customers : Index of length n
-    recency : array of shape (n,)
-        Days; missing without a history.
+    probabilities : dict of str to array of shape (n_customers,)
+        Of all customers of the task, by model.
+    task : Task
     threshold : float
+        From which probability on the decisions of all models are counted as bad.
     random_state : int
     """
+    held_out = task.histories.iloc[task.test_rows]
+    y = task.y[task.test_rows]
     rows: dict[str, Any] = {
-        name: risk_report(y, p, threshold=threshold)
-        | {"mean_probability": float(np.mean(p)), "bad_share": float(np.mean(y))}
+        name: risk_report(y, p[task.test_rows], threshold=threshold)
+        | {"mean_probability": float(np.mean(p[task.test_rows])), "bad_share": float(np.mean(y))}
         for name, p in probabilities.items()
     }
+    recency = RFMAggregator().fit_transform(held_out)["recency"].to_numpy()
     # No recency is no history, the furthest that a customer can be.
     furthest = np.nanmax(recency, initial=0) + 1
-    scores = [*probabilities.values(), np.where(np.isnan(recency), furthest, recency)]
-    aucs = bootstrap_auc(np.array(scores), y == 1, customers, N_RESAMPLES, random_state)
+    scores = [p[task.test_rows] for p in probabilities.values()]
+    scores.append(np.where(np.isnan(recency), furthest, recency))
+    aucs = bootstrap_auc(np.array(scores), y == 1, held_out.index, N_RESAMPLES, random_state)
     rows[RECENCY] = {"roc_auc": aucs[0, -1], "gini": 2 * aucs[0, -1] - 1}
     gains = aucs - aucs[:, -1:]
+    spread = _bootstrap_figures(probabilities, task, threshold, random_state)
     for place, (name, row) in enumerate(rows.items()):
+        row.update(spread.get(name, {}))
         row["roc_auc_low"], row["roc_auc_high"] = interval(aucs[1:, place])
         if name != RECENCY:
             row["gain"] = gains[0, place]
             row["gain_low"], row["gain_high"] = interval(gains[1:, place])
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def _bootstrap_figures(
+    probabilities: dict[str, np.ndarray], task: Task, threshold: float, random_state: int
+) -> dict[str, dict[str, float]]:
+    """Return the ends of the interval of each figure but the ROC-AUC, for each model."""
+    y = task.y[task.test_rows]
+    codes, distinct = pd.factorize(task.histories.index[task.test_rows])
+    rng = np.random.RandomState(random_state)
+    draws: dict[str, list[dict[str, float]]] = {name: [] for name in probabilities}
+    for _ in range(N_RESAMPLES_OF_FIGURES):
+        drawn = rng.randint(len(distinct), size=len(distinct))
+        weight = np.bincount(drawn, minlength=len(distinct)).astype(float)[codes]
+        if len(np.unique(y[weight > 0])) < 2:
+            continue
+        for name, p in probabilities.items():
+            draws[name].append(
+                risk_report(y, p[task.test_rows], threshold=threshold, sample_weight=weight)
+            )
+    spread: dict[str, dict[str, float]] = {name: {} for name in probabilities}
+    for name, reports in draws.items():
+        for figure in FIGURES if reports else ():
+            ends = interval(np.array([report[figure] for report in reports]))
+            spread[name] |= dict(zip((f"{figure}_low", f"{figure}_high"), ends, strict=True))
+    return spread

@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rfmrisk.proxy import ClusterDisplay, label_stability, leakage_report
 from rfmrisk.proxy.labeler import ProxyLabeler
@@ -16,7 +16,7 @@ CLUSTERS_PICTURE = "clusters.png"
 N_RESAMPLES = 20
 
 
-def write_label(result: "TrainingResult", folder: Path) -> dict[str, str]:
+def write_label(result: "TrainingResult", folder: Path) -> dict[str, Any]:
     """Measure the proxy label of a training; write its tables and its picture.
 
     Parameters
@@ -29,7 +29,8 @@ def write_label(result: "TrainingResult", folder: Path) -> dict[str, str]:
     Returns
     -------
     dict
-        The verdicts in words: ``label_stability`` and ``leakage``.
+        The verdicts in words, ``label_stability`` and ``leakage``, and whether it is
+        ``label_stable`` and whether it ``leaks``.
     """
     if result.target is None:
         return {}
@@ -52,7 +53,12 @@ def write_label(result: "TrainingResult", folder: Path) -> dict[str, str]:
     if isinstance(labeler, ProxyLabeler):
         labeler.cluster_profile().to_csv(folder / "clusters.csv")
         _draw_clusters(labeler, aggregator.transform(result.histories), folder / CLUSTERS_PICTURE)
-    return {"label_stability": stability.verdict, "leakage": leakage.verdict}
+    return {
+        "label_stability": stability.verdict,
+        "label_stable": stability.is_stable,
+        "leakage": leakage.verdict,
+        "leaks": bool(leakage.alarms),
+    }
 
 
 def _draw_clusters(labeler: ProxyLabeler, rfm: "pd.DataFrame", path: Path) -> None:

@@ -1,50 +1,140 @@
 """What a training checks before it begins, and how it divides the customers."""
 
+import hashlib
+import platform
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from rfmrisk.histories import flatten
+from rfmrisk import __version__
+from rfmrisk._moments import iso
+from rfmrisk._nested import flatten
 from rfmrisk.training.models import CATALOGUE, CatalogueModel
+
+_PACKAGES = ("scikit-learn", "pandas", "numpy", "scipy", "pyarrow", "skops")
+_OF_MODEL = {"xgboost": ("xgboost", "xgboost-cpu"), "lightgbm": ("lightgbm",)}
+
+
+SCORINGS = (
+    "accuracy",
+    "average_precision",
+    "balanced_accuracy",
+    "f1",
+    "matthews_corrcoef",
+    "neg_brier_score",
+    "neg_log_loss",
+    "precision",
+    "recall",
+    "roc_auc",
+)
+"""scikit-learn's scores of a classifier of two classes; all are better when greater."""
+
+
+class Folds:
+    """The folds of the training customers, the same for all that cross-validates.
+
+    Parameters
+    ----------
+    places : list of (ndarray, ndarray)
+        Rows to fit on and rows to judge, of each fold.
+    kind : str
+        How they came about.
+    """
+
+    def __init__(self, places: list[tuple[np.ndarray, np.ndarray]], kind: str) -> None:
+        self.places = places
+        self.kind = kind
+
+    def split(self, X: Any = None, y: Any = None, groups: Any = None) -> Iterator[Any]:
+        """Yield the folds, as scikit-learn's splitters do."""
+        return iter(self.places)
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return how many folds there are."""
+        return len(self.places)
+
+    def __repr__(self) -> str:
+        return self.kind
 
 
 def check_parameters(
     *,
     models: Sequence[str] | Mapping[str, CatalogueModel],
     search: str,
+    n_iter: int,
     cv: int,
-    test_size: float,
+    scoring: str,
     class_weight: str | None,
     calibrate: str | None,
     missed_bad_cost: float | None,
+    test_size: float,
+    random_state: int,
+    n_jobs: int | None,
 ) -> None:
     """Raise on a parameter of `train` that is not allowed."""
-    if isinstance(models, Mapping):
-        known = all(isinstance(model, CatalogueModel) for model in models.values())
-    else:
-        known = not isinstance(models, str) and all(name in CATALOGUE for name in models)
-    if not known or not len(models):
-        raise ValueError(
-            f"models must be names of {list(CATALOGUE)}, or a dict of CatalogueModel; got "
-            f"{models!r}"
-        )
-    if search not in ("grid", "random"):
-        raise ValueError(f"search must be 'grid' or 'random'; got {search!r}")
-    if not isinstance(cv, int) or cv < 2:
-        raise ValueError(f"cv must be an integer of at least 2; got {cv!r}")
-    if not 0 < test_size < 1:
+    _check_models(models)
+    for name, value, allowed in (
+        ("search", search, ("grid", "random")),
+        ("scoring", scoring, SCORINGS),
+        ("class_weight", class_weight, ("balanced", None)),
+        ("calibrate", calibrate, ("sigmoid", "isotonic", None)),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {list(allowed)}; got {value!r}")
+    for name, number, lowest in (
+        ("cv", cv, 2),
+        ("n_iter", n_iter, 1),
+        ("random_state", random_state, 0),
+    ):
+        if not _is_whole(number) or number < lowest:
+            raise ValueError(f"{name} must be an integer of at least {lowest}; got {number!r}")
+    if n_jobs is not None and (not _is_whole(n_jobs) or n_jobs == 0):
+        raise ValueError(f"n_jobs must be a number of processes, -1 for all; got {n_jobs!r}")
+    if not _is_number(test_size) or not 0 < test_size < 1:
         raise ValueError(f"test_size must be a share between 0 and 1; got {test_size!r}")
-    if class_weight not in (None, "balanced"):
-        raise ValueError(f"class_weight must be 'balanced' or None; got {class_weight!r}")
-    if calibrate not in (None, "sigmoid", "isotonic"):
-        raise ValueError(f"calibrate must be 'sigmoid', 'isotonic' or None; got {calibrate!r}")
-    if missed_bad_cost is not None and not 0 < missed_bad_cost < np.inf:
+    if missed_bad_cost is not None and not (
+        _is_number(missed_bad_cost) and 0 < missed_bad_cost < np.inf
+    ):
         raise ValueError(
             "missed_bad_cost must be above 0, in units of the cost of a refused good; got "
             f"{missed_bad_cost!r}"
+        )
+
+
+def _check_models(models: Any) -> None:
+    if isinstance(models, Mapping):
+        known = all(isinstance(model, CatalogueModel) for model in models.values())
+    else:
+        known = isinstance(models, Sequence) and not isinstance(models, str)
+        known = known and all(name in CATALOGUE for name in models)
+    if known and len(models):
+        return
+    missing = "" if "lightgbm" in CATALOGUE else " (and lightgbm, where it is installed)"
+    raise ValueError(
+        f"models must be names of {list(CATALOGUE)}{missing}, or a dict of CatalogueModel; "
+        f"got {models!r}"
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or isinstance(value, float | np.floating)
+
+
+def check_features(features: Any) -> None:
+    """Raise on features that are no transformer."""
+    if not all(hasattr(features, name) for name in ("fit", "transform", "get_params")):
+        raise ValueError(
+            "features must be a transformer from histories to a table, such as "
+            f"customer_features(); got {features!r}"
         )
 
 
@@ -62,9 +152,13 @@ def check_histories(histories: pd.DataFrame) -> None:
         )
 
 
-def check_target(y: Any, n_rows: int, cv: int) -> np.ndarray:
+def check_target(y: Any, index: pd.Index, cv: int) -> np.ndarray:
     """Return the target as an array of 0 and 1, each often enough for the folds."""
-    y = np.asarray(y)
+    if isinstance(y, pd.Series) and not y.index.equals(index) and set(y.index) == set(index):
+        raise ValueError(
+            "y has the customers of the histories in another order: pass y.loc[histories.index]"
+        )
+    n_rows, y = len(index), np.asarray(y)
     if y.shape != (n_rows,):
         raise ValueError(f"y must have one value for each of the {n_rows:,} rows; got {y.shape}")
     values, counts = np.unique(y, return_counts=True)
@@ -78,6 +172,77 @@ def check_target(y: Any, n_rows: int, cv: int) -> np.ndarray:
             "longer log, fewer folds, or another outcome window"
         )
     return y.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What there is to learn from: the customers, their target, and how they are divided.
+
+    Attributes
+    ----------
+    histories : DataFrame of shape (n_customers, 2)
+    y : ndarray of shape (n_customers,)
+    train_rows, test_rows : ndarray
+        The places of either part.
+    folds : Folds
+        Of the training part, by places in it.
+    """
+
+    histories: pd.DataFrame
+    y: np.ndarray
+    train_rows: np.ndarray
+    test_rows: np.ndarray
+    folds: Folds
+
+    @classmethod
+    def divided(
+        cls, histories: pd.DataFrame, y: np.ndarray, *, cv: int, test_size: float, random_state: int
+    ) -> "Task":
+        """Hold customers out and fold the others, stratified, each customer on one side."""
+        train_rows, test_rows = split(histories, y, test_size, random_state)
+        folds = make_folds(histories.iloc[train_rows], y[train_rows], cv, random_state)
+        return cls(histories, y, train_rows, test_rows, folds)
+
+    @property
+    def y_train(self) -> np.ndarray:
+        """The target of the training customers."""
+        return self.y[self.train_rows]
+
+    def of(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the training customers' rows of a table."""
+        return table.iloc[self.train_rows]
+
+
+def describe(histories: pd.DataFrame) -> dict[str, Any]:
+    """Describe histories, with a fingerprint of customers, moments, times and amounts."""
+    flat = flatten(histories)
+    digest = hashlib.sha256()
+    for values in (flat.as_of, flat.ends - flat.starts, flat.times, flat.numbers("amount")):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    digest.update("\0".join(map(str, histories.index)).encode())
+    return {
+        "name": "histories",
+        "fingerprint": digest.hexdigest(),
+        "customers": int(histories.index.nunique()),
+        "transactions": len(flat.times),
+        "first": iso(flat.times.min()),
+        "last": iso(flat.times.max()),
+    }
+
+
+def package_versions(model: str) -> dict[str, str]:
+    """Return the versions of Python and of the packages that a model is made with."""
+    packages = [*_PACKAGES, *_OF_MODEL.get(model, ())]
+    found = {name: version(name) for name in packages if _installed(name)}
+    return {"python": platform.python_version(), "rfmrisk": __version__, **found}
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def split(
@@ -94,12 +259,10 @@ def split(
     return next(folds.split(rows, y, groups=histories.index))
 
 
-def make_folds(
-    histories: pd.DataFrame, y: np.ndarray, cv: int, random_state: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def make_folds(histories: pd.DataFrame, y: np.ndarray, cv: int, random_state: int) -> Folds:
     """Fold the training rows, stratified, all rows of a customer in one fold."""
-    if histories.index.is_unique:
-        folds = StratifiedKFold(cv, shuffle=True, random_state=random_state)
-        return folds.split(np.zeros(len(y)), y)
-    grouped = StratifiedGroupKFold(cv, shuffle=True, random_state=random_state)
-    return grouped.split(np.zeros(len(y)), y, groups=histories.index)
+    unique = histories.index.is_unique
+    kind = StratifiedKFold if unique else StratifiedGroupKFold
+    folds = kind(cv, shuffle=True, random_state=random_state)
+    groups = None if unique else histories.index
+    return Folds(list(folds.split(np.zeros(len(y)), y, groups)), repr(folds))

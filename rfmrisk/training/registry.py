@@ -13,12 +13,20 @@ from sklearn.metrics import roc_auc_score
 
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError, load
-from rfmrisk.scoring import MODEL_FILE, ScoringModel
-from rfmrisk.training.store import first_line, quiet_mlflow
+from rfmrisk.scoring import MODEL_FILE, ScoringModel, bad_probability
+from rfmrisk.training.store import (
+    first_line,
+    outside_failures,
+    quiet_mlflow,
+    reach_store,
+    store_uri,
+)
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 MARGIN = 0.005
+ENOUGH = 20  # customers of either class, for an AUC that means something
+ARTIFACTS = "report"
 
 
 @dataclass(frozen=True)
@@ -71,14 +79,16 @@ def alias_of(stage: str | None = None) -> str:
     return CHAMPION if stage.lower() == "production" else stage
 
 
-def check_names(name: str, alias: str) -> None:
+def check_names(name: str, alias: str, margin: float = MARGIN) -> None:
     """Refuse what the registry would refuse, before anything is trained.
 
     Raises
     ------
     ValueError
-        The name or the alias is not allowed.
+        The name, the alias or the margin is not allowed.
     """
+    if not np.isfinite(margin):
+        raise ValueError(f"the margin must be a difference of ROC-AUC such as 0.005; got {margin}")
     mlflow = quiet_mlflow()
     from mlflow.utils.validation import (
         _validate_model_alias_name,
@@ -135,14 +145,15 @@ def register(
 
     Notes
     -----
+    Decisions that the present holder was trained on would flatter it. The two are compared on
+    those held-out customers that it has not seen, as known at that moment, where there are
+    `ENOUGH` of either class; else on all, and the reason says how many it has seen.
+
     All is judged before anything is written, and a version whose alias cannot be set is taken
     back, so that a failure leaves the registry as it was.
     """
     client = quiet_mlflow().MlflowClient()
-    auc = _auc(model, held_out, target)
-    judge = partial(
-        _judge, model.facts, held_out, target, auc, name=name, alias=alias, margin=margin
-    )
+    judge = partial(_judge, model, held_out, target, name=name, alias=alias, margin=margin)
     holder = _holder(client, name, alias)
     decided, reason = judge(holder=holder)
     undo: list[Any] = []
@@ -187,12 +198,12 @@ def promote(version: str, *, name: str, alias: str = CHAMPION) -> str:
     ValueError
         There is no such version.
     """
-    mlflow = quiet_mlflow()
-    client = mlflow.MlflowClient()
+    reach_store()
+    client = quiet_mlflow().MlflowClient()
     known = _versions(client, name)
     if version not in known:
         raise ValueError(
-            f"{name!r} has no version {version!r} in {mlflow.get_tracking_uri()!r}; "
+            f"{name!r} has no version {version!r} in {store_uri()!r}; "
             f"its versions are {known or 'none'}"
         )
     before = _holder(client, name, alias)
@@ -207,24 +218,26 @@ def load_registered(uri: str) -> ScoringModel:
     """Load a scoring model from MLflow by its URI; see `rfmrisk.training.load_model`."""
     mlflow = quiet_mlflow()
     try:
+        reach_store()
         facts = (mlflow.models.get_model_info(uri).metadata or {}).get("rfmrisk")
         folder = Path(mlflow.artifacts.download_artifacts(uri))
-    except (mlflow.MlflowException, OSError, ValueError) as error:
-        told = first_line(error)
+    except (ValueError, *outside_failures()) as error:  # type: ignore[misc]
+        told, where = first_line(error), store_uri()
+        if not isinstance(error, mlflow.MlflowException | ValueError) or (
+            getattr(error, "error_code", "") == "INTERNAL_ERROR"
+        ):
+            raise ModelFileError(f"MLflow at {where!r} cannot be reached: {told}") from error
         hint = " (rfmrisk promote VERSION gives it)" if "@" in uri and "alias" in told else ""
-        raise ModelFileError(
-            f"MLflow at {mlflow.get_tracking_uri()!r} has no model {uri!r}: {told}{hint}"
-        ) from error
+        raise ModelFileError(f"MLflow at {where!r} has no model {uri!r}: {told}{hint}") from error
     if not facts:
         raise ModelFileError(f"{uri!r} was not logged by rfmrisk")
     return ScoringModel(load(folder / MODEL_FILE), facts)
 
 
 def _judge(
-    facts: dict[str, Any],
+    model: ScoringModel,
     held_out: pd.DataFrame,
     target: np.ndarray,
-    auc: float,
     *,
     name: str,
     holder: str | None,
@@ -232,21 +245,23 @@ def _judge(
     margin: float,
 ) -> tuple[str, str]:
     """Return the alias that a new model deserves, and the reason."""
-    if facts["target"] == "proxy" and not facts["outcome"]:
+    asked = model.facts["asked"]
+    if asked["target"] == "proxy" and not asked["outcome"]:
         return CHALLENGER, "a model of its own label, without an outcome window, is no champion"
     if holder is None:
         return alias, f"there was no {alias} before it"
     champion = f"the {alias}, version {holder},"
     try:
         other = load_registered(f"models:/{name}/{holder}")
-        rival = _auc(other, held_out, target)
+        rows, seen = _to_compare_on(_trained_on(name, holder), held_out, target)
+        auc, rival = (_auc(each, held_out[rows], target[rows]) for each in (model, other))
     except Exception as error:
         # Whatever an older or foreign model does wrong, the new one must not fail by it.
         return CHALLENGER, (
             f"{champion} could not be compared by rfmrisk {__version__}: {first_line(error)}; "
             "rfmrisk promote VERSION moves the alias by hand"
         )
-    figures = f"ROC-AUC {auc:.4f} against {rival:.4f} on {len(target):,} held-out customers"
+    figures = f"ROC-AUC {auc:.4f} against {rival:.4f} on {rows.sum():,} held-out customers, {seen}"
     made_by = other.facts.get("versions", {}).get("rfmrisk", "unknown")
     if made_by != __version__:
         champion = f"{champion} of rfmrisk {made_by},"
@@ -255,8 +270,41 @@ def _judge(
     return CHALLENGER, f"it does not beat {champion} by more than {margin:g}: {figures}"
 
 
+def _trained_on(name: str, version: str) -> pd.MultiIndex:
+    """Return the customers and moments that a version was trained on, as its run logged them."""
+    mlflow = quiet_mlflow()
+    run_id = mlflow.MlflowClient().get_model_version(name, version).run_id
+    path = mlflow.artifacts.download_artifacts(
+        run_id=run_id, artifact_path=f"{ARTIFACTS}/customers.csv"
+    )
+    customers = pd.read_csv(path, dtype=str)
+    trained = customers[customers["part"] == "train"]
+    return _samples(trained["customer"], trained["as_of"])
+
+
+def _to_compare_on(
+    trained_on: pd.MultiIndex, held_out: pd.DataFrame, target: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """Return the rows to compare on, and a word on what the present holder has seen of them."""
+    seen = _samples(held_out.index.astype(str), held_out["as_of"]).isin(trained_on)
+    if not seen.any():
+        return ~seen, "none of whom that one was trained on"
+    unseen = target[~seen]
+    if min(np.sum(unseen == 0), np.sum(unseen == 1)) >= ENOUGH:
+        return ~seen, f"without the {seen.sum():,} whom that one was trained on"
+    return np.ones(len(seen), dtype=bool), (
+        f"{seen.sum():,} of whom that one was trained on, which flatters it"
+    )
+
+
+def _samples(customers: Any, as_of: Any) -> pd.MultiIndex:
+    """Return pairs of a customer and a moment: what a model has been trained on or not."""
+    moments = pd.to_datetime(pd.Series(np.asarray(as_of)), format="ISO8601")
+    return pd.MultiIndex.from_arrays([np.asarray(customers, dtype=object), moments])
+
+
 def _auc(model: ScoringModel, held_out: pd.DataFrame, target: np.ndarray) -> float:
-    return float(roc_auc_score(target, model.pipeline.predict_proba(held_out)[:, 1]))
+    return float(roc_auc_score(target, bad_probability(model.pipeline, held_out)))
 
 
 def _holder(client: Any, name: str, alias: str) -> str | None:

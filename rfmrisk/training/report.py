@@ -7,26 +7,28 @@ from typing import Any
 
 import pandas as pd
 
-from rfmrisk.training.findings import to_watch
+from rfmrisk.training.findings import how_to_reproduce, to_watch, with_interval
 from rfmrisk.training.folder import read_file, read_table
-from rfmrisk.training.judging import RECENCY
+from rfmrisk.training.judging import N_RESAMPLES, N_RESAMPLES_OF_FIGURES, RECENCY
 from rfmrisk.training.label import CLUSTERS_PICTURE
 from rfmrisk.training.pictures import PICTURES, draw_pictures
 
 REPORT_FILE = "report.html"
 
-_METRICS = {
-    "roc_auc": "ROC-AUC",
+_RANKING = {
     "gini": "Gini",
     "ks": "KS",
     "pr_auc": "PR-AUC",
-    "brier": "Brier",
+    "brier": "Brier score",
     "log_loss": "Log loss",
+}
+_DECIDING = {
     "accuracy": "Accuracy",
     "precision": "Precision",
     "recall": "Recall",
     "f1": "F1",
 }
+_SUSPICIOUS = 0.5  # information value above which one looks for a leak (Siddiqi 2006)
 
 
 def write_report(folder: str | Path) -> Path:
@@ -61,9 +63,10 @@ def write_report(folder: str | Path) -> Path:
 
 def _content(folder: Path) -> dict[str, Any]:
     facts = json.loads(read_file(folder, "model.json"))
-    customers = read_table(folder, "customers.csv").set_index("customer")
-    metrics = read_table(folder, "metrics.csv").set_index("model")
-    drift = read_table(folder, "drift.csv").set_index("feature")
+    customers = read_table(folder, "customers.csv", "customer")
+    metrics = read_table(folder, "metrics.csv", "model")
+    drift = read_table(folder, "drift.csv", "feature")
+    values = read_table(folder, "information_value.csv", "feature")
     test = customers[customers["part"] == "test"]
     best = facts["model"]
     counts = metrics.loc[best]
@@ -73,25 +76,26 @@ def _content(folder: Path) -> dict[str, Any]:
         "facts": facts,
         "as_of": (customers["as_of"].min(), customers["as_of"].max()),
         "n_customers": len(customers),
-        "aucs": _html(_aucs(metrics)),
-        "metrics": _html(metrics.loc[models, list(_METRICS)].rename(columns=_METRICS)),
+        "aucs": _table(_aucs(metrics)),
+        "ranking": _table(_figures(metrics.loc[models], _RANKING)),
+        "deciding": _table(_figures(metrics.loc[models], _DECIDING)),
+        "n_resamples": N_RESAMPLES,
+        "n_resamples_of_figures": N_RESAMPLES_OF_FIGURES,
         "best": counts,
         "recency": metrics.loc[RECENCY],
         "confusion": {name: int(counts[name]) for name in ("tn", "fp", "fn", "tp")},
-        "information_value": _html(
-            read_table(folder, "information_value.csv").head(15).set_index("feature")
-        ),
+        "information_value": _table(values.head(15)),
+        "suspicious": int((values["information_value"] > _SUSPICIOUS).sum()),
         "clusters": _optional(folder, "clusters.csv", "cluster", flip=True),
         "label_stability": _optional(folder, "label_stability.csv", "perturbation"),
         "clusters_picture": _encoded(folder / CLUSTERS_PICTURE),
         "leakage": _optional(folder, "leakage.csv", "columns"),
         "points": _optional(folder, "points.csv", "feature"),
         "examples": _examples(folder),
-        "drift": _html(drift),
+        "drift": _table(drift),
         "watch": to_watch(facts, metrics, drift),
-        "candidates": _html(
-            read_table(folder, "candidates.csv").head(10).set_index("model"), left=("parameters",)
-        ),
+        "reproduce": how_to_reproduce(facts),
+        "candidates": _table(_candidates(read_table(folder, "candidates.csv", "model").head(10))),
         "pictures": [(path.stem, PICTURES[path.stem], _encoded(path)) for path in pictures],
     }
 
@@ -103,30 +107,30 @@ def _examples(folder: Path) -> list[dict[Any, Any]]:
 
 def _aucs(metrics: pd.DataFrame) -> pd.DataFrame:
     """Lay out each model's AUC and its gain over recency alone, with intervals."""
-
-    def spread(row: pd.Series, value: str, sign: str) -> str:
-        if pd.isna(row[value]):
-            return "-"
-        low, high = row[f"{value}_low"], row[f"{value}_high"]
-        return f"{row[value]:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
-
     return pd.DataFrame(
         {
-            "ROC-AUC (95 % interval)": [
-                spread(row, "roc_auc", "") for _, row in metrics.iterrows()
-            ],
-            "Gain over recency alone": [spread(row, "gain", "+") for _, row in metrics.iterrows()],
+            "ROC-AUC (95 % interval)": with_interval(metrics, "roc_auc"),
+            "Gain over recency alone": with_interval(metrics, "gain", "+"),
         },
         index=metrics.index,
     )
 
 
-def _optional(folder: Path, name: str, index: str, *, flip: bool = False) -> str | None:
+def _figures(metrics: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Lay out figures with their intervals."""
+    columns = {title: with_interval(metrics, name) for name, title in names.items()}
+    return pd.DataFrame(columns, index=metrics.index)
+
+
+def _optional(folder: Path, name: str, index: str, *, flip: bool = False) -> dict[str, list] | None:
     """Return a table that not every training has."""
     if not (folder / name).exists():
         return None
-    table = read_table(folder, name).set_index(index)
-    return _html(table.T.rename(columns=lambda label: f"{index} {label}") if flip else table)
+    table = read_table(folder, name, index)
+    if flip:
+        table = table.T.rename(columns=lambda label: f"{index} {label}").rename_axis("")
+        table.index = table.index.str.replace("_", " ")
+    return _table(table)
 
 
 def _encoded(path: Path) -> str | None:
@@ -134,16 +138,40 @@ def _encoded(path: Path) -> str | None:
     return base64.b64encode(path.read_bytes()).decode("ascii") if path.exists() else None
 
 
-def _number(value: float) -> str:
+def _table(table: pd.DataFrame) -> dict[str, list]:
+    """Lay out a table for the page: its columns, whether each holds words, and its cells."""
+    named = table.reset_index(names=str(table.index.name or ""))
+    return {
+        "columns": [
+            (str(name).replace("_", " "), not pd.api.types.is_numeric_dtype(column))
+            for name, column in named.items()
+        ],
+        "rows": [
+            list(map(_cell, row)) for row in zip(*(named[name] for name in named), strict=True)
+        ],
+    }
+
+
+def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return "-"
+    if isinstance(value, str):
+        return value
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
-def _html(table: pd.DataFrame, left: tuple[str, ...] = ()) -> str:
-    formatters: dict[Any, Any] = {name: lambda text: f"{text}" for name in left}
-    with pd.option_context("display.max_colwidth", None):
-        return table.rename_axis(None).to_html(
-            na_rep="-",
-            float_format=_number,
-            formatters=formatters,
-            border=0,
+def _candidates(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out the parameters of candidates in words."""
+    told = []
+    for text in table["parameters"]:
+        chosen = json.loads(text)
+        told.append(
+            "; ".join(f"{name.split('__', 1)[-1]} = {_plain(v)}" for name, v in chosen.items())
         )
+    return table.assign(parameters=told)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join("all" if each is None else str(each) for each in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,7 +1,6 @@
 """From histories to a tuned and evaluated model: target, split, search, held-out metrics."""
 
 import datetime as dt
-import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -14,10 +13,7 @@ import sklearn
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from rfmrisk import __version__
-from rfmrisk._moments import iso
-from rfmrisk.aggregation import RFMAggregator, customer_features
-from rfmrisk.histories import flatten
+from rfmrisk.aggregation import customer_features
 from rfmrisk.proxy.target import ProxyTarget, derive_target
 from rfmrisk.scoring import ScoringModel, bounded_score, score_quantiles, typical_values
 from rfmrisk.training.candidates import (
@@ -35,11 +31,13 @@ from rfmrisk.training.candidates import (
 from rfmrisk.training.judging import RECENCY, calibrated, choose_threshold, held_out_metrics
 from rfmrisk.training.models import CATALOGUE, CatalogueModel
 from rfmrisk.training.parts import (
+    Task,
+    check_features,
     check_histories,
     check_parameters,
     check_target,
-    make_folds,
-    split,
+    describe,
+    package_versions,
 )
 
 if TYPE_CHECKING:
@@ -137,7 +135,8 @@ def train(
     histories : DataFrame of shape (n_customers, 2)
         As made by `to_histories`. With ``y``, as known at the decisions that ``y`` judges.
     y : array-like of shape (n_customers,) or None, default=None
-        1 is bad. None derives the proxy target from the outcome window.
+        1 is bad. None derives the proxy target from the outcome window. It is taken by position;
+        a Series that has the same customers in another order is refused.
     outcome : str, timedelta, "auto" or None, default="30D"
         Length of the outcome window; see `ProxyTargetClassifier`. None labels by the RFM of the
         very histories that the features see, which measures how well a model learns the
@@ -151,7 +150,8 @@ def train(
     cv : int, default=5
         Number of stratified folds; a customer who appears more than once stays in one.
     scoring : str, default="roc_auc"
-        The score that chooses among candidates and models, as named by scikit-learn.
+        The score that chooses among candidates and models, as named by scikit-learn: one of
+        those for two classes, such as ``"average_precision"`` or ``"neg_log_loss"``.
     features : transformer or None, default=None
         From histories to the feature table; None is `customer_features()`. Parameters in a
         search space that it does not have are left out.
@@ -194,7 +194,7 @@ def train(
     Warns
     -----
     UserWarning
-        Some candidates failed; they are left out.
+        Some candidates failed and are left out, or no threshold could be searched.
 
     Examples
     --------
@@ -208,145 +208,158 @@ def train(
     check_parameters(
         models=models,
         search=search,
+        n_iter=n_iter,
         cv=cv,
-        test_size=test_size,
+        scoring=scoring,
         class_weight=class_weight,
         calibrate=calibrate,
         missed_bad_cost=missed_bad_cost,
-    )
-    check_histories(histories)
-    given, target = histories, None
-    if y is None:
-        target = derive_target(histories, outcome=outcome, labeler=labeler)
-        histories, y = target.past, target.y
-    y = check_target(y, len(histories), cv)
-
-    chosen = dict(models) if isinstance(models, Mapping) else {m: CATALOGUE[m] for m in models}
-    features = customer_features() if features is None else features
-
-    customers = histories.index
-    train_rows, test_rows = split(histories, y, test_size, random_state)
-    y_train = y[train_rows]
-    folds = list(make_folds(histories.iloc[train_rows], y_train, cv, random_state))
-    options = {"scoring": scoring, "cv": folds, "n_jobs": n_jobs}
-
-    searches: list[Search] = []
-    failures: list[str] = []
-    known: dict[str, pd.DataFrame] = {}
-    asked = {
-        "outcome": plain(outcome),
-        "models": ",".join(chosen),
-        "search": search,
-        "cv": cv,
-        "scoring": scoring,
-        "random_state": random_state,
-    }
-    with tracker.run(asked) if tracker else nullcontext() as run_id:
-        for name, model in chosen.items():
-            space = search_space(model, search, features)
-            settings = feature_settings(space)
-            tables = feature_tables(features, settings, histories, train_rows, known)
-            searcher = make_searcher(
-                model,
-                FeatureTables(features, settings),
-                space,
-                search,
-                y_train,
-                class_weight=class_weight,
-                n_iter=n_iter,
-                random_state=random_state,
-                options=options,
-            )
-            if progress:
-                show_progress(searcher)
-            with tracker.watch(name) if tracker else nullcontext():
-                failed = fit_search(searcher, name, tables.iloc[train_rows], y_train)
-            if failed:
-                failures.append(failed)
-            else:
-                searches.append(Search(name, features, tables, searcher))
-        _tell(failures, left=len(searches))
-    searches.sort(key=lambda found: -found.searcher.best_score_)
-    best = searches[0]
-
-    final: dict[str, Any] = {}
-    probabilities: dict[str, np.ndarray] = {}
-    for found in searches:
-        rows = found.table.iloc[train_rows]
-        final[found.name] = (
-            calibrated(found.estimator, rows, y_train, method=calibrate, folds=folds, n_jobs=n_jobs)
-            if calibrate
-            else found.estimator
-        )
-        probabilities[found.name] = final[found.name].predict_proba(found.table)[:, 1]
-
-    table = best.table
-    threshold = choose_threshold(
-        final[best.name],
-        table.iloc[train_rows],
-        y_train,
-        missed_bad_cost=missed_bad_cost,
-        folds=folds,
+        test_size=test_size,
+        random_state=random_state,
         n_jobs=n_jobs,
     )
-    recency = RFMAggregator().fit_transform(histories)["recency"].to_numpy()
-    metrics = held_out_metrics(
-        {name: p[test_rows] for name, p in probabilities.items()},
-        y[test_rows],
-        customers=customers[test_rows],
-        recency=recency[test_rows],
-        threshold=threshold,
-        random_state=random_state,
-    )
-    part = np.where(np.isin(np.arange(len(y)), test_rows), "test", "train")
-    candidates = candidates_table(searches)
+    features = customer_features() if features is None else features
+    check_features(features)
+    check_histories(histories)
+    target = None
+    past = histories
+    if y is None:
+        target = derive_target(histories, outcome=outcome, labeler=labeler)
+        past, y = target.past, target.y
+    y = check_target(y, past.index, cv)
+    chosen = dict(models) if isinstance(models, Mapping) else {m: CATALOGUE[m] for m in models}
+    asked = {
+        "target": "given" if target is None else "proxy",
+        "outcome": plain(outcome) if target else None,
+        "labeler": _whole_text(target.labeler) if target else None,
+        "features": _whole_text(features),
+        "models": list(chosen),
+        "search": search,
+        "n_iter": n_iter if search == "random" else None,
+        "cv": cv,
+        "scoring": scoring,
+        "class_weight": class_weight,
+        "calibrate": calibrate,
+        "missed_bad_cost": missed_bad_cost,
+        "test_size": test_size,
+        "random_state": random_state,
+    }
+    task = Task.divided(past, y, cv=cv, test_size=test_size, random_state=random_state)
 
-    extractor = clone(features).set_params(**best.setting).fit(histories.iloc[train_rows])
+    with tracker.run(asked) if tracker else nullcontext() as run_id:
+        searches, failures = _search(
+            chosen, features, task, asked, n_jobs=n_jobs, tracker=tracker, progress=progress
+        )
+    final = {
+        found.name: calibrated(found.estimator, task.of(found.table), task, calibrate, n_jobs)
+        for found in searches
+    }
+    best = searches[0]
+    threshold = choose_threshold(
+        final[best.name],
+        task.of(best.table),
+        task,
+        missed_bad_cost=missed_bad_cost,
+        n_jobs=n_jobs,
+    )
+    probabilities = {
+        found.name: final[found.name].predict_proba(found.table)[:, 1] for found in searches
+    }
+    metrics = held_out_metrics(probabilities, task, threshold=threshold, random_state=random_state)
+    candidates = candidates_table(searches)
+    extractor = clone(features).set_params(**best.setting).fit(past.iloc[task.train_rows])
     steps = [("calibrated", final[best.name])] if calibrate else final[best.name].steps
     facts = {
         "model": best.name,
         "title": chosen[best.name].title,
         "parameters": candidates["parameters"].iloc[0],
-        "outcome": None if target is None else plain(target.outcome),
-        "target": "given" if target is None else "proxy",
-        "label": None if target is None else repr(target.labeler[-1]),
+        "asked": asked,
+        "failed": failures,
         "windows": plain(extractor.get_params().get("spend__windows")),
         "threshold": threshold,
-        "missed_bad_cost": missed_bad_cost,
-        "calibrate": calibrate,
-        "class_weight": class_weight,
         **_SCALE,
         "high_risk_share": float(np.mean(y)),
-        "n_train": len(train_rows),
-        "n_test": len(test_rows),
-        "data": _data(histories),
-        "features": list(map(str, table.columns)),
-        "typical": typical_values(table.iloc[train_rows]),
+        "n_train": len(task.train_rows),
+        "n_test": len(task.test_rows),
+        "data": describe(past),
+        "features": list(map(str, best.table.columns)),
+        "typical": typical_values(task.of(best.table)),
         # Of the held-out customers, whom the model has not seen, as it has not those to come.
-        "scores": score_quantiles(bounded_score(probabilities[best.name][test_rows], **_SCALE)),
-        "failed": failures,
-        "random_state": random_state,
-        "cv": cv,
-        "scoring": scoring,
-        "search": search,
-        "versions": _versions(),
+        "scores": score_quantiles(
+            bounded_score(probabilities[best.name][task.test_rows], **_SCALE)
+        ),
+        "versions": package_versions(best.name),
+        "trained_at": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
     } | (tracker.facts() if tracker else {})
+    part = np.full(len(y), "train", dtype=object)
+    part[task.test_rows] = "test"
     return TrainingResult(
         model=ScoringModel(Pipeline([("features", extractor), *steps]), facts),
         metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
         candidates=candidates,
         customers=pd.DataFrame(
-            {"as_of": histories["as_of"], "target": y, "part": part}
+            {"as_of": past["as_of"], "target": y, "part": part}
             | {f"probability_{name}": p for name, p in probabilities.items()},
-            index=customers,
+            index=past.index,
         ),
-        features=table,
-        histories=given,
-        past=histories,
+        features=best.table,
+        histories=histories,
+        past=past,
         target=target,
         fitted={found.name: found.estimator for found in searches},
         run_id=run_id,
     )
+
+
+def _search(
+    chosen: Mapping[str, CatalogueModel],
+    features: Any,
+    task: Task,
+    asked: dict[str, Any],
+    *,
+    n_jobs: int | None,
+    tracker: "Tracker | None",
+    progress: bool,
+) -> tuple[list[Search], list[str]]:
+    """Search each model; return the searches, best first, and what failed in whole."""
+    options = {"scoring": asked["scoring"], "cv": task.folds, "n_jobs": n_jobs}
+    searches: list[Search] = []
+    failures: list[str] = []
+    known: dict[str, pd.DataFrame] = {}
+    for name, model in chosen.items():
+        space = search_space(model, asked["search"], features)
+        settings = feature_settings(space)
+        tables = feature_tables(features, settings, task.histories, task.train_rows, known)
+        searcher = make_searcher(
+            model,
+            FeatureTables(features, settings),
+            space,
+            asked["search"],
+            task.y_train,
+            class_weight=asked["class_weight"],
+            n_iter=asked["n_iter"],
+            random_state=asked["random_state"],
+            options=options,
+        )
+        if progress:
+            show_progress(searcher)
+        with tracker.watch(name) if tracker else nullcontext():
+            failed = fit_search(searcher, name, tables.iloc[task.train_rows], task.y_train)
+        if failed:
+            failures.append(failed)
+        else:
+            searches.append(Search(name, features, tables, searcher))
+    _tell(failures, left=len(searches))
+    return sorted(searches, key=lambda found: -found.searcher.best_score_), failures
+
+
+def _whole_text(estimator: Any) -> str:
+    """Return an estimator with all of its parameters, those of their default included."""
+    steps = (
+        [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    )
+    with sklearn.config_context(print_changed_only=False):
+        return ", then ".join(" ".join(repr(step).split()) for step in steps)
 
 
 def _tell(failures: list[str], left: int) -> None:
@@ -355,29 +368,3 @@ def _tell(failures: list[str], left: int) -> None:
         raise ValueError(f"all candidates of all models failed. {'; '.join(failures)}")
     for failure in failures:
         warnings.warn(failure, stacklevel=3)
-
-
-def _data(histories: pd.DataFrame) -> dict[str, Any]:
-    """Describe the histories, with a fingerprint of customers, moments, times and amounts."""
-    flat = flatten(histories)
-    digest = hashlib.sha256()
-    for values in (flat.as_of, flat.ends - flat.starts, flat.times, flat.numbers("amount")):
-        digest.update(np.ascontiguousarray(values).tobytes())
-    digest.update("\0".join(map(str, histories.index)).encode())
-    return {
-        "name": "histories",
-        "fingerprint": digest.hexdigest(),
-        "customers": int(histories.index.nunique()),
-        "transactions": len(flat.times),
-        "first": iso(flat.times.min()),
-        "last": iso(flat.times.max()),
-    }
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "rfmrisk": __version__,
-        "scikit-learn": sklearn.__version__,
-        "pandas": pd.__version__,
-        "numpy": np.__version__,
-    }

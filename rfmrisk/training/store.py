@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ def quiet_mlflow() -> Any:
     # Seven attempts with doubling pauses would hold a finished training up for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    # Where a run can be seen belongs to no result.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     import mlflow
 
     for name in ("mlflow", "alembic", "urllib3"):
@@ -51,6 +54,26 @@ def check_store() -> None:
             "files all the same, MLFLOW_ALLOW_FILE_STORE=true. mlflow migrate-filestore moves "
             "old runs"
         )
+
+
+def store_uri() -> str:
+    """Return where the store is, without the password."""
+    uri = str(quiet_mlflow().get_tracking_uri())
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", uri)
+
+
+def reach_store() -> None:
+    """Ask a database server once: MLflow itself would ask for minutes, and say nothing."""
+    uri = quiet_mlflow().get_tracking_uri()
+    if uri.partition("://")[0].partition("+")[0] not in ("postgresql", "mysql", "mssql"):
+        return
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
 
 
 @contextmanager

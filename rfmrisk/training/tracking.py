@@ -8,7 +8,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from rfmrisk.scoring import MODEL_FILE, ScoringModel
 from rfmrisk.training.exchange import read_histories, signature
 from rfmrisk.training.folder import EXAMPLE_FILE, HELD_OUT_FILE, SAMPLE_FILE, read_file, read_table
 from rfmrisk.training.registry import (
+    ARTIFACTS,
     MARGIN,
     Registration,
     alias_of,
@@ -35,11 +35,11 @@ from rfmrisk.training.store import (
     first_line,
     outside_failures,
     quiet_mlflow,
+    reach_store,
+    store_uri,
 )
 
 EXPERIMENT = "rfmrisk"
-_PACKAGES = ("rfmrisk", "scikit-learn", "pandas", "numpy", "scipy", "pyarrow", "skops")
-_OF_MODEL = {"xgboost": ("xgboost", "xgboost-cpu"), "lightgbm": ("lightgbm",)}
 
 
 class Tracker:
@@ -99,12 +99,13 @@ class Tracker:
     ) -> Iterator[str | None]:
         """Open a run; it ends FINISHED, FAILED on an error, KILLED on an interrupt.
 
-        Inside a run of this tracker nothing is opened; inside one of your own, a child run.
+        Inside a run of this tracker nothing is opened, and the parameters are logged there;
+        inside one of your own, a child run.
 
         Parameters
         ----------
         params : dict
-            What the training was asked for.
+            What the training was asked for. None and empty lists are left out.
         log : str, default="histories"
             Name of the transaction log.
         run_id : str or None, default=None
@@ -116,6 +117,8 @@ class Tracker:
             The run's id; None where the store cannot be used.
         """
         if self._open:
+            self._ask(self.mlflow.log_params, _as_text(params))
+            self._facts["params"] = self._facts["params"] | params
             yield self._facts["run_id"]
             return
         outer = self.mlflow.active_run()
@@ -137,12 +140,14 @@ class Tracker:
 
     def _start(self, params: dict[str, Any], log: str, run_id: str | None) -> Any:
         mlflow = self.mlflow
+        reach_store()
         with alone_with_store():
             mlflow.set_experiment(self.experiment)
         known = run_id is not None and self._knows(run_id)
-        active = mlflow.start_run(run_id=run_id if known else None, nested=True)
+        chosen = {"run_id": run_id} if known else {"run_name": f"train {log}"}
+        active = mlflow.start_run(**chosen, nested=True)
         mlflow.set_tags({"rfmrisk.version": __version__, "rfmrisk.log": log})
-        mlflow.log_params(params)
+        mlflow.log_params(_as_text(params))
         return active
 
     def _knows(self, run_id: str) -> bool:
@@ -198,9 +203,8 @@ class Tracker:
                 if getattr(error, "error_code", "") == "INVALID_PARAMETER_VALUE":
                     raise ValueError(first_line(error)) from error
                 self.failure = first_line(error)
-                where = self.mlflow.get_tracking_uri()
                 warnings.warn(
-                    f"MLflow cannot use {where!r}; nothing more is tracked. {self.failure}",
+                    f"MLflow cannot use {store_uri()!r}; nothing more is tracked. {self.failure}",
                     stacklevel=2,
                 )
         return None
@@ -245,10 +249,13 @@ class Tracker:
             The folder is not whole, or the name or the alias is not allowed.
         """
         name, alias = name or default_name(), alias_of(alias)
-        check_names(name, alias)
+        check_names(name, alias, margin)
         folder = Path(folder)
         model = ScoringModel.load(folder)
         held_out = read_histories(folder / HELD_OUT_FILE)
+        metrics = read_table(folder, "metrics.csv", "model")
+        customers = read_table(folder, "customers.csv", needed=("as_of", "target", "part"))
+        example = pd.DataFrame(json.loads(read_file(folder, EXAMPLE_FILE)))
         tracking = model.facts.get("tracking") or {}
         with self.run(
             tracking.get("params", {}),
@@ -257,7 +264,7 @@ class Tracker:
         ):
             if self.failure is None:
                 try:
-                    customers, logged = self._log(folder, model)
+                    logged = self._log(folder, model, metrics, customers, example)
                     return register(
                         model,
                         logged.model_id,
@@ -272,17 +279,22 @@ class Tracker:
                 except outside_failures() as error:
                     self.failure = first_line(error)
             raise TrackingError(
-                f"MLflow cannot use {self.mlflow.get_tracking_uri()!r}: {self.failure}. The model "
+                f"MLflow cannot use {store_uri()!r}: {self.failure}. The model "
                 f"and the report are in {folder}; when MLflow is back, rfmrisk upload {folder}"
             )
 
-    def _log(self, folder: Path, model: ScoringModel) -> tuple[pd.DataFrame, Any]:
-        """Log all that a folder holds; return its customers and the logged model."""
+    def _log(
+        self,
+        folder: Path,
+        model: ScoringModel,
+        metrics: pd.DataFrame,
+        customers: pd.DataFrame,
+        example: pd.DataFrame,
+    ) -> Any:
+        """Log all that a folder holds; return the logged model."""
         mlflow = self.mlflow
-        metrics = read_table(folder, "metrics.csv").set_index("model")
         mlflow.log_metrics(_flat(metrics, model.facts["model"]))
         mlflow.set_tags(describing_tags(model.facts))
-        customers = read_table(folder, "customers.csv")
         data = model.facts["data"]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow's hints about integer columns
@@ -295,12 +307,11 @@ class Tracker:
             mlflow.log_input(dataset, context="training")
         for path in sorted(folder.iterdir()):
             if path.is_dir():
-                mlflow.log_artifacts(str(path), f"report/{path.name}")
+                mlflow.log_artifacts(str(path), f"{ARTIFACTS}/{path.name}")
             elif path.name not in (MODEL_FILE, HELD_OUT_FILE, SAMPLE_FILE):
                 # The model is logged below; whole histories stay at home.
-                mlflow.log_artifact(str(path), "report")
-        example = pd.DataFrame(json.loads(read_file(folder, EXAMPLE_FILE)))
-        return customers, self._log_model(model, example)
+                mlflow.log_artifact(str(path), ARTIFACTS)
+        return self._log_model(model, example)
 
     def _log_model(self, model: ScoringModel, example: pd.DataFrame) -> Any:
         with warnings.catch_warnings():
@@ -310,7 +321,11 @@ class Tracker:
                 name="model",
                 serialization_format="skops",
                 skops_trusted_types=TRUSTED_TYPES,
-                pip_requirements=_requirements(model.facts["model"]),
+                pip_requirements=[
+                    f"{name}=={number}"
+                    for name, number in model.facts["versions"].items()
+                    if name != "python"
+                ],
                 signature=signature(),
                 input_example=example,
                 pyfunc_predict_fn="predict_proba",
@@ -323,9 +338,9 @@ def describing_tags(facts: dict[str, Any]) -> dict[str, str]:
     tags = {
         "rfmrisk.version": facts["versions"]["rfmrisk"],
         "rfmrisk.model": facts["model"],
-        "rfmrisk.outcome": facts["outcome"],
-        "rfmrisk.windows": facts.get("windows"),
-        "rfmrisk.label": facts.get("label"),
+        "rfmrisk.outcome": facts["asked"]["outcome"],
+        "rfmrisk.windows": ", ".join(window or "all" for window in facts["windows"] or ()) or None,
+        "rfmrisk.label": facts["asked"]["labeler"],
         "rfmrisk.label_stability": facts.get("label_stability"),
         "rfmrisk.git_commit": facts.get("git_commit"),
         "rfmrisk.data_fingerprint": facts["data"]["fingerprint"],
@@ -382,16 +397,11 @@ def _flat(metrics: pd.DataFrame, best: str) -> dict[str, float]:
     }
 
 
-def _requirements(model: str) -> list[str]:
-    """Return the pinned packages that a model needs to be loaded."""
-    return [f"{name}=={version(name)}" for name in _PACKAGES] + [
-        f"{name}=={version(name)}" for name in _OF_MODEL.get(model, ()) if _installed(name)
-    ]
-
-
-def _installed(package: str) -> bool:
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
+def _as_text(params: dict[str, Any]) -> dict[str, str]:
+    """Return parameters as MLflow shows them."""
+    texts = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in params.items()
+        if value is not None
+    }
+    return {name: text for name, text in texts.items() if text}

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 
 import pandas as pd
 import pytest
@@ -101,6 +102,62 @@ def test_a_server_that_dies_in_the_middle(store, bank):
             if "mlflow.parentRunId" not in run.data.tags
         ]
         assert parents == ["FINISHED"]
+
+
+def test_a_database_that_is_down_is_told_at_once(store, bank):
+    """A database server that nobody answers for costs the tracking, and is not waited for."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
+    address = f"postgresql+psycopg://me:secret@127.0.0.1:{free_port()}/x"
+    env = {**os.environ, "MLFLOW_TRACKING_URI": address}
+    uri = f"models:/{NAME}@champion"
+    for command, code, message in (
+        (["upload", "run"], 1, "when MLflow is back, rfmrisk upload run"),
+        (["promote", "1"], 1, "MLflow cannot promote"),
+        (["score", bank, "--model", uri, "-o", "s.csv"], 2, "cannot be reached"),
+    ):
+        # MLflow itself would try for a minute and a half.
+        done = rfmrisk(*command, env=env, timeout=60)
+        assert done.returncode == code
+        assert message in done.stderr.splitlines()[-1]
+        assert "secret" not in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_full_store_costs_the_tracking_only(store, bank, tmp_path, monkeypatch):
+    """The model and the report are there, the registry is as it was, and upload works later."""
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("a small filesystem cannot be mounted: not the superuser")
+    small = tmp_path / "small"
+    small.mkdir()
+    made = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(small)],
+        check=False,
+        capture_output=True,
+    )
+    if made.returncode:
+        pytest.skip(f"a small filesystem cannot be mounted: {made.stderr.decode().strip()}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{small}/mlflow.db")
+    try:
+        assert rfmrisk("train", bank, *QUICK, "-o", "first").returncode == 0
+        with (small / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+            while True:
+                filler.write(bytes(1_000))
+        done = rfmrisk("train", bank, *QUICK, "--margin", "-1", "-o", "second")
+        assert done.returncode == 1, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "rfmrisk upload second" in done.stderr.splitlines()[-1]
+        assert (store / "second" / "report.html").exists()
+        (small / "filler").unlink()
+        known = mlflow.MlflowClient().search_model_versions(f"name = '{NAME}'")
+        assert [version.version for version in known] == [champion(None)] == ["1"]
+        done = rfmrisk("upload", "second", "--margin", "-1")
+        assert done.returncode == 0, done.stderr
+        assert champion(None) == "2"
+    finally:
+        subprocess.run([shutil.which("umount"), "--lazy", str(small)], check=True)
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ import mlflow
 
 from rfmrisk import read_transactions, to_histories
 from rfmrisk.cli import main
+from rfmrisk.datasets import make_transactions
 from rfmrisk.training import load_model
 from rfmrisk.training.exchange import read_histories, to_records, write_histories
 from rfmrisk.training.registry import alias_of
@@ -70,9 +71,9 @@ def test_the_champion_is_whole(at):
     assert str(version.version) == "1"
     facts = json.loads((at / "run" / "model.json").read_text(encoding="utf-8"))
     assert version.tags["rfmrisk.data_fingerprint"] == facts["data"]["fingerprint"]
-    assert version.tags["rfmrisk.windows"] == str(facts["windows"])
+    assert version.tags["rfmrisk.windows"] == ", ".join(w or "all" for w in facts["windows"])
     assert version.tags["rfmrisk.outcome"] == "30D"
-    assert version.tags["rfmrisk.label"].startswith("ProxyLabeler")
+    assert "ProxyLabeler(directions=None, n_clusters=3," in version.tags["rfmrisk.label"]
     assert "stable" in version.tags["rfmrisk.label_stability"]
     info = mlflow.models.get_model_info(f"models:/{NAME}@champion")
     assert info.signature.inputs.input_names() == ["as_of", "history"]
@@ -148,6 +149,31 @@ def test_a_worse_model_is_challenger_until_promoted(at, bank, capsys):
     assert aliases(at) == {"champion": "3"}
 
 
+@pytest.mark.parametrize(("customers", "seen"), [(2_000, "without the"), (300, "which flatters")])
+def test_the_champion_is_judged_where_it_has_not_been_trained(
+    store, tmp_path, capsys, customers, seen
+):
+    """Customers that the champion knows are left out where enough remain, or else counted."""
+    log = make_transactions(n_customers=customers, random_state=0)
+    log.to_csv("log.csv", index=False)
+    assert main(["train", "log.csv", *QUICK, "--seed", "1", "-o", "first"]) == 0
+    assert main(["train", "log.csv", *QUICK, "--seed", "2", "-o", "second"]) == 0
+    said = capsys.readouterr().out
+    parts = [
+        pd.read_csv(f"{name}/customers.csv", index_col="customer") for name in ("first", "second")
+    ]
+    trained, held_out = (
+        set(table.index[table["part"] == part])
+        for table, part in zip(parts, ("train", "test"), strict=True)
+    )
+    n_seen = len(trained & held_out)
+    assert 0 < n_seen < len(held_out)
+    assert f"{n_seen:,}" in said
+    assert seen in said
+    n_judged = len(held_out) - n_seen if "without" in seen else len(held_out)
+    assert f"on {n_judged:,} held-out customers" in said
+
+
 def test_uploading_twice_registers_once(at, capsys):
     """The same training is one version, however often it is uploaded."""
     before = aliases(at)
@@ -178,7 +204,7 @@ def test_a_champion_that_cannot_be_loaded_stays(store, bank, capsys):
 def test_a_champion_of_an_older_version_is_compared(store, bank, monkeypatch, capsys):
     """Where an older champion can be loaded, it is judged, and the output names its version."""
     with monkeypatch.context() as former:
-        former.setattr("rfmrisk.training.search.__version__", "0.0.9")
+        former.setattr("rfmrisk.training.parts.__version__", "0.0.9")
         assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
     capsys.readouterr()
     assert main(["train", str(bank), *QUICK, "-o", "again"]) == 0
@@ -207,13 +233,40 @@ def test_no_champion_is_one_message(store, bank, capsys):
         (["--stage", "v3"], "alias"),
         (["--model-name", "a/b"], "a/b"),
         (["--missed-bad-cost", "-1"], "missed_bad_cost must be above 0"),
+        (["--margin", "nan"], "the margin must be a difference of ROC-AUC"),
+        (["--scoring", "roc_acu"], "scoring must be one of"),
+        (["--models", "forest"], "models must be names of"),
+        (["--n-iter", "0"], "n_iter must be an integer of at least 1; got 0"),
+        (["--test-size", "2"], "test_size must be a share between 0 and 1; got 2.0"),
     ],
 )
-def test_bad_names_are_refused_before_training(store, bank, capsys, options, message):
-    """What the registry would refuse at the end is refused at the start."""
+def test_bad_options_are_refused_before_training(store, bank, capsys, options, message):
+    """What would be refused at the end is refused at the start, and the store hears nothing."""
     assert main(["train", str(bank), *QUICK, *options, "-o", "run"]) == 2
     assert message in capsys.readouterr().err
-    assert not (store / "run").exists()
+    assert list(store.iterdir()) == []
+
+
+def test_the_run_has_all_that_was_asked_for(at):
+    """The parameters of the run are those of the training, with the command and the columns."""
+    client = mlflow.MlflowClient()
+    run = client.get_run(client.get_model_version(NAME, "1").run_id)
+    assert run.info.run_name == "train log.csv"
+    params = run.data.params
+    assert params["command"].startswith("rfmrisk train ")
+    assert params["customer"] == "CustomerId"
+    assert params["models"] == "decision_tree"
+    assert params["test_size"] == "0.2"
+    assert params["cv"] == "2"
+    assert "n_clusters=3" in params["labeler"]
+    child = next(
+        each
+        for each in client.search_runs([run.info.experiment_id])
+        if each.info.run_name == "decision_tree"
+    )
+    assert child.data.params["cv"].startswith("StratifiedKFold(n_splits=2")
+    dataset = run.inputs.dataset_inputs[0].dataset
+    assert dataset.name == "log.csv"
 
 
 def test_a_failing_registration_leaves_no_version(store, bank, monkeypatch, capsys):
@@ -249,3 +302,15 @@ def test_a_folder_that_is_not_whole_cannot_be_uploaded(at, capsys):
     Path("part/held_out.parquet").unlink()
     assert main(["upload", "part"]) == 2
     assert "held_out.parquet" in capsys.readouterr().err
+    shutil.copytree("run", "damaged")
+    for name, command in (
+        ("metrics.csv", "upload"),
+        ("customers.csv", "upload"),
+        ("metrics.csv", "report"),
+        ("drift.csv", "report"),
+    ):
+        whole = Path("damaged", name).read_text(encoding="utf-8")
+        Path("damaged", name).write_text("x\n1\n", encoding="utf-8")
+        assert main([command, "damaged"]) == 2
+        assert f"{name} is not the table that a training wrote" in capsys.readouterr().err
+        Path("damaged", name).write_text(whole, encoding="utf-8")

@@ -1,6 +1,8 @@
 """The report and the model card, from a folder alone."""
 
 import base64
+import html
+import json
 import re
 
 import pandas as pd
@@ -13,6 +15,7 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.training import save_run, train
 from rfmrisk.training.card import write_card
 from rfmrisk.training.findings import to_watch
+from rfmrisk.training.judging import FIGURES
 from rfmrisk.training.pictures import PICTURES
 from rfmrisk.training.report import write_report
 from tests.training.small import SMALL
@@ -64,12 +67,41 @@ def test_the_report_tells_the_figures_of_its_tables(folder, page):
     assert "probability of the model" in page
 
 
+def test_every_figure_has_its_interval(folder, page):
+    """The figures of all models are told with the interval that holds them."""
+    metrics = pd.read_csv(folder / "metrics.csv", index_col="model").drop(index="recency alone")
+    card = write_card(folder).read_text(encoding="utf-8")
+    for name in (*FIGURES, "roc_auc"):
+        for _, row in metrics.iterrows():
+            low, high = row[f"{name}_low"], row[f"{name}_high"]
+            assert low <= row[name] <= high
+            told = f"{row[name]:.3f} ({low:.3f} to {high:.3f})"
+            assert told in page
+            assert told in card
+
+
+def test_report_and_card_tell_how_to_reproduce(folder, page):
+    """All that was asked for, the data, the chosen parameters and the versions are in both."""
+    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    card = html.unescape(write_card(folder).read_text(encoding="utf-8"))
+    needed = [facts["data"]["fingerprint"], facts["parameters"], facts["trained_at"]]
+    needed += [str(value) for value in facts["asked"].values() if value and str(value)[0] != "["]
+    needed += [f"{name} {number}" for name, number in facts["versions"].items()]
+    assert {"python", "rfmrisk", "scikit-learn", "numpy", "scipy", "skops"} <= set(
+        facts["versions"]
+    )
+    for text in needed:
+        assert text in card
+        assert text in html.unescape(page)
+
+
 def test_the_card_has_every_section_filled(folder):
     """Nothing in the model card is left to be filled in."""
     card = write_card(folder).read_text(encoding="utf-8")
     assert "information needed" not in card.lower()
-    assert "None" not in card
-    assert "nan" not in card.split()
+    in_words = re.sub(r"`[^`]*`", "", card)
+    assert "None" not in in_words
+    assert "nan" not in in_words.split()
     sections = re.findall(r"^# (.+)$", card, flags=re.MULTILINE)
     for name in ("Purpose", "The label and its limits", "Data", "Metrics", "Threshold"):
         assert name in sections
@@ -85,11 +117,14 @@ def test_weaknesses_are_told():
     drift = pd.DataFrame({"psi": [0.3], "reading": ["shifted"]}, index=["rfm__recency"])
     facts = {
         "model": "scorecard",
-        "target": "proxy",
-        "outcome": None,
-        "class_weight": "balanced",
-        "calibrate": None,
+        "asked": {
+            "target": "proxy",
+            "outcome": None,
+            "class_weight": "balanced",
+            "calibrate": None,
+        },
         "label_stability": "unstable: more than 1%",
+        "label_stable": False,
         "failed": ["xgboost: every candidate failed"],
     }
     told = " ".join(to_watch(facts, metrics, drift))

@@ -20,7 +20,7 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.training import CATALOGUE, train
 from rfmrisk.training.judging import choose_threshold
-from rfmrisk.training.parts import make_folds
+from rfmrisk.training.parts import Folds, Task, make_folds
 from tests.training.small import SMALL
 
 
@@ -130,9 +130,19 @@ def test_a_customer_with_several_decisions_is_on_one_side():
         ({"models": ["forest"]}, "models must be names of .*got \\['forest'\\]"),
         ({"models": "scorecard"}, "got 'scorecard'"),
         ({"models": {"tree": "decision_tree"}}, "or a dict of CatalogueModel"),
-        ({"search": "bayes"}, "'grid' or 'random'; got 'bayes'"),
-        ({"cv": 1}, "at least 2; got 1"),
+        ({"models": None}, "got None"),
+        ({"search": "bayes"}, "search must be one of .'grid', 'random'.; got 'bayes'"),
+        ({"scoring": "roc_acu"}, "scoring must be one of .*'roc_auc'.; got 'roc_acu'"),
+        ({"scoring": "r2"}, "scoring must be one of .*got 'r2'"),
+        ({"class_weight": "even"}, "class_weight must be one of .*got 'even'"),
+        ({"cv": 1}, "cv must be an integer of at least 2; got 1"),
+        ({"n_iter": 0}, "n_iter must be an integer of at least 1; got 0"),
+        ({"random_state": None}, "random_state must be an integer of at least 0; got None"),
+        ({"n_jobs": 0}, "n_jobs must be a number of processes, -1 for all; got 0"),
         ({"test_size": 1.5}, "between 0 and 1; got 1.5"),
+        ({"test_size": "a"}, "between 0 and 1; got 'a'"),
+        ({"missed_bad_cost": "a"}, "missed_bad_cost must be above 0.*got 'a'"),
+        ({"features": "rfm"}, "features must be a transformer .*got 'rfm'"),
         ({"outcome": "900D"}, "no customer was known 900D earlier"),
         ({"y": [0, 1]}, "one value for each"),
         ({"y": [2] * 400}, "0 .good. or 1 .bad."),
@@ -143,6 +153,13 @@ def test_bad_parameters_say_what_is_allowed(histories, options, message):
     """A wrong parameter is named, with what was got and what is allowed."""
     with pytest.raises(ValueError, match=message):
         train(histories, **options)
+
+
+def test_a_target_in_another_order_is_refused(histories):
+    """A Series of the same customers is not taken by position where its order is another."""
+    y = pd.Series(np.arange(len(histories)) % 2, histories.index)
+    with pytest.raises(ValueError, match=r"another order: pass y.loc\[histories.index\]"):
+        train(histories, y.sort_values(), models=["decision_tree"], cv=2)
 
 
 def test_hopeless_logs_are_refused():
@@ -187,7 +204,7 @@ def test_the_search_is_the_one_from_histories(histories, search):
     past = trained.past
     train_rows = (trained.customers["part"] == "train").to_numpy()
     y = trained.customers["target"].to_numpy()[train_rows]
-    folds = list(make_folds(past[train_rows], y, 3, 42))
+    folds = make_folds(past[train_rows], y, 3, 42)
     pipeline = models["tree"].pipeline(random_state=42)
     options = {"scoring": "roc_auc", "cv": folds}
     straight = (
@@ -251,8 +268,9 @@ def test_the_threshold_of_the_least_cost():
     X = pd.DataFrame({"x": rng.normal(size=600)})
     y = (X["x"] + rng.normal(size=600) > 0.8).to_numpy().astype(int)
     folds = list(StratifiedKFold(3).split(X, y))
+    task = Task(X, y, np.arange(len(y)), np.arange(0), Folds(folds, "three"))
     model = LogisticRegression()
-    chosen = choose_threshold(model, X, y, missed_bad_cost=3.0, folds=folds, n_jobs=None)
+    chosen = choose_threshold(model, X, task, missed_bad_cost=3.0, n_jobs=None)
 
     def cost(threshold):
         total = []
@@ -264,6 +282,46 @@ def test_the_threshold_of_the_least_cost():
 
     # Folds are compared on a grid of thresholds, each fold's cost interpolated between them.
     assert cost(chosen) <= min(cost(t) for t in np.linspace(0, 1, 201)) + 0.01
+
+
+def test_a_model_of_one_probability_has_the_share_of_bads_for_a_threshold():
+    """Where no threshold can be searched the training goes on, with a warning."""
+    X = pd.DataFrame({"x": np.zeros(60)})
+    y = (np.arange(60) % 4 == 0).astype(int)
+    folds = Folds(list(StratifiedKFold(3).split(X, y)), "three")
+    task = Task(X, y, np.arange(60), np.arange(0), folds)
+    with pytest.warns(UserWarning, match="it is the share of bads, 0.250"):
+        chosen = choose_threshold(LogisticRegression(), X, task, missed_bad_cost=None, n_jobs=None)
+    assert chosen == 0.25
+
+
+def test_all_that_was_asked_for_is_among_the_facts(histories):
+    """What a training needs to be repeated is in the model's facts."""
+    options = {
+        "models": ["decision_tree"],
+        "search": "random",
+        "n_iter": 2,
+        "cv": 2,
+        "scoring": "neg_log_loss",
+        "class_weight": "balanced",
+        "calibrate": "sigmoid",
+        "missed_bad_cost": 4.0,
+        "test_size": 0.3,
+        "random_state": 7,
+        "outcome": "14D",
+    }
+    first = train(histories, **options)
+    asked = first.model.facts["asked"]
+    assert {name: asked[name] for name in options} == options
+    assert "n_clusters=3" in asked["labeler"]
+    assert "window='14D'" in asked["labeler"]
+    assert "max_levels=50" in asked["features"]
+    again = train(histories, **{name: asked[name] for name in options})
+    facts = first.model.facts | {"trained_at": again.model.facts["trained_at"]}
+    assert again.model.facts == facts
+    np.testing.assert_array_equal(
+        again.model.pipeline.predict_proba(histories), first.model.pipeline.predict_proba(histories)
+    )
 
 
 def test_intervals_hold_the_figures(result):
