@@ -55,6 +55,7 @@ numpydoc_validation_exclude = {
         "CatalogueModel",
         "LabelStability",
         "LeakageReport",
+        "ProxyTarget",
         "ProxyValidation",
         "Registration",
         "RollingOrigin",
