@@ -74,8 +74,8 @@ for name, result in results.items():
 # ----------------------------------
 # This is the most important line of the page: the model that was trained on the proxy ranks the
 # defaults *worse* than the plain average rank, which needs no training at all. Drawn again, the
-# difference stays. Below it, the columns of the rank: how each ranks the defaults by itself, and how
-# much like it the model ranks the customers.
+# difference stays. Below it, the columns of the rank: how each ranks the defaults by itself, and
+# how much like it the model ranks the customers.
 a, b = risk.to_numpy(), rankings["model of the proxy"]
 rng = np.random.default_rng(0)
 draws = [rng.integers(len(truth), size=len(truth)) for _ in range(500)]
