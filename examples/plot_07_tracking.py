@@ -53,11 +53,11 @@ run("rfmrisk train log.csv --models decision_tree --search random --n-iter 5 --c
 print(*sorted(path.name for path in (folder / "first").iterdir()), sep="\n")
 
 # %%
-# A challenger
-# ------------
-# A second model takes the alias ``champion`` only if it beats the present one, on the same held-out
-# customers and by a margin. Otherwise it is the ``challenger``, with the figures that decided. (The
-# first was easy to beat: ``recency alone``, in the same line of the output, is the better ranking.)
+# A second training
+# -----------------
+# A second model takes the alias ``champion`` only if it beats the present one by a margin, both on
+# held-out customers. Otherwise it is the ``challenger``. In either case the version keeps the figures
+# that decided. (The first was easy to beat: ``recency alone``, in its output, ranks better.)
 run("rfmrisk train log.csv --models scorecard --search random --n-iter 4 --cv 3 -o second")
 
 # %%

@@ -67,7 +67,7 @@ results = {
     for name, values in rankings.items()
 }
 for name, result in results.items():
-    print(f"{name:22} {result.verdict}; lift {result.lift:.1f}, kappa {result.kappa:.2f}")
+    print(f"{name:22} {result.verdict}; lift {result.lift:.1f}")
 
 # %%
 # The model does worse than the rank
