@@ -56,8 +56,8 @@ print(*sorted(path.name for path in (folder / "first").iterdir()), sep="\n")
 # A second training
 # -----------------
 # A second model takes the alias ``champion`` only if it beats the present one by a margin, both on
-# held-out customers. Otherwise it is the ``challenger``. In either case the version keeps the figures
-# that decided. (The first was easy to beat: ``recency alone``, in its output, ranks better.)
+# held-out customers. Otherwise it is the ``challenger``. In either case the version keeps the
+# figures that decided. (The first was easy to beat: in its output the recency alone ranks better.)
 run("rfmrisk train log.csv --models scorecard --search random --n-iter 4 --cv 3 -o second")
 
 # %%
