@@ -1,7 +1,8 @@
 """How stable the label is: every scaling on every log, gross and net, whole and on 350 customers.
 
-Run ``python -m benchmarks.labels``. The real logs are read from ``shared/data`` beside the
-project's folder; those that are absent are left out. The numbers are mean shares of customers
+Run ``python -m benchmarks labels``. The real logs are public, and are read from ``shared/data``
+beside the project's folder; ``docs/comparison.md`` names their sources. Those that are absent are
+left out. The numbers are mean shares of customers
 whose label flips, in per cent; "by recency" is the share of the labels that a single threshold on
 the recency reproduces.
 """

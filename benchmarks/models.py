@@ -14,8 +14,8 @@ and once more on a bootstrap sample of it. On the held-out customers:
   furthest below its best.
 
 Run ``python -m benchmarks models`` (6 CPU minutes), or with ``--quick`` (1 minute, two splits of
-the small sets). The data are read from ``shared/data`` beside the project; absent sets are left
-out.
+the small sets). The data are public sets, read from ``shared/data`` beside the project;
+``docs/comparison.md`` names their sources. Absent sets are left out.
 """
 
 import argparse

@@ -4,10 +4,11 @@ Both run in this process with at most 6 bins, at least 5 % of the rows in each, 
 peer's fit is timed with the direction it guesses (one solve a column); its information value is
 that of the better of both directions, solved apart. Information values are computed by one
 function from the bins of each. The test AUC is that of a logistic regression on the WoE, with the
-defaults of each: ours pools levels under 1 %.
+defaults of each: ours pools levels under 0.1 %.
 
-Run ``python -m benchmarks.woe`` (10 minutes), or with ``--quick`` (1 minute). The tables of real
-data need the folder ``shared/data`` beside that of the project, and are left out without it.
+Run ``python -m benchmarks woe`` (10 minutes), or with ``--quick`` (1 minute). The tables of real
+data need public sets in the folder ``shared/data`` beside that of the project, and are left out
+without them; ``docs/comparison.md`` names their sources.
 """
 
 from __future__ import annotations

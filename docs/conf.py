@@ -19,6 +19,7 @@ project_copyright = "2026, The rfmrisk developers"
 release = __version__
 
 extensions = [
+    "commands",
     "mathml",
     "myst_parser",
     "numpydoc",
@@ -54,6 +55,7 @@ numpydoc_validation_exclude = {
         "CatalogueModel",
         "LabelStability",
         "LeakageReport",
+        "ProxyTarget",
         "ProxyValidation",
         "Registration",
         "RollingOrigin",

@@ -54,13 +54,17 @@ tables = {name: step.fit_transform(histories) for name, step in choices.items()}
 pd.concat({name: table.iloc[:3] for name, table in tables.items()}, axis=1).T
 
 # %%
-# Their shapes: recency and frequency are skewed, monetary value spans four powers of ten. That is
-# why the package works on ranks and not on the values.
+# Their shapes: recency and frequency are skewed, and monetary value spans six powers of ten. That
+# is why the package works on ranks and not on the values. (The bins of the frequency end between
+# whole numbers, so that none is empty only because no number lies in it.)
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
 for axis, name, unit in zip(axes, rfm, ["days", "transactions", "gross"], strict=True):
-    bins = np.geomspace(max(rfm[name].min(), 0.01), rfm[name].max(), 40)
+    bins = np.geomspace(rfm[name].min(), rfm[name].max(), 40)
+    if name == "frequency":
+        bins = np.unique(np.rint(np.geomspace(1, rfm[name].max() + 1, 22))) - 0.5
     axis.hist(rfm[name], bins=bins, color="#2a7f9e")
     axis.set(xscale="log", xlabel=unit, title=name)
+print(f"from {rfm['monetary'].min():,.0f} to {rfm['monetary'].max():,.0f}")
 axes[0].set_ylabel("customers")
 
 # %%

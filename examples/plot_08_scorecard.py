@@ -102,9 +102,14 @@ axis.legend(frameon=False, fontsize="small")
 scores = card.predict_score(test)
 figure, axis = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
 bins = np.arange(scores.min() - 5, scores.max() + 10, 10)
-axis.hist(scores[y_test == 0], bins=bins, alpha=0.7, color="#2a7f9e", label="good", density=True)
-axis.hist(scores[y_test == 1], bins=bins, alpha=0.7, color="#c8553d", label="bad", density=True)
-axis.set(xlabel="score, higher is safer", yticks=[])
+for bad, color, name in ((0, "#2a7f9e", "good"), (1, "#c8553d", "bad")):
+    own = scores[y_test == bad]
+    label = f"{name} ({len(own)})"
+    axis.hist(
+        own, bins=bins, weights=np.full(len(own), 1 / len(own)), alpha=0.7, color=color, label=label
+    )
+axis.set(xlabel="score, higher is safer", ylabel="share of the goods, of the bads")
+axis.yaxis.set_major_formatter("{x:.0%}")
 axis.legend(frameon=False)
 print(f"KS {ks_statistic(y_test, card.predict_proba(test)[:, 1]):.3f}")
 

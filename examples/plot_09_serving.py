@@ -107,10 +107,9 @@ assert (served["score"] == local["score"].loc[served.index]).all()
 print(f"{len(served):,} customers scored over HTTP, all as in Python")
 figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained")
 bins = np.arange(local["score"].min() - 5, local["score"].max() + 15, 10)
-groups = ((False, "#2a7f9e", "accepted"), (True, "#c8553d", "high-risk"))
-for risky, color, name in groups:
-    chosen = served["is_high_risk"] == risky
-    axis.hist(served["score"][chosen], bins=bins, color=color, label=name)
+groups = [served.loc[served["is_high_risk"] == risky, "score"] for risky in (True, False)]
+labels = [f"{name} ({len(of)})" for name, of in zip(("high-risk", "other"), groups, strict=True)]
+axis.hist(groups, bins=bins, stacked=True, color=["#c8553d", "#2a7f9e"], label=labels)
 axis.set(xlabel="score, higher is safer", ylabel="customers", title="Served scores")
 axis.legend(frameon=False)
 

@@ -62,13 +62,14 @@ size = rfm["monetary"].clip(lower=100)
 for axis, flags, name in zip(
     axes, (home_made["is_high_risk"], label), ("home-made", "rfmrisk"), strict=True
 ):
-    for flag, color in ((0, "#2a7f9e"), (1, "#c8553d")):
+    for flag, color, word in ((0, "#2a7f9e", "other"), (1, "#c8553d", "high-risk")):
         rows = flags == flag
-        axis.scatter(rfm["recency"][rows], size[rows], s=6, alpha=0.5, color=color)
+        axis.scatter(rfm["recency"][rows], size[rows], s=6, alpha=0.5, color=color, label=word)
     axis.set(
         xscale="log", yscale="log", xlabel="recency, days", title=f"{name}: {flags.mean():.0%}"
     )
 axes[0].set_ylabel("monetary")
+axes[0].legend(frameon=False, markerscale=2)
 
 # %%
 # What to change: make the label from the days *after* the features

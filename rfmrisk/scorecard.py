@@ -423,8 +423,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         """List the features that cost each customer the most points.
 
         The cost is the distance to the best attainable: the most points of any bin of the
-        feature that training customers were in. It is the usual way to adverse action reasons
-        (points below maximum); the average of all customers is the other [1]_.
+        feature that training customers were in.
 
         Parameters
         ----------
@@ -439,9 +438,17 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             Columns rank (from 1), feature, bin, points, lost (points below the best) and reason
             (text), under the index of X, for the features that cost something.
 
+        Notes
+        -----
+        The official interpretation of Regulation B [1]_ names two methods for the reasons of a
+        refusal: the distance to the average of the applicants whose score was at or slightly above
+        the minimum passing score, or to the average of all applicants. It allows others that
+        produce substantially similar results. The distance to the best is neither of the two; a
+        lender who needs one of them computes it from `points_table` and the bins of its applicants.
+
         References
         ----------
-        .. [1] 12 CFR 1002.9 (Regulation B), official interpretation of paragraph 9(b)(2), 5.
+        .. [1] 12 CFR 1002.9 (Regulation B), official interpretation of paragraph 9(b)(2).
         """
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(X))
         table = self._reasons(X, n)

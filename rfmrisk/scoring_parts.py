@@ -50,18 +50,28 @@ def score_file(
     Parameters
     ----------
     model : ScoringModel
+        As `rfmrisk.training.load_model` gives it.
     path : str or Path
-        As in `histories_in_parts`.
+        A Parquet file or a folder of them. A CSV file is taken too, but read at once.
     output : str or Path
         A ``.csv`` or ``.parquet`` file; one that is there is replaced.
-    customer, time, amount, as_of, on_bad, rows_per_part
-        As in `histories_in_parts`.
+    customer, time, amount : str
+        The columns of the log, as in `to_histories`.
+    as_of : datetime-like or None, default=None
+        The moment of decision; None is the midnight that ends the last day of the whole log.
+    on_bad : {"raise", "drop"}, default="raise"
+        Bad rows of the whole log are an error, or are left out with a warning that counts them.
     n_reasons : int, default=3
-        As in `ScoringModel.score`.
+        How many reasons to give; see `ScoringModel.score`.
+    rows_per_part : int, default=1_000_000
+        About how many transactions are in memory at a time. A customer is never divided.
 
     Returns
     -------
-    n_customers, n_high_risk : int
+    n_customers : int
+        How many customers were scored.
+    n_high_risk : int
+        How many of them are high-risk.
 
     Raises
     ------

@@ -157,6 +157,18 @@ def transform(df: DataFrame, aggregator: Any) -> DataFrame:
         A column is missing.
     ModelFileError
         The aggregator holds types that a model file may not have.
+
+    Examples
+    --------
+    >>> from pyspark.sql import SparkSession
+    >>> from rfmrisk import RFMAggregator, datasets, spark
+    >>> from rfmrisk import to_histories as locally
+    >>> session = SparkSession.builder.master("local[1]").getOrCreate()
+    >>> log = datasets.make_transactions(n_customers=20, random_state=0)
+    >>> histories = spark.to_histories(session.createDataFrame(log))
+    >>> rfm = spark.transform(histories, RFMAggregator().fit(locally(log)))
+    >>> rfm.columns
+    ['customer', 'as_of', 'recency', 'frequency', 'monetary']
     """
     return _map(df, aggregator, _features)
 
@@ -187,6 +199,21 @@ def predict(df: DataFrame, model: Any, n_reasons: int = 3) -> DataFrame:
         A column is missing.
     ModelFileError
         The model holds types that a model file may not have.
+
+    Examples
+    --------
+    >>> from pyspark.sql import SparkSession
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from rfmrisk import RFMAggregator, datasets, spark
+    >>> from rfmrisk import to_histories as locally
+    >>> session = SparkSession.builder.master("local[1]").getOrCreate()
+    >>> log, bad = datasets.make_transactions(20, random_state=0, return_defaults=True)
+    >>> past = locally(log)
+    >>> model = make_pipeline(RFMAggregator(), LogisticRegression(max_iter=10_000))
+    >>> model = model.fit(past, bad.loc[past.index])
+    >>> spark.predict(spark.to_histories(session.createDataFrame(log)), model).columns
+    ['customer', 'as_of', 'probability']
     """
     if not isinstance(model, ScoringModel):
         return _map(df, model, _probability)

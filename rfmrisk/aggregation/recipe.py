@@ -21,18 +21,83 @@ class CustomerFeatures(FeatureUnion):
     It can be saved with skops after it has made frames: scikit-learn's keeps the pandas Index
     of each part's last output, in case a part cannot name its features; ours can, and skops has
     no form for an Index.
+
+    Made by `customer_features`.
+
+    Parameters
+    ----------
+    transformer_list : list of (str, transformer)
+        The parts, as for FeatureUnion.
+    n_jobs : int or None, default=None
+        As for FeatureUnion.
+    transformer_weights : dict or None, default=None
+        As for FeatureUnion.
+    verbose : bool, default=False
+        As for FeatureUnion.
+    verbose_feature_names_out : bool, default=True
+        Whether the names of features begin with that of their part.
+
+    Examples
+    --------
+    >>> from rfmrisk import RFMAggregator, to_histories
+    >>> from rfmrisk.aggregation.recipe import CustomerFeatures
+    >>> from rfmrisk.datasets import make_transactions
+    >>> histories = to_histories(make_transactions(n_customers=50, random_state=0))
+    >>> features = CustomerFeatures([("rfm", RFMAggregator()), ("late", RFMAggregator("7D"))])
+    >>> list(features.set_output(transform="pandas").fit_transform(histories).columns[2:5])
+    ['rfm__monetary', 'late__recency', 'late__frequency']
     """
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Fit all parts to the histories."""
+        """Fit all parts to the histories.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_customers, 2)
+            As made by `to_histories`.
+        y : None
+            Ignored.
+        **params
+            Passed on to the parts.
+
+        Returns
+        -------
+        self
+        """
         return super().fit(self._opened(X), y, **params)
 
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> pd.DataFrame:
-        """Fit all parts to the histories and compute their features."""
+        """Fit all parts to the histories and compute their features.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_customers, 2)
+            As made by `to_histories`.
+        y : None
+            Ignored.
+        **params
+            Passed on to the parts.
+
+        Returns
+        -------
+        DataFrame of shape (n_customers, n_features)
+        """
         return super().fit_transform(self._opened(X), y, **params)
 
     def transform(self, X: Any, **params: Any) -> pd.DataFrame:
-        """Compute the features of all parts."""
+        """Compute the features of all parts.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_customers, 2)
+            As made by `to_histories`.
+        **params
+            Passed on to the parts.
+
+        Returns
+        -------
+        DataFrame of shape (n_customers, n_features)
+        """
         return super().transform(self._opened(X), **params)
 
     def _opened(self, histories: Any) -> Any:

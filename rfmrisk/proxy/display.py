@@ -43,7 +43,7 @@ class ClusterDisplay:
     >>> matplotlib.use("agg")
     >>> from rfmrisk import ProxyLabeler, RFMAggregator, to_histories
     >>> from rfmrisk.datasets import make_transactions
-    >>> from rfmrisk.proxy.display import ClusterDisplay
+    >>> from rfmrisk.proxy import ClusterDisplay
     >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
     >>> rfm = RFMAggregator().fit_transform(histories)
     >>> ClusterDisplay.from_estimator(ProxyLabeler().fit(rfm), rfm).ax_.get_xlabel()
@@ -137,7 +137,7 @@ class StabilityDisplay:
     >>> matplotlib.use("agg")
     >>> from rfmrisk import ProxyLabeler, to_histories
     >>> from rfmrisk.datasets import make_transactions
-    >>> from rfmrisk.proxy.display import StabilityDisplay
+    >>> from rfmrisk.proxy import StabilityDisplay
     >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
     >>> display = StabilityDisplay.from_estimator(
     ...     ProxyLabeler(), histories, n_resamples=3, window="90D"
@@ -213,7 +213,7 @@ class ProxyValidationDisplay:
     --------
     >>> import matplotlib
     >>> matplotlib.use("agg")
-    >>> from rfmrisk.proxy.display import ProxyValidationDisplay
+    >>> from rfmrisk.proxy import ProxyValidationDisplay
     >>> display = ProxyValidationDisplay.from_predictions(
     ...     range(100), [0] * 50 + [0, 1] * 25, n_resamples=50
     ... )
@@ -291,7 +291,7 @@ class LeakageDisplay:
     >>> from sklearn.preprocessing import StandardScaler
     >>> from rfmrisk import ProxyTargetClassifier, RFMAggregator, to_histories
     >>> from rfmrisk.datasets import make_transactions
-    >>> from rfmrisk.proxy.display import LeakageDisplay
+    >>> from rfmrisk.proxy import LeakageDisplay
     >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
     >>> model = make_pipeline(RFMAggregator(), StandardScaler(), LogisticRegression())
     >>> display = LeakageDisplay.from_estimator(
@@ -372,7 +372,7 @@ class AbsenceDisplay:
     >>> matplotlib.use("agg")
     >>> from rfmrisk import to_histories
     >>> from rfmrisk.datasets import make_transactions
-    >>> from rfmrisk.proxy.display import AbsenceDisplay
+    >>> from rfmrisk.proxy import AbsenceDisplay
     >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
     >>> AbsenceDisplay.from_histories(histories).ax_.get_xlabel()
     'outcome window'
@@ -443,8 +443,7 @@ class RollingOriginDisplay:
     >>> matplotlib.use("agg")
     >>> from rfmrisk import to_histories
     >>> from rfmrisk.datasets import make_transactions
-    >>> from rfmrisk.proxy import rolling_origin
-    >>> from rfmrisk.proxy.display import RollingOriginDisplay
+    >>> from rfmrisk.proxy import RollingOriginDisplay, rolling_origin
     >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
     >>> RollingOriginDisplay(splits=rolling_origin(histories, n=3)).plot().ax_.get_ylabel()
     'split'

@@ -39,7 +39,7 @@ def absence_curve(histories: pd.DataFrame, windows: Sequence[str] = CANDIDATES) 
     --------
     >>> from rfmrisk import to_histories
     >>> from rfmrisk.datasets import make_transactions
-    >>> from rfmrisk.proxy.outcome import absence_curve
+    >>> from rfmrisk.proxy import absence_curve
     >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
     >>> absence_curve(histories)["share_absent"].between(0, 1).all()
     np.True_
