@@ -152,7 +152,7 @@ def test_a_full_store_costs_the_tracking_only(store, bank, tmp_path, monkeypatch
         assert (store / "second" / "report.html").exists()
         (small / "filler").unlink()
         known = mlflow.MlflowClient().search_model_versions(f"name = '{NAME}'")
-        assert [version.version for version in known] == [champion(None)] == ["1"]
+        assert [str(version.version) for version in known] == [champion(None)] == ["1"]
         done = rfmrisk("upload", "second", "--margin", "-1")
         assert done.returncode == 0, done.stderr
         assert champion(None) == "2"
