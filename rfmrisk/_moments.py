@@ -50,6 +50,20 @@ def parse_moment(moment: Any, name: str) -> int:
     return int(parsed.to_datetime64().astype("datetime64[us]").astype(np.int64))
 
 
+def midnight_after(moment: int) -> int:
+    """Return the midnight that ends the day of a moment, both in microseconds."""
+    return (moment // DAY + 1) * DAY
+
+
+def check_known(first: int, as_of: int) -> None:
+    """Raise where the first transaction of a log is not before the moment of decision."""
+    if first >= as_of:
+        raise ValueError(
+            f"no transaction lies before as_of={iso(as_of)}: "
+            f"the first of the log is at {iso(first)}"
+        )
+
+
 def iso(microseconds: int) -> str:
     """Return a moment as ISO-8601 text."""
     return pd.Timestamp(int(microseconds), unit="us").isoformat()

@@ -26,7 +26,13 @@ from rfmrisk._columns import (
 )
 from rfmrisk._encoding import encode, encode_ids
 from rfmrisk._files import read_table
-from rfmrisk._moments import DAY, iso, parse_duration, parse_moment
+from rfmrisk._moments import (
+    check_known,
+    iso,
+    midnight_after,
+    parse_duration,
+    parse_moment,
+)
 from rfmrisk._nested import flatten, nest
 from rfmrisk._roles import OnBad, bind_roles, further_columns
 from rfmrisk._segments import Ints, first_at_or_after, group, sort_groups
@@ -171,7 +177,7 @@ def to_histories(
         # An unknown customer is numbered -1 and takes the empty segment put last.
         starts, ends = np.append(starts, 0)[found], np.append(ends, 0)[found]
     elif as_of is None:
-        moments = np.full(len(ids), (times.max() // DAY + 1) * DAY)
+        moments = np.full(len(ids), midnight_after(int(times.max())))
     else:
         moments = np.full(len(ids), parse_moment(as_of, "as_of"))
     if as_of is not None:
@@ -179,10 +185,7 @@ def to_histories(
     if not by_decision:
         known = np.flatnonzero(ends > starts)
         if not len(known):
-            raise ValueError(
-                f"no transaction lies before as_of={iso(moments[0])}: "
-                f"the first of the log is at {iso(times.min())}"
-            )
+            check_known(int(times.min()), int(moments[0]))
         if len(known) < len(ids):
             ids, moments = ids.take(pa.array(known)), moments[known]
             starts, ends = starts[known], ends[known]

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from rfmrisk._columns import as_table, microseconds, whole
 from rfmrisk._log_files import of_type, open_log
-from rfmrisk._moments import DAY, iso, parse_moment
+from rfmrisk._moments import check_known, iso, midnight_after, parse_moment
 from rfmrisk._roles import Findings, OnBad, check_on_bad, check_schema, inspect
 from rfmrisk._segments import group
 from rfmrisk.histories import AMOUNT, CUSTOMER, TIME, to_histories
@@ -248,12 +248,8 @@ class PartitionedLog:
         """Raise where the rows cannot be used; return the moment of decision."""
         findings.check(self.on_bad, stacklevel=3)
         if self.as_of is None:
-            return (findings.last // DAY + 1) * DAY
-        if findings.first >= self.as_of:
-            raise ValueError(
-                f"no transaction lies before as_of={iso(self.as_of)}: "
-                f"the first of the log is at {iso(findings.first)}"
-            )
+            return midnight_after(findings.last)
+        check_known(findings.first, self.as_of)
         return self.as_of
 
 

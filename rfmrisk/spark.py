@@ -40,7 +40,7 @@ from rfmrisk._columns import (
     parse_times,
     whole,
 )
-from rfmrisk._moments import DAY, iso, parse_moment
+from rfmrisk._moments import check_known, iso, midnight_after, parse_moment
 from rfmrisk._roles import Findings, OnBad, check_on_bad, check_schema, further_columns, inspect
 from rfmrisk.persistence import dump, load
 from rfmrisk.scoring import FACTS_FILE, MODEL_FILE, ScoringModel, bad_probability
@@ -110,11 +110,8 @@ def to_histories(
     if findings is None:
         raise ValueError("the log is empty: at least one transaction is needed")
     findings.check(on_bad)
-    if moment is not None and findings.first >= moment:
-        raise ValueError(
-            f"no transaction lies before as_of={iso(moment)}: "
-            f"the first of the log is at {iso(findings.first)}"
-        )
+    if moment is not None:
+        check_known(findings.first, moment)
 
     by_place = df.toDF(*_numbered(df.columns))
     key = df.columns.index(customer)
@@ -129,7 +126,7 @@ def to_histories(
     if asked:
         packed = asked.packed.join(packed, "customer", "left")
     elif moment is None:
-        nest = partial(nest, moment=(findings.last // DAY + 1) * DAY)
+        nest = partial(nest, moment=midnight_after(findings.last))
     else:
         nest = partial(nest, moment=moment)
     return packed.mapInArrow(nest, _history_schema(df, schema, roles))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from rfmrisk._progress import progress
-from rfmrisk.proxy.ranking import Floats
+from rfmrisk._segments import Floats
 
 
 def bootstrap_auc(

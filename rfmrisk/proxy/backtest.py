@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from rfmrisk._moments import DAY, parse_duration
+from rfmrisk._nested import flatten
 from rfmrisk._progress import progress
 from rfmrisk.aggregation import RFMAggregator
-from rfmrisk.histories import flatten, parse_duration, rewind, rewind_rows
+from rfmrisk.histories import rewind, rewind_rows
 from rfmrisk.proxy.labeler import ProxyLabeler
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -208,9 +210,9 @@ def _parts(span: int, length: int, n: int) -> int:
     """
     room = span - 3 * length
     if room < 0 or (n > 1 and room == 0):
-        days = length / 86_400_000_000
+        days = length / DAY
         raise ValueError(
-            f"the log spans {span / 86_400_000_000:.0f} days; a back-test with an outcome window "
+            f"the log spans {span / DAY:.0f} days; a back-test with an outcome window "
             f"of {days:g} days needs more than {3 * days:g}: take a shorter outcome"
         )
     return max(1, -(-(n - 1) * length // room)) if n > 1 else 1

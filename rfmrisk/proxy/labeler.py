@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from rfmrisk._segments import Floats, Ints
 from rfmrisk.proxy.clustering import cluster_centres, nearest, threshold_for
 from rfmrisk.proxy.ranking import (
-    Floats,
-    Ints,
     check_directions,
     choose_columns,
     count_levels,

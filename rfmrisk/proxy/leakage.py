@@ -12,13 +12,14 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.pipeline import Pipeline
 
+from rfmrisk._moments import parse_moment
+from rfmrisk._nested import flatten
+from rfmrisk._segments import Floats
 from rfmrisk.aggregation import RFMAggregator, customer_features
-from rfmrisk.histories import flatten, parse_moment
 from rfmrisk.proxy.auc import bootstrap_auc, interval
 from rfmrisk.proxy.classifier import ProxyTargetClassifier
 from rfmrisk.proxy.labeler import ProxyLabeler
 
-Floats = NDArray[np.float64]
 TELLTALE = 0.98  # an AUC from which on a column is taken for the label in disguise
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from rfmrisk._moments import parse_duration
+from rfmrisk._nested import flatten
 from rfmrisk._segments import first_at_or_after
-from rfmrisk.histories import flatten, parse_duration
 
 # Customers count as active for this long after a purchase.
 ACTIVE = "90D"

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from rfmrisk._segments import Floats
 
 RFM = {"recency": 1, "frequency": -1, "monetary": -1}
 

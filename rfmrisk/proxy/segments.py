@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from rfmrisk.proxy.ranking import Ints, check_directions, choose_columns, with_history
+from rfmrisk._segments import Ints
+from rfmrisk.proxy.ranking import check_directions, choose_columns, with_history
 
 # By the recency score (rows, 1 to 5) and that of the other columns (1 to 5).
 _NAMES = [

@@ -16,10 +16,9 @@ from sklearn.utils import _safe_indexing, check_random_state
 
 from rfmrisk._nested import FlatHistories, flatten
 from rfmrisk._progress import progress
-from rfmrisk._segments import first_at_or_after
+from rfmrisk._segments import Ints, first_at_or_after
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories import rewind_rows
-from rfmrisk.proxy.ranking import Ints
 
 SHIFTS = ("1D", "7D", "14D")
 LOST = 0.05

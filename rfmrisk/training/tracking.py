@@ -309,7 +309,7 @@ class Tracker:
             if path.is_dir():
                 mlflow.log_artifacts(str(path), f"{ARTIFACTS}/{path.name}")
             elif path.name not in (MODEL_FILE, HELD_OUT_FILE, SAMPLE_FILE):
-                # The model is logged below; whole histories stay at home.
+                # The model is logged below. Histories stay at home, but for the two of the example.
                 mlflow.log_artifact(str(path), ARTIFACTS)
         return self._log_model(model, example)
 
