@@ -6,6 +6,7 @@ adds to the list.
 """
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def dump(estimator: Any, path: str | Path) -> None:
     ...     load(f"{folder}/rfm.skops")
     RFMAggregator(window='30D')
     """
-    data = skops.io.dumps(estimator)
+    data = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED)
     unknown = untrusted_types(data)
     if unknown:
         raise ModelFileError(

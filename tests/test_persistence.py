@@ -3,8 +3,10 @@
 import json
 import pickle
 import zipfile
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +16,9 @@ from rfmrisk import Scorecard, WOEEncoder, customer_features, rewind, to_histori
 from rfmrisk.datasets import make_transactions
 from rfmrisk.persistence import ModelFileError, dump, load
 from rfmrisk.proxy import ProxyTargetClassifier
+from rfmrisk.scoring import ScoringModel
+
+DATA = Path(__file__).parent / "data"
 
 
 class Stranger(LogisticRegression):
@@ -140,3 +145,17 @@ def test_broken_files_give_one_kind_of_error(tmp_path):
             archive.writestr(name, content)
         with pytest.raises(ModelFileError, match="not a whole model file"):
             load(broken)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+@pytest.mark.parametrize("release", sorted(entry.name for entry in DATA.iterdir()))
+def test_models_of_former_releases_score_as_they_did(release):
+    """A model that a release saved loads, and gives the scores and reasons that it gave then."""
+    histories = pd.read_parquet(DATA / release / "histories.parquet", dtype_backend="pyarrow")
+    scores = ScoringModel.load(DATA / release).score(histories.set_index("customer"))
+    expected = pd.read_csv(
+        DATA / release / "scores.csv", index_col="customer", parse_dates=["as_of"]
+    )
+    pd.testing.assert_frame_equal(
+        scores.replace("", np.nan), expected, check_dtype=False, check_index_type=False, rtol=1e-9
+    )
