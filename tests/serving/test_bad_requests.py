@@ -54,6 +54,10 @@ FIELDS = {
         changed(["customers", 0, "as_of"], "2019-01-10T10:00:00Z"),
         "customers[0].transactions[9].time",
     ),
+    "as_of without zone": (
+        changed(["customers", 0, "as_of"], "2019-02-01T00:00:00"),
+        "customers[0].as_of",
+    ),
     "as_of unreadable": (changed(["customers", 0, "as_of"], SECRET), "customers[0].as_of"),
     "level a list": (changed([*FIRST, "ProductId"], [1]), "customers[0].transactions[0].ProductId"),
     "level mixed": (changed([*FIRST, "ProductId"], 5), "customers[0].transactions[1].ProductId"),
@@ -92,6 +96,42 @@ def test_a_bad_field_is_named(client, body, field):
     assert field in problem["detail"]
     assert SECRET not in answer.text
     assert problem["request_id"] == answer.headers["x-request-id"]
+
+
+def test_zones_are_all_or_none(client):
+    """A moment of decision has a zone where the times have one; a date alone goes with both."""
+    body = json.loads(small_body())
+    customer = body["customers"][0]
+    naive = customer | {
+        "transactions": [
+            transaction | {"time": transaction["time"].rstrip("Z")}
+            for transaction in customer["transactions"]
+        ]
+    }
+    answers = {}
+    for name, each in (("zoned", customer), ("naive", naive)):
+        for as_of in ("2019-02-01T00:00:00Z", "2019-02-01T00:00:00", "2019-02-01"):
+            sent = {"customers": [each | {"as_of": as_of}]}
+            answers[name, as_of[10:]] = client.post("/predict", json=sent)
+    good = {"probability": set(), "as_of": set()}
+    for (name, ending), answer in answers.items():
+        if (name, ending) in (("zoned", "T00:00:00"), ("naive", "T00:00:00Z")):
+            assert answer.status_code == 422
+            verb = "must have a zone" if name == "zoned" else "must have no zone"
+            assert answer.json()["errors"][0]["allowed"].startswith(verb)
+        else:
+            for field, values in good.items():
+                values.add(answer.json()["customers"][0][field])
+    assert good["as_of"] == {"2019-02-01T00:00:00Z"}
+    assert len(good["probability"]) == 1
+
+
+def test_as_of_may_be_left_out_for_some(client):
+    """Customers without a moment of decision have that of the request beside those with one."""
+    customer = json.loads(small_body())["customers"][0]
+    body = {"customers": [customer, customer | {"as_of": "2019-02-01T00:00:00Z"}]}
+    told = client.post("/predict", json=body).json()["customers"]
+    assert [each["as_of"] for each in told] == ["2019-01-11T00:00:00Z", "2019-02-01T00:00:00Z"]
 
 
 NO_JSON = {
