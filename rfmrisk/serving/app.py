@@ -30,7 +30,7 @@ from rfmrisk.scoring import ScoringModel
 from rfmrisk.serving import service as work
 from rfmrisk.serving.champion import Champion, ChampionHolder
 from rfmrisk.serving.guard import place_of
-from rfmrisk.serving.logs import CSV_TYPE, PARQUET_TYPE, as_csv, read_log, score_batches
+from rfmrisk.serving.logs import CSV_TYPE, PARQUET_TYPE, as_csv, score_log
 from rfmrisk.serving.monitor import ScoreMonitor, exposition
 from rfmrisk.serving.openapi import document
 from rfmrisk.serving.problems import MEDIA_TYPE, Problem
@@ -221,11 +221,10 @@ async def score_file(request: Request) -> Response:
     given = dict(request.query_params)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     async with service.body(request, {CSV_TYPE, PARQUET_TYPE}) as body:
-        histories = await service.work(read_log, champion, body, kind, given, size=len(body))
-    batches = score_batches(champion, histories)
+        # The first customers are scored here: what fails can still be told by the status.
+        batches = await service.beside(score_log, champion, body, kind, given)
     if "application/json" in request.headers.get("accept", ""):
-        size = len(histories) * work.SMALL
-        return _bytes(await service.work(work.answer_batches, champion, batches, size=size))
+        return _bytes(await service.beside(work.answer_batches, champion, batches))
     lines = service.on_thread(as_csv(batches))
     headers = {"content-disposition": 'attachment; filename="scores.csv"'}
     return Stream(lines, media_type="text/csv; charset=utf-8", headers=headers)

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from litestar.exceptions import LitestarException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 
 from rfmrisk.serving.monitor import RequestMonitor
@@ -211,8 +212,17 @@ async def send_problem(problem: Problem, request_id: str, send: Send) -> None:
 
 def place_of(error: BaseException) -> str:
     """Return the kind of an error and the line it came from, without its message."""
+    # What fails amid a stream comes wrapped: in Litestar's word for that, and in groups.
+    while inner := _inner(error):
+        error = inner
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
     at = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"
     return f"{type(error).__name__} at {at}"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    if isinstance(error, BaseExceptionGroup):
+        return error.exceptions[0]
+    return error.__cause__ if isinstance(error, LitestarException) else None

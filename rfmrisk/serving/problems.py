@@ -96,7 +96,7 @@ def from_msgspec(error: Exception) -> Problem:
     for pattern, allowed in ((_MISSING, "is required"), (_UNKNOWN, "is not a known field")):
         named = pattern.fullmatch(message)
         if named:
-            return not_allowed(f"{path}.{_shown(named[1])}".removeprefix("."), allowed)
+            return not_allowed(f"{path}.{shown(named[1])}".removeprefix("."), allowed)
     kinds = _EXPECTED.fullmatch(message)
     if kinds:
         return not_allowed(path, f"must be {_told(kinds[1])}; got {_told(kinds[2])}")
@@ -115,5 +115,6 @@ def _told(kinds: str) -> str:
     return " or ".join(_KINDS.get(kind, kind) for kind in kinds.split(" | "))
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
+    """Return the client's own word for a field, of which there may be too much."""
     return name if len(name) <= 60 else f"{name[:60]}..."

@@ -98,15 +98,16 @@ class Service:
 
     async def work(self, function: Callable[..., Any], *arguments: Any, size: int) -> Any:
         """Call a function, on a thread where ``size`` bytes would hold up the others."""
-        if size <= SMALL:
-            return function(*arguments)
+        return await self.beside(function, *arguments) if size > SMALL else function(*arguments)
+
+    async def beside(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function on a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.executor, function, *arguments)
 
     async def on_thread(self, parts: Iterator[str]) -> AsyncIterator[str]:
         """Give the parts of an answer, each made on a thread."""
-        loop = asyncio.get_running_loop()
-        while (part := await loop.run_in_executor(self.executor, next, parts, None)) is not None:
+        while (part := await self.beside(next, parts, None)) is not None:
             yield part
 
 

@@ -59,12 +59,12 @@ def test_a_parquet_log_with_other_names_gives_json(client, card, log):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda text: text.replace("Amount", "Amuont"), "column(s) ['Amount'] not found"),
-        (lambda text: text.replace("ChannelId,", "Channel,"), "needs the column(s) ChannelId"),
+        (lambda text: text.replace("Amount", "Amuont"), "column(s) 'Amount' not found"),
+        (lambda text: text.replace("ChannelId,", "Channel,"), "column(s) 'ChannelId' not found"),
         (lambda text: re.sub(r"2018-[-\dT:]+Z", "Jane Doe", text, count=1), "row"),
         (lambda text: text.splitlines()[0] + "\n", "at least one is needed"),
-        (lambda text: "", "no whole csv file"),
-        (lambda text: "a,b\n1\n1,2,3\n", "no whole csv file"),
+        (lambda text: "", "not a CSV file in UTF-8"),
+        (lambda text: "a,b\n1\n1,2,3\n", "not a CSV file in UTF-8"),
     ],
 )
 def test_a_bad_log_is_refused_without_its_values(client, log, change, told):
