@@ -138,7 +138,7 @@ class BodyReader:
                     pass
             return self._collect(iter([self._whole.decode(body).customers]))
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise from_msgspec(error) from error
+            raise from_msgspec(error, body) from error
 
     def _collect(self, pieces: Iterator[list[Any]]) -> Decoded:
         decoded = Decoded([], [], [])

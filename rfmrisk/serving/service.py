@@ -122,7 +122,7 @@ def predict_features(champion: Champion, body: bytes) -> bytes:
     try:
         customers = _features.decode(body).customers
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise from_msgspec(error) from error
+        raise from_msgspec(error, body) from error
     if len(customers) > champion.reader.settings.max_customers:
         limit = champion.reader.settings.max_customers
         raise too_large(f"customers may be at most {limit:,} in a request")

@@ -6,7 +6,7 @@ import json
 import pytest
 from litestar.testing import TestClient
 
-from rfmrisk.serving import Settings, create_app
+from rfmrisk.serving import Settings, create_app, problems
 
 from .conftest import small_body
 
@@ -137,8 +137,8 @@ def test_as_of_may_be_left_out_for_some(client):
 NO_JSON = {
     "empty": b"",
     "cut off": small_body()[:-20],
-    "NaN": small_body().replace(b"100.0", b"NaN", 1),
-    "infinity": small_body().replace(b"100.0", b"-Infinity", 1),
+    "nan": small_body().replace(b"100.0", b"nan", 1),
+    "half of NaN": small_body().replace(b"100.0", b"Na", 1),
     "bad UTF-8 in a level": small_body().replace(b"airtime", b"air\xfftime", 1),
     "bad UTF-8 in what is ignored": small_body().replace(b'"amount"', b'"x": "\xff", "amount"', 1),
     "half a surrogate": small_body().replace(b"airtime", b"\\ud800", 1),
@@ -152,6 +152,43 @@ def test_what_is_not_json_is_refused(client, body):
     answer = client.post("/predict", content=body, headers=JSON)
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith("the body is not JSON in UTF-8")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"])
+@pytest.mark.parametrize("further", [b"", b' "\\"}{[:,": [[{}, {"x": 1}], 5],'])
+def test_a_number_that_is_not_finite_is_named(client, number, further):
+    """NaN and infinity, which are no JSON, are told by the field that holds them."""
+    body = small_body().replace(b"400.0", number.encode()).replace(b'"time"', further + b'"time"')
+    answer = client.post("/predict", content=body, headers=JSON)
+    assert answer.status_code == 422
+    error = answer.json()["errors"][0]
+    assert error["field"] == "customers[0].transactions[3].amount"
+    assert error["allowed"].startswith("must be finite: no NaN, no infinity")
+
+
+def test_a_feature_that_is_not_finite_is_named(client):
+    """The same holds for features."""
+    body = b'{"customers": [{"customer_id": "a", "features": {"rfm__recency": Infinity}}]}'
+    answer = client.post("/predict/features", content=body, headers=JSON)
+    assert answer.json()["errors"][0]["field"] == "customers[0].features.rfm__recency"
+
+
+def test_a_number_in_what_is_ignored_is_named_as_well(client):
+    """A field that the model does not use is part of the JSON, however deep it lies."""
+    deep = b"[" * 500 + b"NaN" + b"]" * 500
+    for nested, field in ((b"[[0, NaN]]", "x[0][1]"), (deep, "x" + "[0]" * 5 + "...")):
+        body = small_body().replace(b'"time"', b'"x": ' + nested + b', "time"', 1)
+        answer = client.post("/predict", content=body, headers=JSON)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] == f"customers[0].transactions[0].{field}"
+
+
+def test_a_number_late_in_a_large_body_is_told_by_its_byte(client, monkeypatch):
+    """To name a field far into a body would take long: its place in bytes is told."""
+    monkeypatch.setattr(problems, "_MOST_BYTES", 100)
+    body = small_body().replace(b"400.0", b"NaN")
+    answer = client.post("/predict", content=body, headers=JSON)
+    assert answer.json()["errors"][0]["field"] == f"the number at byte {body.index(b'NaN')}"
 
 
 @pytest.mark.parametrize(
