@@ -6,7 +6,6 @@
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,24 +40,26 @@ from rfmrisk.serving.settings import Settings
 logger = logging.getLogger(__name__)
 
 JSON = {"application/json"}
+RELOAD_SECONDS = 60
 
 
 def create_app(
     model: ScoringModel | str | Path | None = None, settings: Settings | None = None
-) -> Litestar:
+) -> "ScoringApp":
     """Make the scoring app.
 
     Parameters
     ----------
     model : ScoringModel, str, Path or None, default=None
         A model, the folder of a training, or an MLflow URI. None takes what the settings name.
-        A folder or URI that cannot be loaded leaves an app that lives and is not ready.
+        A folder or URI that cannot be loaded yet leaves an app that lives and is not ready; it
+        tries again by itself.
     settings : Settings or None, default=None
         None reads the environment.
 
     Returns
     -------
-    Litestar
+    ScoringApp
 
     Examples
     --------
@@ -120,20 +121,11 @@ class ScoringApp(Litestar):
 async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     """Load the model, look for new ones, and let go of the threads at the end."""
     service: Service = app.state.service
-    loop = asyncio.get_running_loop()
     service.executor = ThreadPoolExecutor(2, thread_name_prefix="rfmrisk")
-    if service.holder.champion is None and service.settings.model is not None:
-        # It lives, is not ready, and /health says why.
-        with contextlib.suppress(ModelFileError):
-            await loop.run_in_executor(service.executor, service.holder.reload)
-    poll = None
-    if service.settings.reload_seconds and service.settings.model is not None:
-        poll = asyncio.create_task(service.holder.poll(service.executor))
     try:
-        yield
+        async with service.holder.watching():
+            yield
     finally:
-        if poll:
-            poll.cancel()
         service.executor.shutdown()
 
 
@@ -148,7 +140,7 @@ def health(state: State) -> Response:
             version=__version__,
             model=_name(champion) if champion else None,
             loaded_at=champion.loaded_at if champion else None,
-            load_error=holder.error.partition(":")[0] if holder.error else None,
+            load_error=holder.error,
         )
     )
 
@@ -232,16 +224,23 @@ async def score_file(request: Request) -> Response:
 
 @post("/reload", status_code=200)
 async def reload(request: Request) -> Response:
-    """Load the champion of now, if it is another."""
+    """Load the champion of now, if it is another.
+
+    The other workers of the same server are asked to do so too, and begin within a second or so.
+    """
     service: Service = request.app.state.service
     if not service.guard.keys:
         raise Problem(403, "a reload needs a key, and no RFMRISK_API_KEYS are configured")
-    loop = asyncio.get_running_loop()
+    holder = service.holder
+    serving = "the old one goes on serving" if holder.champion else "none serves"
     try:
-        changed = await loop.run_in_executor(service.executor, service.holder.reload)
+        changed = await asyncio.wait_for(holder.reload(), RELOAD_SECONDS)
     except ModelFileError as error:
-        serving = "the old one goes on serving" if service.holder.champion else "none serves"
         raise Problem(502, f"the model was not loaded, {serving}: {error}") from error
+    except TimeoutError as error:
+        detail = f"the model was not loaded within {RELOAD_SECONDS} seconds, {serving}"
+        raise Problem(502, detail) from error
+    holder.reloads.value += 1
     return _json(Reloaded(_name(service.champion()), changed))
 
 

@@ -53,7 +53,7 @@ class Health(msgspec.Struct):
     model: ModelName | None
     loaded_at: str | None
     load_error: Annotated[
-        str | None, Meta(description="The kind of error, where the last attempt to load failed.")
+        str | None, Meta(description="Why the last attempt to load failed; null if it did not.")
     ]
 
 
@@ -81,7 +81,7 @@ class ModelCard(msgspec.Struct):
 
 
 class Reloaded(msgspec.Struct):
-    """The model that serves after a reload."""
+    """The model that serves after a reload; the server's other workers follow within seconds."""
 
     model: ModelName
     changed: bool

@@ -59,7 +59,8 @@ class Service:
     def champion(self) -> Champion:
         """Return the model that serves now."""
         if self.holder.champion is None:
-            raise Problem(503, "no model is loaded yet", headers={"Retry-After": "5"})
+            wait = str(self.holder.retry_after())
+            raise Problem(503, "no model is loaded yet", headers={"Retry-After": wait})
         return self.holder.champion
 
     @asynccontextmanager
