@@ -13,10 +13,15 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+import pandas as pd
+
+from rfmrisk.datasets import make_transactions
+from rfmrisk.histories import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring import MODEL_FILE, ScoringModel
 from rfmrisk.serving.bodies import BodyReader
@@ -24,6 +29,9 @@ from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.monitor import ScoreMonitor
 from rfmrisk.serving.scorer import Scorer
 from rfmrisk.serving.settings import Settings
+
+NO_MODEL = "no model is configured: set MODEL_PATH, or MLFLOW_TRACKING_URI and MODEL_NAME"
+USUAL = {"customer": CUSTOMER, "time": TIME, "amount": AMOUNT}
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +69,23 @@ class Champion:
     loaded_at: str = field(
         default_factory=lambda: dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     )
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """The columns of customer, time and amount in the log of the training."""
+        return USUAL | (self.model.facts.get("roles") or {})
+
+    @cached_property
+    def sample(self) -> bytes | None:
+        """A log of the sample bank for this model, as CSV; None where it lacks a column."""
+        log = make_transactions(40, random_state=7)
+        for name, kind in self.reader.fields.items():
+            numeric = name in log and pd.api.types.is_numeric_dtype(log[name])
+            if name not in log or (kind == "number" and not numeric):
+                return None
+        log = log[[*USUAL.values(), *self.reader.fields]]
+        columns = {USUAL[role]: column for role, column in self.roles.items()}
+        return log.rename(columns=columns).to_csv(index=False).encode()
 
     @classmethod
     def of(
@@ -158,7 +183,7 @@ class ChampionHolder:
         source = self.settings.model
         try:
             if source is None:
-                raise ModelFileError("no model is configured: set MODEL_PATH or MODEL_NAME")
+                raise ModelFileError(NO_MODEL)
             name, version, uri = _identify(source)
             old = self.champion
             if old and (old.name, old.version) == (name or old.name, version):

@@ -24,7 +24,7 @@ from rfmrisk._columns import (
 from rfmrisk._files import UNREADABLE, integer_ids, read_csv
 from rfmrisk._nested import flatten
 from rfmrisk._segments import Ints
-from rfmrisk.histories import AMOUNT, CUSTOMER, TIME, to_histories
+from rfmrisk.histories import to_histories
 from rfmrisk.serving.bodies import Kind
 from rfmrisk.serving.champion import Champion
 from rfmrisk.serving.problems import Problem, not_allowed, shown, too_large
@@ -42,8 +42,7 @@ BATCH = 1_000
 
 Batches = Iterator[tuple[pd.DataFrame, Scores]]
 
-_USUAL = {"customer": CUSTOMER, "time": TIME, "amount": AMOUNT}
-_GIVEN = (*_USUAL, "as_of")
+_GIVEN = ("customer", "time", "amount", "as_of")
 _NEEDS = {
     "customer": "an id",
     "time": f"a time in {MOMENT}",
@@ -113,8 +112,7 @@ def _read_log(
     if unknown:
         allowed = f"is not a known parameter; known are {', '.join(_GIVEN)}"
         raise not_allowed(shown(unknown[0]), allowed)
-    trained = champion.model.facts.get("roles") or {}
-    roles = {role: given.get(role) or trained.get(role) or _USUAL[role] for role in _USUAL}
+    roles = {role: given.get(role) or trained for role, trained in champion.roles.items()}
     fields = champion.reader.fields
     needed = [*roles.values(), *fields]
     if len(set(needed)) < len(needed):

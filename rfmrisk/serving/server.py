@@ -15,36 +15,13 @@ from typing import Any
 
 import uvicorn
 
-from rfmrisk.serving.app import ScoringApp, create_app
+from rfmrisk.serving.app import GRACE, ScoringApp, create_app
+from rfmrisk.serving.log_config import LOGGING
 from rfmrisk.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-GRACE = 30  # seconds for what is in flight, once no more is taken
-
 _LAST_PORT = 65_535
-
-_LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "bare": {"format": "%(message)s"},
-    },
-    "handlers": {
-        "notes": {"class": "logging.StreamHandler", "formatter": "plain"},
-        "access": {
-            "class": "logging.StreamHandler",
-            "formatter": "bare",
-            "stream": "ext://sys.stdout",
-        },
-    },
-    "loggers": {
-        "rfmrisk": {"handlers": ["notes"], "level": "INFO", "propagate": False},
-        "rfmrisk.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["notes"], "level": "INFO", "propagate": False},
-    },
-}
 
 
 class DrainingServer(uvicorn.Server):
@@ -124,7 +101,7 @@ def work(sock: socket.socket, reloads: Any = None) -> None:
         app.service.holder.reloads = reloads
     config = uvicorn.Config(
         app,
-        log_config=_LOGGING,
+        log_config=LOGGING,
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -101,6 +101,7 @@ def started(command, path="/ready", **environment):
         stdout=output,
         stderr=subprocess.STDOUT,
     )
+    process.output = output
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -116,6 +117,12 @@ def started(command, path="/ready", **environment):
             process.terminate()
         process.wait(timeout=30)
         output.close()
+
+
+def said(process) -> list[str]:
+    """Return the lines that a process has written."""
+    process.output.seek(0)
+    return process.output.read().splitlines()
 
 
 def eventually(condition, seconds=20):

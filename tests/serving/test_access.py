@@ -56,6 +56,27 @@ def test_each_key_has_its_own_rate(card):
         assert client.get("/health").status_code == 200
 
 
+def test_guesses_at_a_key_have_a_rate(card):
+    """Wrong keys are counted by address, and take nothing from those who know a key."""
+    with TestClient(create_app(card, with_keys(RFMRISK_RATE_LIMIT="3"))) as client:
+        answers = [client.get("/model", headers={"X-API-Key": f"guess {n}"}) for n in range(5)]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
+        assert client.get("/model", headers={"X-API-Key": KEYS[0]}).status_code == 200
+
+
+def test_a_slash_at_the_end_changes_nothing(card):
+    """/health/ is /health: open to all, and counted under one name."""
+    with TestClient(create_app(card, with_keys())) as client:
+        for path in ("/health", "/health/", "/ready/", "/pages/page.js/"):
+            assert client.get(path).status_code == 200
+        for path in ("/model/", "/pages/sample.csv", "/pages/sample.csv/", "/pages//sample.csv"):
+            assert client.get(path).status_code == 401
+        key = {"X-API-Key": KEYS[0]}
+        assert client.get("/pages/sample.csv", headers=key).status_code == 200
+        text = client.get("/metrics/", headers=key).text
+    assert 'rfmrisk_requests_total{method="GET",route="/health",status="200"} 2' in text
+
+
 def test_a_bucket_fills_steadily():
     """After a minute's requests, one more is allowed every second at sixty a minute."""
     rates = RateLimiter(60)

@@ -1,10 +1,13 @@
 """The model comes beside the requests: a registry that is slow or silent holds up nothing."""
 
+import http.client
+import json
 import signal
 import socket
 import sys
 import threading
 import time
+from contextlib import closing
 
 import httpx
 import pytest
@@ -135,9 +138,7 @@ def test_a_reload_reaches_all_workers(trained, tmp_path):
     with running(tmp_path, "--workers", "2", RFMRISK_API_KEYS=key["X-API-Key"]) as (address, _):
 
         def names():
-            # Each on a connection of its own, which any worker may take.
-            answers = [httpx.get(f"{address}/model", headers=key).json() for _ in range(40)]
-            return {answer["model"]["name"] if "model" in answer else None for answer in answers}
+            return {name_by_any_worker(address) for _ in range(60)}
 
         eventually(lambda: names() == {"scorecard"})
         trained["decision_tree"].save(tmp_path)
@@ -146,3 +147,12 @@ def test_a_reload_reaches_all_workers(trained, tmp_path):
         assert reloaded.json()["model"]["name"] == "decision_tree"
         time.sleep(3)
         assert names() == {"decision_tree"}
+
+
+def name_by_any_worker(address) -> str | None:
+    """Ask for the model on a connection of its own, which any worker may take."""
+    host, port = address.removeprefix("http://").split(":")
+    with closing(http.client.HTTPConnection(host, int(port), timeout=20)) as connection:
+        connection.request("GET", "/health")
+        model = json.loads(connection.getresponse().read())["model"]
+    return model and model["name"]
