@@ -15,6 +15,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _STOPPED = re.compile(r"\(byte (\d+)\)")
 _NON_FINITE = re.compile(rb"NaN|Infinity")
 _TOKEN = re.compile(rb'[][{},:]|"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_EMPTY = "Expected `array` of length >= 1"
 _FINITE = "must be finite: no NaN, no infinity, no number beyond 64 bits"
 # To name a field takes a second for each ten million bytes before it.
 _MOST_BYTES = 16_000_000
@@ -106,6 +107,8 @@ def from_msgspec(error: Exception, body: bytes) -> Problem:
     message, path = (told[1], told[2]) if told else (str(error), "")
     if message == "Number out of range":
         return not_allowed(path, _FINITE)
+    if message == _EMPTY:
+        return not_allowed(path, "must be a list of at least one customer")
     for pattern, allowed in ((_MISSING, "is required"), (_UNKNOWN, "is not a known field")):
         named = pattern.fullmatch(message)
         if named:

@@ -251,6 +251,90 @@ def test_other_paths_and_methods_are_problems(client):
     assert "POST" in client.put("/predict").headers["allow"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("PUT", "/predict", {"POST"}), ("DELETE", "/health", {"GET", "HEAD"})],
+)
+def test_a_wrong_method_is_told_the_right_ones(client, method, path, allowed):
+    """The header Allow and the words of the problem name the same methods."""
+    answer = client.request(method, path)
+    assert answer.status_code == 405
+    named = {name.strip() for name in answer.headers["allow"].split(",")}
+    assert named - {"OPTIONS"} == allowed
+    assert answer.headers["allow"] in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/", "/metrics", "/pages/page.css"])
+def test_head_is_get_without_the_body(client, path):
+    """Whoever asks for the head alone has the status and the headers of GET."""
+    got, head = client.get(path), client.head(path)
+    assert head.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert client.head("/predict").status_code == 405
+
+
+def test_no_charset_is_told_twice(client):
+    """Text has one charset."""
+    for path in ("/", "/docs", "/pages/page.js", "/pages/page.css", "/metrics"):
+        assert client.get(path).headers["content-type"].count("charset") == 1
+    sample = client.get("/pages/sample.csv")
+    assert sample.headers["content-type"] == "text/csv; charset=utf-8"
+    scored = client.post(
+        "/score-file", content=sample.content, headers={"content-type": "text/csv"}
+    )
+    assert scored.headers["content-type"] == "text/csv; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [
+        (True, "must be a number or text or null; got true or false"),
+        ([1], "must be a number or text or null; got a list"),
+        ({}, "must be a number or text or null; got an object"),
+        (1e16, "must be from -1e+15 to 1e+15"),
+        (10**400, "must be finite"),
+        ("late", "must be a number or null"),
+    ],
+)
+def test_a_bad_feature_is_named(client, value, allowed):
+    """A feature of a wrong type or range is told by name, whether it is used or not."""
+    features = dict.fromkeys(client.get("/model").json()["used_features"])
+    first = {"customer_id": "a", "features": features}
+    name = next(name for name in features if name.startswith("rfm"))
+    second = {"customer_id": "b", "features": features | {name: value}}
+    answer = client.post("/predict/features", json={"customers": [first, second]})
+    assert answer.status_code == 422
+    error = answer.json()["errors"][0]
+    assert error["field"] == f"customers[1].features.{name}"
+    assert error["allowed"].startswith(allowed)
+
+
+def test_an_empty_list_is_told_alike(client):
+    """Both kinds of request say in the same words that there must be a customer."""
+    told = [
+        client.post(path, json={"customers": []}).json()["detail"]
+        for path in ("/predict", "/predict/features")
+    ]
+    assert told == ["customers must be a list of at least one customer"] * 2
+
+
+def test_a_body_of_unknown_length_is_large_when_it_is(card):
+    """A small body in chunks takes no place among the large ones, and a large one does."""
+    limits = Settings(max_large=0)
+
+    def chunks(body):
+        yield body[:100]
+        yield body[100:]
+
+    with TestClient(create_app(card, limits)) as client:
+        small = small_body()
+        assert client.post("/predict", content=chunks(small), headers=JSON).status_code == 200
+        large = small + b" " * 300_000
+        assert client.post("/predict", content=chunks(large), headers=JSON).status_code == 503
+        assert client.post("/predict", content=large, headers=JSON).status_code == 503
+
+
 def test_a_fault_of_the_app_tells_nothing(card, monkeypatch, caplog):
     """An unexpected error is a 500 without its message, in the answer and in the log."""
     with TestClient(create_app(card, Settings())) as client:
