@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from rfmrisk._columns import microseconds, whole
 from rfmrisk._encoding import encode
-from rfmrisk._moments import DAY, iso
+from rfmrisk._moments import DAY
 from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import Ints, segment_of
 from rfmrisk.serving.problems import from_msgspec, not_allowed, too_large
@@ -271,7 +271,7 @@ def _check_order(times: Ints, as_of: Ints, where: Places) -> None:
     late = filled[times[where.ends[filled] - 1] >= as_of[filled]]
     if len(late):
         at = where.field(int(where.ends[late[0]]) - 1, "time")
-        raise not_allowed(at, f"must be before the customer's as_of, {iso(as_of[late[0]])}Z")
+        raise not_allowed(at, "must be before the customer's as_of")
 
 
 def _order_of_ties(times: Ints, where: Places, arrays: Mapping[str, pa.Array]) -> Ints | None:

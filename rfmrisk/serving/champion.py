@@ -192,12 +192,13 @@ class ChampionHolder:
             self.champion = Champion.of(_load(uri), self.settings, name, version)
         except Exception as error:
             # Whatever is wrong with a new model, the old one goes on.
-            told = str(error)
+            told, place = str(error), ""
             if not isinstance(error, ModelFileError):
-                told = f"{source!r} cannot be loaded: {place_of(error)}"
+                told = f"{source!r} cannot be loaded: {type(error).__name__}"
+                place = f" ({place_of(error)})"
             told = _CREDENTIALS.sub("", told)
             if told != self.error:  # once, and not at every attempt
-                logger.warning("the model was not loaded: %s", told)
+                logger.warning("the model was not loaded: %s%s", told, place)
             self.error = told
             raise ModelFileError(told) from error
         self.error = None

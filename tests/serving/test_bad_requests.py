@@ -95,6 +95,7 @@ def test_a_bad_field_is_named(client, body, field):
     assert problem["errors"][0]["field"] == field
     assert field in problem["detail"]
     assert SECRET not in answer.text
+    assert "2019-" not in answer.text
     assert problem["request_id"] == answer.headers["x-request-id"]
 
 
