@@ -12,7 +12,7 @@ from rfmrisk.persistence import TRUSTED_TYPES
 from rfmrisk.serving import Settings, create_app
 from rfmrisk.serving.guard import RateLimiter
 
-from .conftest import small_body
+from .conftest import eventually, small_body
 
 KEYS = ("first-key-of-the-bank", "second-key-of-the-bank")
 JSON = {"content-type": "application/json"}
@@ -110,6 +110,7 @@ def test_a_new_champion_is_taken_without_a_restart(card, trained, tmp_path):
     card.save(tmp_path)
     key = {"X-API-Key": KEYS[0]}
     with TestClient(create_app(tmp_path, with_keys())) as client:
+        eventually(lambda: client.get("/ready").status_code == 200)
         first = client.get("/model", headers=key).json()
         assert client.post("/reload", headers=key).json() == {
             "model": first["model"],
@@ -165,6 +166,7 @@ def test_a_model_is_loaded_from_the_registry(card, tmp_path, monkeypatch):
         settings = with_keys(MLFLOW_TRACKING_URI=uri, MODEL_NAME="risk", RFMRISK_RELOAD_SECONDS="9")
         assert settings.model == "models:/risk@champion"
         with TestClient(create_app(settings=settings)) as client:
+            eventually(lambda: client.get("/ready").status_code == 200)
             assert client.get("/health").json()["model"] == {"name": "risk", "version": "1"}
             registry.set_registered_model_alias("risk", "champion", "2")
             answer = client.post("/reload", headers={"X-API-Key": KEYS[0]})

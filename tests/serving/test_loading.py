@@ -14,7 +14,7 @@ import pytest
 from litestar.testing import TestClient
 
 from rfmrisk.datasets import make_transactions
-from rfmrisk.serving import Settings, champion, create_app
+from rfmrisk.serving import Settings, app, champion, create_app
 
 from .conftest import eventually, free_port, running, small_body, started
 
@@ -59,6 +59,39 @@ def test_a_silent_registry_holds_up_no_request(card, silent_registry):
             assert client.post("/score-file", content=log, headers=CSV).status_code == 200
 
 
+def test_a_reload_is_not_waited_for_without_end(card, silent_registry, monkeypatch):
+    """Who asks for a reload is told after a while that there is no new model yet."""
+    monkeypatch.setattr(app, "RELOAD_SECONDS", 0.1)
+    key = "a-key-of-the-bank"
+    settings = Settings.from_environment({"MODEL_PATH": "none", "RFMRISK_API_KEYS": key})
+    with TestClient(create_app(card, settings)) as client:
+        answer = client.post("/reload", headers={"X-API-Key": key})
+    assert answer.status_code == 502
+    assert "not loaded within 0.1 seconds, the old one goes on" in answer.json()["detail"]
+
+
+def test_an_unexpected_error_is_told_by_its_kind(folder, monkeypatch, caplog):
+    """The message of an error that nobody foresaw may hold a secret, and is told nowhere."""
+
+    def fail(_):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(champion, "_load", fail)
+    with TestClient(create_app(folder, Settings())) as client:
+        told = client.get("/health").json()["load_error"]
+    assert told == f"{str(folder)!r} cannot be loaded: RuntimeError"
+    assert "test_loading.py" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_where_no_model_is_configured_none_is_promised():
+    """Without a model's name there is nothing to wait for."""
+    with TestClient(create_app(settings=Settings())) as client:
+        ready = client.get("/ready")
+    assert "set MODEL_PATH" in ready.json()["detail"]
+    assert "retry-after" not in ready.headers
+
+
 def test_without_a_model_it_lives_and_tries_again(card, tmp_path, monkeypatch):
     """A model that is not there leaves an app that says so, and takes it when it comes."""
     monkeypatch.setattr(champion, "LOOK_SECONDS", 0.05)
@@ -100,6 +133,16 @@ def test_a_registry_out_of_reach_is_told_to_be(monkeypatch, name):
     assert "cannot be reached" in told
     assert name in told
     assert "secret" not in told
+
+
+def test_a_registry_that_refuses_is_told_to():
+    """A registry that wants another key is neither silent nor without the model."""
+    exceptions = pytest.importorskip(
+        "mlflow.exceptions", reason="the extra 'train' is not installed"
+    )
+    refused = exceptions.MlflowException("no", error_code=1004)  # PERMISSION_DENIED
+    told = champion._told_of_registry(refused, "models:/risk@champion")
+    assert str(told).endswith("refuses to give 'models:/risk@champion': PERMISSION_DENIED")
 
 
 def test_an_unknown_alias_is_told_to_be(tmp_path, monkeypatch):
