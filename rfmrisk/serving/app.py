@@ -6,8 +6,8 @@
 """
 
 import asyncio
-import contextlib
-import logging
+import logging.config
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,14 +23,13 @@ from litestar.exceptions import HTTPException
 from litestar.response import Stream
 
 from rfmrisk import __version__
-from rfmrisk.datasets import make_transactions
-from rfmrisk.histories import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.serving import service as work
 from rfmrisk.serving.champion import Champion, ChampionHolder
 from rfmrisk.serving.guard import place_of
-from rfmrisk.serving.logs import CSV_TYPE, PARQUET_TYPE, as_csv, read_log, score_batches
+from rfmrisk.serving.log_config import LOGGING, access_log
+from rfmrisk.serving.logs import CSV_TYPE, PARQUET_TYPE, as_csv, score_log
 from rfmrisk.serving.monitor import ScoreMonitor, exposition
 from rfmrisk.serving.openapi import document
 from rfmrisk.serving.problems import MEDIA_TYPE, Problem
@@ -41,24 +40,35 @@ from rfmrisk.serving.settings import Settings
 logger = logging.getLogger(__name__)
 
 JSON = {"application/json"}
+RELOAD_SECONDS = 60
+GRACE = 30  # seconds for what is in flight, once no more is taken
 
 
 def create_app(
     model: ScoringModel | str | Path | None = None, settings: Settings | None = None
-) -> Litestar:
+) -> "ScoringApp":
     """Make the scoring app.
 
     Parameters
     ----------
     model : ScoringModel, str, Path or None, default=None
         A model, the folder of a training, or an MLflow URI. None takes what the settings name.
-        A folder or URI that cannot be loaded leaves an app that lives and is not ready.
+        A folder or URI that cannot be loaded yet leaves an app that lives and is not ready; it
+        tries again by itself.
     settings : Settings or None, default=None
         None reads the environment.
 
     Returns
     -------
-    Litestar
+    ScoringApp
+
+    Notes
+    -----
+    Called without arguments, as by ``litestar --app rfmrisk.serving.app:create_app run``, the app
+    logs as under ``rfmrisk serve``, and it waits at the end for what is in flight. What only
+    ``rfmrisk serve`` has: workers that are replaced when they die and share a ``POST /reload``,
+    and a while after SIGTERM in which requests are still taken and /ready says 503. Elsewhere the
+    server closes its door before the app hears of it.
 
     Examples
     --------
@@ -67,13 +77,14 @@ def create_app(
     ...     client.get("/ready").status_code
     503
     """
+    alone = model is None and settings is None
     settings = Settings.from_environment() if settings is None else settings
     holder = ChampionHolder(settings)
     if isinstance(model, ScoringModel):
         holder.champion = Champion.of(model, settings)
     elif model is not None:
         settings = holder.settings = replace(settings, model=str(model))
-    return ScoringApp(settings, holder)
+    return ScoringApp(settings, holder, alone=alone)
 
 
 class ScoringApp(Litestar):
@@ -86,13 +97,17 @@ class ScoringApp(Litestar):
     settings : Settings
     holder : ChampionHolder
         Of the model that serves.
+    alone : bool, default=False
+        Whether the process is the app's own, so that the app says what is logged and how, unless
+        somebody else has.
     """
 
-    def __init__(self, settings: Settings, holder: ChampionHolder) -> None:
+    def __init__(self, settings: Settings, holder: ChampionHolder, *, alone: bool = False) -> None:
         handlers = [home, docs, sample, page, openapi, health, ready, metrics, model_card]
         handlers += [predict, predict_features, score_file, reload]
         paths = {path for handler in handlers for path in handler.paths if "{" not in path}
         self.service = Service(settings, holder, paths)
+        self.alone = alone
         super().__init__(
             route_handlers=handlers,
             state=State({"service": self.service}),
@@ -117,23 +132,21 @@ class ScoringApp(Litestar):
 
 
 @asynccontextmanager
-async def _lifespan(app: Litestar) -> AsyncIterator[None]:
-    """Load the model, look for new ones, and let go of the threads at the end."""
-    service: Service = app.state.service
-    loop = asyncio.get_running_loop()
+async def _lifespan(app: Any) -> AsyncIterator[None]:
+    """Load the model, look for new ones, and at the end wait for what is in flight."""
+    if app.alone and not access_log.hasHandlers():
+        logging.config.dictConfig(LOGGING)
+    service: Service = app.service
+    service.guard.draining = False
     service.executor = ThreadPoolExecutor(2, thread_name_prefix="rfmrisk")
-    if service.holder.champion is None and service.settings.model is not None:
-        # It lives, is not ready, and /health says why.
-        with contextlib.suppress(ModelFileError):
-            await loop.run_in_executor(service.executor, service.holder.reload)
-    poll = None
-    if service.settings.reload_seconds and service.settings.model is not None:
-        poll = asyncio.create_task(service.holder.poll(service.executor))
     try:
-        yield
+        async with service.holder.watching():
+            yield
+            service.guard.draining = True
+            until = time.monotonic() + GRACE
+            while service.guard.waiting and time.monotonic() < until:
+                await asyncio.sleep(0.05)
     finally:
-        if poll:
-            poll.cancel()
         service.executor.shutdown()
 
 
@@ -148,7 +161,7 @@ def health(state: State) -> Response:
             version=__version__,
             model=_name(champion) if champion else None,
             loaded_at=champion.loaded_at if champion else None,
-            load_error=holder.error.partition(":")[0] if holder.error else None,
+            load_error=holder.error,
         )
     )
 
@@ -192,7 +205,7 @@ def metrics(state: State) -> Response:
     name = (champion.name, champion.version) if champion else None
     scores = champion.monitor if champion else ScoreMonitor()
     text = exposition(service.requests, service.guard.waiting, name, scores)
-    return Response(text.encode(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(text.encode(), media_type="text/plain; version=0.0.4")
 
 
 @post("/predict", status_code=200)
@@ -221,28 +234,34 @@ async def score_file(request: Request) -> Response:
     given = dict(request.query_params)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     async with service.body(request, {CSV_TYPE, PARQUET_TYPE}) as body:
-        histories = await service.work(read_log, champion, body, kind, given, size=len(body))
-    batches = score_batches(champion, histories)
+        # The first customers are scored here: what fails can still be told by the status.
+        batches = await service.beside(score_log, champion, body, kind, given)
     if "application/json" in request.headers.get("accept", ""):
-        size = len(histories) * work.SMALL
-        return _bytes(await service.work(work.answer_batches, champion, batches, size=size))
+        return _bytes(await service.beside(work.answer_batches, champion, batches))
     lines = service.on_thread(as_csv(batches))
     headers = {"content-disposition": 'attachment; filename="scores.csv"'}
-    return Stream(lines, media_type="text/csv; charset=utf-8", headers=headers)
+    return Stream(lines, media_type=CSV_TYPE, headers=headers)
 
 
 @post("/reload", status_code=200)
 async def reload(request: Request) -> Response:
-    """Load the champion of now, if it is another."""
+    """Load the champion of now, if it is another.
+
+    The other workers of the same server are asked to do so too, and begin within a second or so.
+    """
     service: Service = request.app.state.service
     if not service.guard.keys:
         raise Problem(403, "a reload needs a key, and no RFMRISK_API_KEYS are configured")
-    loop = asyncio.get_running_loop()
+    holder = service.holder
+    serving = "the old one goes on serving" if holder.champion else "none serves"
     try:
-        changed = await loop.run_in_executor(service.executor, service.holder.reload)
+        changed = await asyncio.wait_for(holder.reload(), RELOAD_SECONDS)
     except ModelFileError as error:
-        serving = "the old one goes on serving" if service.holder.champion else "none serves"
         raise Problem(502, f"the model was not loaded, {serving}: {error}") from error
+    except TimeoutError as error:
+        detail = f"the model was not loaded within {RELOAD_SECONDS} seconds, {serving}"
+        raise Problem(502, detail) from error
+    holder.reloads.value += 1
     return _json(Reloaded(_name(service.champion()), changed))
 
 
@@ -272,11 +291,15 @@ def docs() -> Response:
 @get("/pages/sample.csv", sync_to_thread=True)
 def sample(state: State) -> Response:
     """Send a log of the sample bank, with the columns of the model's training."""
-    roles = state.service.champion().model.facts.get("roles") or {}
-    log = make_transactions(40, random_state=7)
-    usual = {"customer": CUSTOMER, "time": TIME, "amount": AMOUNT}
-    log = log.rename(columns={usual[role]: name for role, name in roles.items()})
-    return Response(log.to_csv(index=False).encode(), media_type="text/csv; charset=utf-8")
+    champion: Champion = state.service.champion()
+    if champion.sample is None:
+        fields = ", ".join(champion.reader.fields)
+        raise Problem(
+            409,
+            "the sample does not fit this model, which uses columns that the sample bank does not "
+            f"have; it uses {fields}",
+        )
+    return Response(champion.sample, media_type=CSV_TYPE)
 
 
 @get("/pages/{name:str}", sync_to_thread=False)
@@ -290,7 +313,7 @@ def _page(name: str) -> Response:
     file = files("rfmrisk.serving").joinpath("pages", Path(name).name)
     if not kind or not file.is_file():
         raise Problem(404, "there is no such page")
-    return Response(file.read_bytes(), media_type=f"{kind}; charset=utf-8")
+    return Response(file.read_bytes(), media_type=kind)
 
 
 def _name(champion: Champion) -> ModelName:
@@ -315,9 +338,13 @@ def _answer_problem(request: Request, problem: Problem) -> Response:
 
 
 def _answer_http(request: Request, error: HTTPException) -> Response:
-    details = {404: "there is no such path; /docs lists them", 405: "the method is not allowed"}
-    detail = details.get(error.status_code, "the request could not be read")
-    headers = dict(error.headers or {})
+    headers = {name.title(): value for name, value in (error.headers or {}).items()}
+    detail = "the request could not be read"
+    if error.status_code == 404:
+        detail = "there is no such path; /docs lists them"
+    elif error.status_code == 405:
+        headers["Allow"] = headers.get("Allow", "").replace("GET", "GET, HEAD")
+        detail = f"the method is not allowed here; allowed are {headers['Allow']}"
     return _answer_problem(request, Problem(error.status_code, detail, headers=headers))
 
 

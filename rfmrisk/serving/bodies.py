@@ -6,7 +6,7 @@ named by field: the order of the transactions, and that all lie before ``as_of``
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal
@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from rfmrisk._columns import microseconds, parse_times, whole
+from rfmrisk._columns import microseconds, whole
 from rfmrisk._encoding import encode
-from rfmrisk._moments import DAY, iso
+from rfmrisk._moments import DAY
 from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import Ints, segment_of
 from rfmrisk.serving.problems import from_msgspec, not_allowed, too_large
 from rfmrisk.serving.settings import Settings
+from rfmrisk.serving.values import LEVEL, check_numbers, moments, moments_of_decision
 
 Kind = Literal["number", "level"]
 CustomerId = str | int
@@ -36,14 +37,6 @@ _TAIL = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
 _BETWEEN = re.compile(
     rb'\}[ \t\r\n]*(,)[ \t\r\n]*\{[ \t\r\n]*"(?:customer_id|as_of|transactions)"[ \t\r\n]*:'
 )
-_ZONED = re.compile(r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)\s*$")
-_EARLIEST, _LATEST = (
-    int(np.datetime64(day, "us").astype(np.int64)) for day in ("1900-01-01", "2200-01-01")
-)
-_LARGEST = 1e15  # beyond it sums of squares lose all meaning, and far beyond it they overflow
-_MICROSECONDS = pa.timestamp("us")
-_MOMENT = "ISO-8601 text, such as 2018-11-15T02:18:49Z"
-_LEVEL = "text, true or false, a whole number or null"
 _JSON_TYPES: dict[Kind, Any] = {"number": float | None, "level": str | int | bool | None}
 
 
@@ -118,9 +111,9 @@ class BodyReader:
         starts = ends - lengths
         where = Places(starts, ends)
         texts = pa.chunked_array(decoded.columns["time"])
-        time = moments(texts, lambda row: where.field(row, "time"))
+        time, zoned = moments(texts, lambda row: where.field(row, "time"))
         times = microseconds(time)
-        as_of = _as_of(decoded.as_of, times)
+        as_of = _as_of(decoded.as_of, times, zoned)
         arrays: dict[str, pa.Array] = {"time": time}
         for name in ("amount", *self.fields):
             read = _levels if self.fields.get(name) == "level" else _numbers
@@ -145,7 +138,7 @@ class BodyReader:
                     pass
             return self._collect(iter([self._whole.decode(body).customers]))
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise from_msgspec(error) from error
+            raise from_msgspec(error, body) from error
 
     def _collect(self, pieces: Iterator[list[Any]]) -> Decoded:
         decoded = Decoded([], [], [])
@@ -218,7 +211,7 @@ def _level_array(values: Sequence[Any], name: str, decoded: Decoded) -> pa.Array
         rows = (row for row, value in enumerate(values) if not _fits(value, first))
         row = int(ends[-1]) - len(values) + next(rows)
         at = Places(ends - counts, ends).field(row, name)
-        raise not_allowed(at, f"must be {_LEVEL} of 64 bits, all of one type") from None
+        raise not_allowed(at, f"must be {LEVEL}") from None
 
 
 def _fits(value: Any, kind: type) -> bool:
@@ -227,41 +220,9 @@ def _fits(value: Any, kind: type) -> bool:
     return value is None or type(value) is kind
 
 
-def moments(texts: pa.ChunkedArray, at: Callable[[int], str]) -> pa.Array:
-    """Return texts as naive UTC microseconds; ``at`` names the field of a row."""
-    zone = "UTC" if len(texts) and texts[0].as_py().endswith("Z") else None
-    try:
-        read = texts.cast(pa.timestamp("us", zone)).cast(_MICROSECONDS)
-    except pa.ArrowInvalid:
-        read = _unusual(texts, at)
-    times = microseconds(read)
-    if len(times) and not _EARLIEST <= times.min() <= times.max() < _LATEST:
-        beyond = (times < _EARLIEST) | (times >= _LATEST)
-        raise not_allowed(at(int(beyond.argmax())), "must be from 1900 to 2199")
-    return whole(read)
-
-
-def _unusual(texts: pa.ChunkedArray, at: Callable[[int], str]) -> pa.ChunkedArray:
-    """Return texts that are not all of one usual form as naive UTC microseconds."""
-    try:
-        parsed = parse_times(texts, "time")
-    except ValueError:
-        raise not_allowed(
-            at(_first_other_zone(texts)), "must have a zone where the others have one, and only so"
-        ) from None
-    if parsed.bad.any():
-        raise not_allowed(at(int(parsed.bad.argmax())), f"must be {_MOMENT}")
-    return parsed.converted
-
-
-def _first_other_zone(texts: pa.ChunkedArray) -> int:
-    zoned = [bool(_ZONED.search(text)) for text in texts.to_pylist()]
-    return zoned.index(not zoned[0])
-
-
-def _as_of(texts: list[str | None], times: Ints) -> Ints:
+def _as_of(texts: list[str | None], times: Ints, zoned: bool) -> Ints:
     """Return the moments of decision; by default the midnight that ends the last day."""
-    given = [place for place, text in enumerate(texts) if text is not None]
+    given = [(place, text) for place, text in enumerate(texts) if text is not None]
     if len(given) < len(texts) and not len(times):
         place = texts.index(None)
         raise not_allowed(
@@ -271,18 +232,18 @@ def _as_of(texts: list[str | None], times: Ints) -> Ints:
     if len(given) < len(texts):
         as_of[:] = (times.max() // DAY + 1) * DAY
     if given:
-        array = pa.chunked_array([[texts[place] for place in given]])
-        as_of[given] = microseconds(moments(array, lambda row: f"customers[{given[row]}].as_of"))
+        places, asked = zip(*given, strict=True)
+        read = moments_of_decision(
+            asked, lambda row: f"customers[{places[row]}].as_of", zoned if len(times) else None
+        )
+        as_of[list(places)] = read
     return as_of
 
 
 def _numbers(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
     # Adding 0 turns -0.0 into 0.0, as to_histories does.
     numbers = np.concatenate([piece.to_numpy(zero_copy_only=False) for piece in pieces]) + 0.0
-    beyond = np.abs(numbers) > _LARGEST
-    if beyond.any():
-        row = int(beyond.argmax())
-        raise not_allowed(where.field(row, name), f"must be from -{_LARGEST:g} to {_LARGEST:g}")
+    check_numbers(numbers, lambda row: where.field(row, name))
     return pa.array(numbers, from_pandas=True)
 
 
@@ -294,7 +255,7 @@ def _levels(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
     row = 0
     for piece in pieces:
         if piece.type != kind and not pa.types.is_null(piece.type):
-            raise not_allowed(where.field(row, name), f"must be {_LEVEL}, all of one type")
+            raise not_allowed(where.field(row, name), f"must be {LEVEL}")
         row += len(piece)
     return whole(pa.chunked_array([piece.cast(kind) for piece in pieces], kind))
 
@@ -310,7 +271,7 @@ def _check_order(times: Ints, as_of: Ints, where: Places) -> None:
     late = filled[times[where.ends[filled] - 1] >= as_of[filled]]
     if len(late):
         at = where.field(int(where.ends[late[0]]) - 1, "time")
-        raise not_allowed(at, f"must be before the customer's as_of, {iso(as_of[late[0]])}Z")
+        raise not_allowed(at, "must be before the customer's as_of")
 
 
 def _order_of_ties(times: Ints, where: Places, arrays: Mapping[str, pa.Array]) -> Ints | None:

@@ -4,19 +4,47 @@ import asyncio
 import datetime as dt
 import hashlib
 import logging
+import math
+import os
+import re
 import threading
-from concurrent.futures import Executor
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
+import pandas as pd
+
+from rfmrisk.datasets import make_transactions
+from rfmrisk.histories import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring import MODEL_FILE, ScoringModel
 from rfmrisk.serving.bodies import BodyReader
+from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.monitor import ScoreMonitor
 from rfmrisk.serving.scorer import Scorer
 from rfmrisk.serving.settings import Settings
 
+NO_MODEL = "no model is configured: set MODEL_PATH, or MLFLOW_TRACKING_URI and MODEL_NAME"
+USUAL = {"customer": CUSTOMER, "time": TIME, "amount": AMOUNT}
+
 logger = logging.getLogger(__name__)
+
+# A worker that takes the place of another has its model before it takes a request, if that is
+# quick; a registry that is slow or silent does not keep it from saying that it lives.
+FIRST_SECONDS = 3.0
+RETRY_SECONDS = 30.0
+LOOK_SECONDS = 1.0
+
+# The registry's own answers; all others say that it is out of reach or out of order.
+_MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+_REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
+_CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")
 
 
 @dataclass(frozen=True)
@@ -42,6 +70,23 @@ class Champion:
         default_factory=lambda: dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     )
 
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """The columns of customer, time and amount in the log of the training."""
+        return USUAL | (self.model.facts.get("roles") or {})
+
+    @cached_property
+    def sample(self) -> bytes | None:
+        """A log of the sample bank for this model, as CSV; None where it lacks a column."""
+        log = make_transactions(40, random_state=7)
+        for name, kind in self.reader.fields.items():
+            numeric = name in log and pd.api.types.is_numeric_dtype(log[name])
+            if name not in log or (kind == "number" and not numeric):
+                return None
+        log = log[[*USUAL.values(), *self.reader.fields]]
+        columns = {USUAL[role]: column for role, column in self.roles.items()}
+        return log.rename(columns=columns).to_csv(index=False).encode()
+
     @classmethod
     def of(
         cls, model: ScoringModel, settings: Settings, name: str = "", version: str = "unsaved"
@@ -66,16 +111,41 @@ class ChampionHolder:
     champion : Champion or None
         What serves now. A request reads it once, so it sees one model from start to end.
     error : str or None
-        Why the last attempt to load failed.
+        Why the last attempt to load failed; it holds no password and nothing of a customer.
+    reloads : object with a value
+        A number that the workers of one server share: a change asks all of them to reload.
     """
 
     def __init__(self, settings: Settings, champion: Champion | None = None) -> None:
         self.settings = settings
         self.champion = champion
         self.error: str | None = None
-        self._loading = threading.Lock()
+        self.reloads: Any = _OwnNumber()
+        self._thread: LoadingThread | None = None  # while the app lives
+        self._due: float | None = None  # when the next attempt begins
 
-    def reload(self) -> bool:
+    def retry_after(self) -> int:
+        """Return after how many seconds there may be a model."""
+        left = 5.0 if self._due is None else self._due - time.monotonic()
+        return max(1, math.ceil(min(left, RETRY_SECONDS)))
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Load the model, again until it is there, and look for new ones meanwhile."""
+        self._thread = LoadingThread()
+        tasks = []
+        if self.settings.model is not None:
+            first = asyncio.create_task(self._first())
+            tasks = [first, asyncio.create_task(self._watch(first))]
+            await asyncio.wait([first], timeout=FIRST_SECONDS)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            self._thread.stop()
+
+    async def reload(self) -> bool:
         """Load what the settings name, if it is another version; return whether it was.
 
         Raises
@@ -83,36 +153,93 @@ class ChampionHolder:
         ModelFileError
             It cannot be loaded. The old champion goes on serving.
         """
-        with self._loading:
-            source = self.settings.model
-            try:
-                if source is None:
-                    raise ModelFileError("no model is configured: set MODEL_PATH or MODEL_NAME")
-                name, version, uri = _identify(source)
-                old = self.champion
-                if old and (old.name, old.version) == (name or old.name, version):
-                    self.error = None
-                    return False
-                self.champion = Champion.of(_load(uri), self.settings, name, version)
-            except Exception as error:
-                # Whatever is wrong with a new model, the old one goes on.
-                told, self.error = self.error, f"{type(error).__name__}: {error}"
-                if told != self.error:  # once, and not at every poll
-                    logger.warning("the model was not loaded: %s", self.error)
-                if isinstance(error, ModelFileError):
-                    raise
-                raise ModelFileError(f"{source!r} cannot be loaded") from error
-            self.error = None
-            return True
+        if self._thread is None:
+            raise RuntimeError("a model is loaded while the app lives; its lifespan has not begun")
+        return await self._thread.call(self._reload)
 
-    async def poll(self, executor: Executor) -> None:
-        """Look for a new champion every ``reload_seconds``, until cancelled."""
+    async def _first(self) -> None:
+        if self.champion is None:
+            await self._attempt()
+
+    async def _attempt(self) -> None:
+        self._due = None
+        with suppress(ModelFileError):  # it is logged, and /health says so
+            await self.reload()
+
+    async def _watch(self, first: asyncio.Task) -> None:
+        seen = self.reloads.value
+        await asyncio.wait([first])
         while True:
-            await asyncio.sleep(self.settings.reload_seconds)
-            try:
-                await asyncio.get_running_loop().run_in_executor(executor, self.reload)
-            except ModelFileError:
-                continue  # it is logged, and /health says so
+            period = self.settings.reload_seconds or math.inf
+            if self.champion is None:
+                period = min(period, RETRY_SECONDS)
+            self._due = time.monotonic() + period
+            while (left := self._due - time.monotonic()) > 0 and self.reloads.value == seen:
+                await asyncio.sleep(min(left, LOOK_SECONDS))
+            seen = self.reloads.value
+            await self._attempt()
+
+    def _reload(self) -> bool:
+        source = self.settings.model
+        try:
+            if source is None:
+                raise ModelFileError(NO_MODEL)
+            name, version, uri = _identify(source)
+            old = self.champion
+            if old and (old.name, old.version) == (name or old.name, version):
+                self.error = None
+                return False
+            self.champion = Champion.of(_load(uri), self.settings, name, version)
+        except Exception as error:
+            # Whatever is wrong with a new model, the old one goes on.
+            told, place = str(error), ""
+            if not isinstance(error, ModelFileError):
+                told = f"{source!r} cannot be loaded: {type(error).__name__}"
+                place = f" ({place_of(error)})"
+            told = _CREDENTIALS.sub("", told)
+            if told != self.error:  # once, and not at every attempt
+                logger.warning("the model was not loaded: %s%s", told, place)
+            self.error = told
+            raise ModelFileError(told) from error
+        self.error = None
+        return True
+
+
+class LoadingThread:
+    """A thread for calls that may take long or for ever.
+
+    What else waits for a thread does not wait for these; nor does the process at its end.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Future, Callable[[], Any]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, name="rfmrisk-load", daemon=True).start()
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        """Call a function when those before it are done."""
+        future: Future = Future()
+        self._calls.put((future, function))
+        return await asyncio.wrap_future(future)
+
+    def stop(self) -> None:
+        """End after the calls that are made already."""
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while call := self._calls.get():
+            future, function = call
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function())
+                except BaseException as error:
+                    future.set_exception(error)
+
+
+@dataclass
+class _OwnNumber:
+    """What a worker has that shares nothing with others."""
+
+    value: int = 0
 
 
 def _load(source: str) -> ScoringModel:
@@ -120,7 +247,10 @@ def _load(source: str) -> ScoringModel:
         return ScoringModel.load(source)
     from rfmrisk.training.tracking import load_model
 
-    return load_model(source)
+    try:
+        return load_model(source)
+    except ModelFileError as error:
+        raise _told_of_registry(error.__cause__, source) or error from error
 
 
 def _identify(source: str) -> tuple[str, str, str]:
@@ -130,9 +260,11 @@ def _identify(source: str) -> tuple[str, str, str]:
         if not file.is_file():
             raise ModelFileError(f"there is no model file {str(file)!r}")
         return "", hashlib.sha256(file.read_bytes()).hexdigest()[:12], source
+    # MLflow would wait for two minutes, several times.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     if not source.startswith("models:/"):
         return "", source.rsplit("/", 1)[-1], source
-    from rfmrisk.training.tracking import quiet_mlflow
+    from rfmrisk.training.store import outside_failures, quiet_mlflow
 
     mlflow = quiet_mlflow()
     name, at, alias = source.removeprefix("models:/").partition("@")
@@ -141,6 +273,21 @@ def _identify(source: str) -> tuple[str, str, str]:
         return name, version, source
     try:
         found = mlflow.MlflowClient().get_model_version_by_alias(name, alias)
-    except mlflow.MlflowException as error:
-        raise ModelFileError(f"the registry has no {source!r}: {error.error_code}") from error
+    except outside_failures() as error:
+        missing = ModelFileError(f"the registry has no {source!r}")
+        raise _told_of_registry(error, source) or missing from error
     return name, str(found.version), f"models:/{name}/{found.version}"
+
+
+def _told_of_registry(error: BaseException | None, source: str) -> ModelFileError | None:
+    """Return that the registry cannot be used, if that is what the error means."""
+    from rfmrisk.training.store import outside_failures, quiet_mlflow
+
+    code = getattr(error, "error_code", None)
+    local = isinstance(error, FileNotFoundError | PermissionError)
+    if local or code in _MISSING or not isinstance(error, outside_failures()):
+        return None
+    where = f"the registry at {quiet_mlflow().get_registry_uri()!r}"
+    if code in _REFUSED:
+        return ModelFileError(f"{where} refuses to give {source!r}: {code}")
+    return ModelFileError(f"{where} cannot be reached, so {source!r} cannot be loaded")

@@ -10,19 +10,23 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import Any
 
+from litestar.exceptions import LitestarException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
+from litestar.utils.path import normalize_path
 
+from rfmrisk.serving.log_config import access_log
 from rfmrisk.serving.monitor import RequestMonitor
 from rfmrisk.serving.problems import MEDIA_TYPE, Problem
 from rfmrisk.serving.settings import Settings
 
-access_log = logging.getLogger("rfmrisk.access")
 logger = logging.getLogger(__name__)
 
 # What shows no data and takes none.
 OPEN = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
 OPEN_FOLDERS = ("/pages/",)
+CLOSED = frozenset({"/pages/sample.csv"})  # has the names of the columns of the training
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SECURITY = [
@@ -104,18 +108,22 @@ class Guard:
     async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Let a request through to the app, or refuse it."""
         began = time.perf_counter()
-        path, headers = scope["path"], dict(scope["headers"])
+        path, headers = normalize_path(scope["path"]), dict(scope["headers"])
         given_id = headers.get(b"x-request-id", b"")
         request_id = given_id if _REQUEST_ID.fullmatch(given_id) else secrets.token_hex(8).encode()
         scope["state"]["request_id"] = request_id.decode()
         scope["state"]["client"] = None
         status = 0
+        # What answers GET answers HEAD as well, without the body.
+        head = scope["method"] == "HEAD"
 
         async def send_on(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = self._headers(message, request_id)
+            elif head:
+                message["body"] = b""  # type: ignore[typeddict-unknown-key]
             await send(message)
 
         self.waiting += 1
@@ -126,7 +134,8 @@ class Guard:
             if problem:
                 await send_problem(problem, request_id.decode(), send_on)
             else:
-                await app(scope, receive, send_on)
+                asked: Any = {**scope, "method": "GET"} if head else scope
+                await app(asked, receive, send_on)
         except Exception as error:
             # Only the kind: a message or a trace may hold a customer's data.
             logger.error("request %s failed: %s", request_id.decode(), place_of(error))
@@ -142,26 +151,29 @@ class Guard:
     def _refusal(
         self, scope: HTTPScope, path: str, headers: dict[bytes, bytes], now: float
     ) -> Problem | None:
-        if path in OPEN or path.startswith(OPEN_FOLDERS):
+        if path in OPEN or (path.startswith(OPEN_FOLDERS) and path not in CLOSED):
             return None
         if self.waiting > self.settings.max_waiting:
             return overloaded()
         client = scope.get("client")
         name = client[0] if client else "unknown"
+        unknown = None
         if self.keys:
             key = headers.get(b"x-api-key")
             found = self.keys.find(key) if key else None
-            if not found:
+            if found:
+                scope["state"]["client"] = name = found
+            else:
                 detail = "the header X-API-Key must hold a valid key"
-                return Problem(401, detail, headers={"WWW-Authenticate": "X-API-Key"})
-            scope["state"]["client"] = name = found
+                unknown = Problem(401, detail, headers={"WWW-Authenticate": "X-API-Key"})
+        # Guesses at a key are counted by the address that they come from.
         if self.rates and (seconds := self.rates.wait(name, now)):
             return Problem(
                 429,
                 f"at most {self.settings.rate_limit} requests a minute are allowed",
                 headers={"Retry-After": str(int(seconds) + 1)},
             )
-        return None
+        return unknown
 
     def _headers(self, message: Message, request_id: bytes) -> list[tuple[bytes, bytes]]:
         own = list(message["headers"])  # type: ignore[typeddict-item]
@@ -211,8 +223,17 @@ async def send_problem(problem: Problem, request_id: str, send: Send) -> None:
 
 def place_of(error: BaseException) -> str:
     """Return the kind of an error and the line it came from, without its message."""
+    # What fails amid a stream comes wrapped: in Litestar's word for that, and in groups.
+    while inner := _inner(error):
+        error = inner
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
     at = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"
     return f"{type(error).__name__} at {at}"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    if isinstance(error, BaseExceptionGroup):
+        return error.exceptions[0]
+    return error.__cause__ if isinstance(error, LitestarException) else None

@@ -2,24 +2,36 @@
 
 import csv
 import io
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
+from pyarrow import parquet, types
 
-from rfmrisk._columns import Parsed, check_columns, is_number, parse_amounts, parse_ids, parse_times
-from rfmrisk._files import read_table
+from rfmrisk._columns import (
+    Parsed,
+    as_table,
+    is_number,
+    is_text,
+    microseconds,
+    parse_amounts,
+    parse_ids,
+    read_times,
+)
+from rfmrisk._files import UNREADABLE, integer_ids, read_csv
 from rfmrisk._nested import flatten
-from rfmrisk.histories import AMOUNT, CUSTOMER, TIME, to_histories
+from rfmrisk._segments import Ints
+from rfmrisk.histories import to_histories
 from rfmrisk.serving.bodies import Kind
 from rfmrisk.serving.champion import Champion
-from rfmrisk.serving.problems import Problem, not_allowed, too_large
+from rfmrisk.serving.problems import Problem, not_allowed, shown, too_large
 from rfmrisk.serving.reasons import N_REASONS
 from rfmrisk.serving.scorer import Scores
+from rfmrisk.serving.settings import Settings
+from rfmrisk.serving.values import MOMENT, check_numbers, check_times, moments_of_decision
 
 CSV_TYPE = "text/csv"
 PARQUET_TYPE = "application/vnd.apache.parquet"
@@ -28,17 +40,23 @@ COLUMNS = ["customer", "as_of", "probability", "score", "is_high_risk"]
 # Customers whose answers are made and sent at once.
 BATCH = 1_000
 
+Batches = Iterator[tuple[pd.DataFrame, Scores]]
+
+_GIVEN = ("customer", "time", "amount", "as_of")
 _NEEDS = {
     "customer": "an id",
-    "time": "a readable time (ISO-8601, such as 2018-11-15T02:18:49Z)",
+    "time": f"a time in {MOMENT}",
     "amount": "a finite number",
+}
+_HOLDS = {
+    "customer": "must hold ids: whole numbers of 64 bits, text, categories or UUIDs",
+    "time": f"must hold timestamps, dates or {MOMENT}",
+    "amount": "must hold numbers",
 }
 
 
-def read_log(
-    champion: Champion, body: bytes, media_type: str, given: dict[str, str]
-) -> pd.DataFrame:
-    """Return the histories of a CSV or Parquet log.
+def score_log(champion: Champion, body: bytes, media_type: str, given: dict[str, str]) -> Batches:
+    """Score the customers of a CSV or Parquet log, some at a time; the first are scored at once.
 
     Parameters
     ----------
@@ -52,47 +70,20 @@ def read_log(
 
     Returns
     -------
-    DataFrame of shape (n_customers, 2)
+    iterator of (DataFrame, Scores)
+        The histories of some customers, and their scores.
 
     Raises
     ------
     Problem
-        Says what is wrong by column and row, without a value.
+        Says what is wrong by column and row, without a value of the file. The names of its
+        columns count as values: they are the first row of a CSV that has no header.
     """
-    trained = champion.model.facts.get("roles") or {}
-    usual = {"customer": CUSTOMER, "time": TIME, "amount": AMOUNT}
-    roles = {role: given.get(role) or trained.get(role) or usual[role] for role in usual}
-    table = _read(body, media_type, roles)
-    limits = champion.reader.settings
-    if table.num_rows > limits.max_transactions:
-        raise too_large(f"transactions may be at most {limits.max_transactions:,} in a file")
-    _check_rows(table, roles)
-    _check_fields(table, champion.reader.fields)
-    try:
-        table = table.select([*roles.values(), *champion.reader.fields])
-        return to_histories(
-            table,
-            customer=roles["customer"],
-            time=roles["time"],
-            amount=roles["amount"],
-            as_of=given.get("as_of") or None,
-        )
-    except ValueError as error:
-        raise Problem(422, f"the log cannot be scored: {error}") from error
+    batches = _score(champion, _read_log(champion, body, media_type, given))
+    return chain([next(batches)], batches)
 
 
-def score_batches(
-    champion: Champion, histories: pd.DataFrame
-) -> Iterator[tuple[pd.DataFrame, Scores]]:
-    """Score histories, some customers at a time."""
-    for start in range(0, len(histories), BATCH):
-        part = histories.iloc[start : start + BATCH]
-        scores = champion.scorer.score(flatten(part))
-        champion.monitor.add(scores.score, scores.high_risk)
-        yield part, scores
-
-
-def as_csv(batches: Iterator[tuple[pd.DataFrame, Scores]]) -> Iterator[str]:
+def as_csv(batches: Batches) -> Iterator[str]:
     """Write scores as CSV, with the columns of ``rfmrisk score``."""
     yield ",".join([*COLUMNS, *(f"reason_{place + 1}" for place in range(N_REASONS))]) + "\n"
     for part, scores in batches:
@@ -114,52 +105,176 @@ def as_csv(batches: Iterator[tuple[pd.DataFrame, Scores]]) -> Iterator[str]:
         yield text.getvalue()
 
 
-def _read(body: bytes, media_type: str, roles: dict[str, str]) -> pa.Table:
-    ending = "csv" if media_type == CSV_TYPE else "parquet"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"log.{ending}"
-        path.write_bytes(body)
-        try:
-            table = read_table(path, **roles)
-            check_columns(table.column_names, list(roles.values()))
-        except (ValueError, OverflowError) as error:
-            detail = str(error).removeprefix(f"{str(path)!r} ")
-            if isinstance(error.__cause__, pa.ArrowException | OSError | UnicodeDecodeError):
-                # What Arrow says may quote the file.
-                detail = f"the file is no whole {ending} file in UTF-8"
-            raise Problem(422, detail) from error
-    if not table.num_rows:
-        raise Problem(422, "the file holds no transaction; at least one is needed")
-    return table
+def _read_log(
+    champion: Champion, body: bytes, media_type: str, given: dict[str, str]
+) -> pd.DataFrame:
+    unknown = [name for name in given if name not in _GIVEN]
+    if unknown:
+        allowed = f"is not a known parameter; known are {', '.join(_GIVEN)}"
+        raise not_allowed(shown(unknown[0]), allowed)
+    roles = {role: given.get(role) or trained for role, trained in champion.roles.items()}
+    fields = champion.reader.fields
+    needed = [*roles.values(), *fields]
+    if len(set(needed)) < len(needed):
+        raise Problem(
+            422,
+            "customer, time, amount and the further columns that the model uses must be different "
+            "columns; one was named twice",
+        )
+    read = _read_csv if media_type == CSV_TYPE else _read_parquet
+    table = read(body, roles, fields, champion.reader.settings)
+    table, times, zoned = _with_roles(table, roles)
+    for name, kind in fields.items():
+        _check_field(table[name], name, kind)
+    return to_histories(
+        table,
+        customer=roles["customer"],
+        time=roles["time"],
+        amount=roles["amount"],
+        as_of=_as_of(given.get("as_of"), times, zoned),
+    )
 
 
-def _check_rows(table: pa.Table, roles: dict[str, str]) -> None:
-    parse = {"customer": parse_ids, "time": parse_times, "amount": parse_amounts}
-    for role, column in roles.items():
+def _as_of(text: str | None, times: Ints, zoned: bool) -> np.datetime64 | None:
+    if not text:
+        return None
+    if "T" in text and " " in text:
+        raise not_allowed("as_of", "must have no space after the T; a + in a query is written %2B")
+    as_of = moments_of_decision([text], lambda _: "as_of", zoned)[0]
+    if as_of <= times.min():
+        raise not_allowed("as_of", "must be after the first transaction of the log")
+    return np.datetime64(int(as_of), "us")
+
+
+def _score(champion: Champion, histories: pd.DataFrame) -> Batches:
+    for start in range(0, len(histories), BATCH):
+        part = histories.iloc[start : start + BATCH]
+        scores = champion.scorer.score(flatten(part))
+        champion.monitor.add(scores.score, scores.high_risk)
+        yield part, scores
+
+
+def _read_csv(
+    body: bytes, roles: Mapping[str, str], fields: Mapping[str, Kind], limits: Settings
+) -> pa.Table:
+    texts = [*roles.values()]
+    try:
+        table = read_csv(body, texts)
+        _check_columns(table.column_names, roles, fields)
+        # A level is no date, though all of a column may look like one.
+        dated = [
+            name
+            for name, kind in fields.items()
+            if kind == "level" and types.is_temporal(table.schema.field(name).type)
+        ]
+        if dated:
+            table = read_csv(body, texts + dated)
+    except UNREADABLE as error:
+        # What Arrow says may quote the file.
+        raise Problem(
+            422,
+            "the body is not a CSV file in UTF-8 with a header and as many values in each row as "
+            "the header has",
+        ) from error
+    _check_size(table.num_rows, limits)
+    return integer_ids(table, roles["customer"]).select([*texts, *fields])
+
+
+def _read_parquet(
+    body: bytes, roles: Mapping[str, str], fields: Mapping[str, Kind], limits: Settings
+) -> pa.Table:
+    try:
+        file = parquet.ParquetFile(pa.BufferReader(body))
+        _check_columns(file.schema_arrow.names, roles, fields)
+        _check_size(file.metadata.num_rows, limits)
+        needed = [*roles.values(), *fields]
+        table = as_table(file.read(columns=needed).select(needed))
+    except UNREADABLE as error:
+        raise Problem(422, "the body is not a whole Parquet file") from error
+    for name in needed:
         try:
-            parsed: Parsed = parse[role](table[column], column)
-        except ValueError as error:
-            raise not_allowed(column, f"cannot be the {role}: {error}") from error
-        bad = np.flatnonzero(parsed.bad)
-        if len(bad):
-            raise not_allowed(
-                f"{column}, row {bad[0] + 1}",
-                f"must have {_NEEDS[role]}; {len(bad):,} of {table.num_rows:,} rows have none",
+            table[name].validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise not_allowed(name, "must hold whole values, and text in UTF-8") from error
+    # Without the metadata that would make an index of some columns.
+    return table.replace_schema_metadata()
+
+
+def _check_columns(names: list[str], roles: Mapping[str, str], fields: Mapping[str, Kind]) -> None:
+    missing = [name for name in (*roles.values(), *fields) if name not in names]
+    if missing:
+        listed = ", ".join(map(repr, map(shown, missing)))
+        raise Problem(
+            422,
+            f"column(s) {listed} not found: the model needs them, and the first row of a CSV must "
+            "be a header; the parameters customer, time and amount say which column is which",
+            {shown(name): "is required" for name in missing},
+        )
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            first = names.index(name) + 1
+            raise Problem(
+                422,
+                f"columns {first} and {place + 1} have the same name; each needs one of its own",
             )
 
 
-def _check_fields(table: pa.Table, fields: Mapping[str, Kind]) -> None:
-    missing = sorted(set(fields) - set(table.column_names))
-    if missing:
-        raise Problem(422, f"the model needs the column(s) {', '.join(missing)} as well")
-    for name, kind in fields.items():
-        held = table.schema.field(name).type
-        if pa.types.is_dictionary(held):
-            held = held.value_type
-        numeric = is_number(held) or pa.types.is_null(held)
-        if kind == "level" and (pa.types.is_floating(held) or pa.types.is_decimal(held)):
-            raise not_allowed(name, "must hold text, true or false, or whole numbers")
-        if kind == "number" and not numeric:
-            raise not_allowed(name, "must hold numbers")
-        if pa.types.is_floating(held) and pc.any(pc.is_inf(table[name])).as_py():
-            raise not_allowed(name, "must hold finite numbers")
+def _check_size(n_rows: int, limits: Settings) -> None:
+    if n_rows > limits.max_transactions:
+        raise too_large(f"transactions may be at most {limits.max_transactions:,} in a file")
+    if not n_rows:
+        raise Problem(422, "the file holds no transaction; at least one is needed")
+
+
+def _with_roles(table: pa.Table, roles: Mapping[str, str]) -> tuple[pa.Table, Ints, bool]:
+    """Check the columns of the roles; return them converted, the times, and if they have a zone."""
+    converted: list[Parsed] = [_converted(parse_ids, table, roles, "customer")]
+    times, zones = _converted(read_times, table, roles, "time")
+    converted += [times, _converted(parse_amounts, table, roles, "amount")]
+    kind = table[roles["time"]].type
+    for (role, column), parsed in zip(roles.items(), converted, strict=True):
+        bad = np.flatnonzero(parsed.bad)
+        if len(bad):
+            raise not_allowed(
+                _row(column, bad[0]),
+                f"must have {_NEEDS[role]}; {len(bad):,} of {table.num_rows:,} rows have none",
+            )
+        table = table.set_column(table.column_names.index(column), column, parsed.converted)
+    if zones.with_ and zones.without:
+        raise not_allowed(
+            roles["time"],
+            f"must hold times that all have a zone, or none; {zones.with_:,} have one and "
+            f"{zones.without:,} have none",
+        )
+    moments = microseconds(table[roles["time"]])
+    check_times(moments, lambda row: _row(roles["time"], row))
+    check_numbers(table[roles["amount"]].to_numpy(), lambda row: _row(roles["amount"], row))
+    zoned = zones.with_ > 0 or (types.is_timestamp(kind) and kind.tz is not None)
+    return table, moments, zoned
+
+
+def _converted(convert: Any, table: pa.Table, roles: Mapping[str, str], role: str) -> Any:
+    try:
+        return convert(table[roles[role]], roles[role])
+    except (ValueError, pa.ArrowException) as error:
+        # What Arrow says may quote a value.
+        raise not_allowed(roles[role], _HOLDS[role]) from error
+
+
+def _check_field(column: pa.ChunkedArray, name: str, kind: Kind) -> None:
+    held = column.type
+    if kind == "level":
+        held = held.value_type if types.is_dictionary(held) else held
+        if not (
+            is_text(held) or types.is_boolean(held) or types.is_integer(held) or types.is_null(held)
+        ):
+            raise not_allowed(name, "must hold text in UTF-8, true or false, or whole numbers")
+    elif is_number(held) or types.is_null(held):
+        numbers = column.cast(pa.float64(), safe=False).to_numpy()
+        check_numbers(numbers, lambda row: _row(name, row))
+    else:
+        raise not_allowed(name, "must hold numbers")
+
+
+def _row(column: str, row: int) -> str:
+    return f"{column}, row {row + 1}"

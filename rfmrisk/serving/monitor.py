@@ -1,5 +1,6 @@
 """What is counted: requests, latency, scores, and how far scores have moved since training."""
 
+import threading
 from bisect import bisect_left
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -62,6 +63,8 @@ class ScoreMonitor:
     scores: Histogram = field(default_factory=lambda: Histogram(POINTS))
     high_risk: int = 0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    # Small requests are counted on the event loop, and large ones on threads.
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def of(cls, model: ScoringModel) -> "ScoreMonitor":
@@ -74,16 +77,19 @@ class ScoreMonitor:
 
     def add(self, score: np.ndarray, high_risk: np.ndarray) -> None:
         """Count the scores of a request."""
-        self.scores.add_all(score)
-        self.high_risk += int(high_risk.sum())
-        self.recent.extend(score[-RECENT:].tolist())
+        with self._lock:
+            self.scores.add_all(score)
+            self.high_risk += int(high_risk.sum())
+            self.recent.extend(score[-RECENT:].tolist())
 
     def psi(self) -> float | None:
         """Compute the population stability index of the recent scores; None without any."""
-        if self.cuts is None or self.expected is None or not self.recent:
+        with self._lock:
+            recent = np.array(self.recent)
+        if self.cuts is None or self.expected is None or not len(recent):
             return None
         bins = np.arange(len(self.expected), dtype=np.float64)
-        now = np.searchsorted(self.cuts, np.array(self.recent), side="right")
+        now = np.searchsorted(self.cuts, recent, side="right")
         return population_stability_index(bins, now, bins=bins[1:], expected_weight=self.expected)
 
 

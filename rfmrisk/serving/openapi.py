@@ -20,16 +20,16 @@ _SENT: list[type[msgspec.Struct]] = [
     schemas.ProblemDetails,
 ]
 _WHY = {
-    400: "The body is not JSON in UTF-8, or the request cannot be read.",
+    400: "The body is not JSON, or not in UTF-8, or the request cannot be read.",
     401: "The key is missing or unknown.",
     403: "No keys are configured.",
     408: "The body took too long to arrive.",
     413: "The body, the customers or the transactions are more than the limit.",
     415: "The body is of another media type.",
     422: "A field is not as it must be; errors names it and what is allowed.",
-    429: "More requests than the rate limit of the key.",
+    429: "More requests than the rate limit of the key or address.",
     500: "The fault is the app's; the log has the request's id.",
-    502: "The new model could not be loaded; the old one goes on serving.",
+    502: "The new model could not be loaded, or not in time; the old one goes on serving.",
     503: "No model is loaded, or too many requests are waiting.",
 }
 _BODY = (400, 401, 408, 413, 415, 422, 429, 500, 503)
@@ -38,7 +38,8 @@ _ROLES = {
     "customer": "The column of the customer's id; by default that of the training.",
     "time": "The column of the time; by default that of the training.",
     "amount": "The column of the amount; by default that of the training.",
-    "as_of": "The moment of decision; by default the midnight that ends the last day.",
+    "as_of": "The moment of decision, such as 2018-12-01, with a zone where the times have one (a "
+    "+ is written %2B); by default the midnight that ends the last day.",
 }
 
 
@@ -152,7 +153,7 @@ def document(champion: Champion | None, with_keys: bool) -> dict[str, Any]:
         "/reload": {
             "post": operation(
                 "reload",
-                "Load the champion of now",
+                "Load the champion of now; other workers of the server follow within seconds",
                 _json("Reloaded"),
                 (401, 403, 429, 500, 502, 503),
             )
@@ -194,8 +195,8 @@ def _predict_request(champion: Champion | None) -> dict[str, Any]:
             "as_of": {
                 **moment,
                 "type": ["string", "null"],
-                "description": "The moment of decision, after all transactions; by default the "
-                "midnight that ends the last day of the request.",
+                "description": "The moment of decision, after all transactions, and with a zone "
+                "where they have one; by default the midnight that ends the request's last day.",
             },
             "transactions": {"type": "array", "items": transaction},
         },

@@ -12,6 +12,14 @@ _PATH = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)
 _EXPECTED = re.compile(r"Expected `(.+)`, got `(.+)`")
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_STOPPED = re.compile(r"\(byte (\d+)\)")
+_NON_FINITE = re.compile(rb"NaN|Infinity")
+_TOKEN = re.compile(rb'[][{},:]|"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_EMPTY = "Expected `array` of length >= 1"
+_FINITE = "must be finite: no NaN, no infinity, no number beyond 64 bits"
+# To name a field takes a second for each ten million bytes before it.
+_MOST_BYTES = 16_000_000
+_MOST_STEPS = 10
 _KINDS = {
     "float": "a number",
     "int": "a whole number",
@@ -72,7 +80,7 @@ def too_large(detail: str) -> Problem:
     return Problem(413, detail)
 
 
-def from_msgspec(error: Exception) -> Problem:
+def from_msgspec(error: Exception, body: bytes) -> Problem:
     """Return what msgspec says of a body as a problem.
 
     Examples
@@ -83,24 +91,70 @@ def from_msgspec(error: Exception) -> Problem:
     ...     try:
     ...         msgspec.json.decode(body, type=Payment)
     ...     except msgspec.DecodeError as error:
-    ...         print(from_msgspec(error).status, from_msgspec(error).detail)
+    ...         problem = from_msgspec(error, body)
+    ...         print(problem.status, problem.detail)
     422 amount must be a number; got text
     422 amount is required
-    400 the body is not JSON in UTF-8: invalid character (byte 11)
+    422 amount must be finite: no NaN, no infinity, no number beyond 64 bits
     422 b is not a known field
     """
     if not isinstance(error, msgspec.ValidationError):
+        at = _place_of_non_finite(error, body)
+        if at is not None:
+            return not_allowed(at, _FINITE)
         return Problem(400, f"the body is not JSON in UTF-8: {_reason(error)}")
-    at = _PATH.fullmatch(str(error))
-    message, path = (at[1], at[2]) if at else (str(error), "")
+    told = _PATH.fullmatch(str(error))
+    message, path = (told[1], told[2]) if told else (str(error), "")
+    if message == "Number out of range":
+        return not_allowed(path, _FINITE)
+    if message == _EMPTY:
+        return not_allowed(path, "must be a list of at least one customer")
     for pattern, allowed in ((_MISSING, "is required"), (_UNKNOWN, "is not a known field")):
         named = pattern.fullmatch(message)
         if named:
-            return not_allowed(f"{path}.{_shown(named[1])}".removeprefix("."), allowed)
+            return not_allowed(f"{path}.{shown(named[1])}".removeprefix("."), allowed)
     kinds = _EXPECTED.fullmatch(message)
     if kinds:
         return not_allowed(path, f"must be {_told(kinds[1])}; got {_told(kinds[2])}")
     return not_allowed(path, f"cannot be read: {message}")
+
+
+def _place_of_non_finite(error: Exception, body: bytes) -> str | None:
+    """Return the field of the NaN or infinity at which msgspec stopped, if it stopped at one."""
+    stopped = _STOPPED.search(str(error))
+    if not stopped or not _NON_FINITE.match(body, int(stopped[1])):
+        return None
+    end = int(stopped[1])
+    return _field_at(body, end) if end <= _MOST_BYTES else f"the number at byte {end:,}"
+
+
+def _field_at(body: bytes, end: int) -> str:
+    """Return the name of the field whose value begins where JSON is read to.
+
+    All before it is sound JSON, so brackets and commas tell the place; nothing is decoded, and
+    no nesting is too deep.
+    """
+    steps: list[int | bytes] = []
+    text = b""
+    for token in _TOKEN.finditer(body, 0, end):
+        sign = token[0]
+        if sign in (b"{", b"["):
+            steps.append(0 if sign == b"[" else b"")
+        elif sign in (b"}", b"]"):
+            steps.pop()
+        elif sign == b",":
+            last = steps[-1]
+            if isinstance(last, int):
+                steps[-1] = last + 1
+        elif sign == b":":
+            steps[-1] = text
+        else:
+            text = sign
+    names = [
+        f"[{step}]" if isinstance(step, int) else f".{shown(msgspec.json.decode(step, type=str))}"
+        for step in steps[:_MOST_STEPS]
+    ]
+    return "".join(names).removeprefix(".") + ("..." if len(steps) > _MOST_STEPS else "")
 
 
 def _reason(error: Exception) -> str:
@@ -115,5 +169,6 @@ def _told(kinds: str) -> str:
     return " or ".join(_KINDS.get(kind, kind) for kind in kinds.split(" | "))
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
+    """Return the client's own word for a field, of which there may be too much."""
     return name if len(name) <= 60 else f"{name[:60]}..."

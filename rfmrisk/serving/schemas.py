@@ -8,6 +8,8 @@ from msgspec import Meta
 from rfmrisk.serving.bodies import CustomerId
 from rfmrisk.serving.reasons import Reason
 
+FeatureValue = float | str | None
+
 
 class ModelName(msgspec.Struct):
     """The model that answered."""
@@ -35,7 +37,8 @@ class PredictResponse(msgspec.Struct):
         str | None,
         Meta(
             description="points (a scorecard's), contributions (the model's own), or null: this "
-            "kind of model has no reasons, and every list of them is empty."
+            "kind of model has no reasons, and every list of them is empty. A calibrated model "
+            "has those of the model inside."
         ),
     ]
     reasons_note: Annotated[
@@ -53,7 +56,7 @@ class Health(msgspec.Struct):
     model: ModelName | None
     loaded_at: str | None
     load_error: Annotated[
-        str | None, Meta(description="The kind of error, where the last attempt to load failed.")
+        str | None, Meta(description="Why the last attempt to load failed; null if it did not.")
     ]
 
 
@@ -81,7 +84,7 @@ class ModelCard(msgspec.Struct):
 
 
 class Reloaded(msgspec.Struct):
-    """The model that serves after a reload."""
+    """The model that serves after a reload; the server's other workers follow within seconds."""
 
     model: ModelName
     changed: bool
@@ -109,7 +112,7 @@ class FeaturesOf(msgspec.Struct, forbid_unknown_fields=True):
     """The features of one customer, by the names that /model lists; null is missing."""
 
     customer_id: CustomerId
-    features: dict[str, float | str | None]
+    features: dict[str, FeatureValue]
 
 
 class FeaturesRequest(msgspec.Struct, forbid_unknown_fields=True):

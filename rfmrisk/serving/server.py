@@ -15,32 +15,13 @@ from typing import Any
 
 import uvicorn
 
+from rfmrisk.serving.app import GRACE, ScoringApp, create_app
+from rfmrisk.serving.log_config import LOGGING
+from rfmrisk.serving.settings import Settings
+
 logger = logging.getLogger(__name__)
 
-APP = "rfmrisk.serving.app:create_app"
-GRACE = 30  # seconds for what is in flight, once no more is taken
-
-_LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "bare": {"format": "%(message)s"},
-    },
-    "handlers": {
-        "notes": {"class": "logging.StreamHandler", "formatter": "plain"},
-        "access": {
-            "class": "logging.StreamHandler",
-            "formatter": "bare",
-            "stream": "ext://sys.stdout",
-        },
-    },
-    "loggers": {
-        "rfmrisk": {"handlers": ["notes"], "level": "INFO", "propagate": False},
-        "rfmrisk.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["notes"], "level": "INFO", "propagate": False},
-    },
-}
+_LAST_PORT = 65_535
 
 
 class DrainingServer(uvicorn.Server):
@@ -51,14 +32,18 @@ class DrainingServer(uvicorn.Server):
     requests. Then it takes no more, and ends when the last is answered.
     """
 
+    def __init__(self, app: ScoringApp, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.app = app
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain; a second signal ends at once."""
-        app = self.config.loaded_app
-        if app.service.guard.draining:
+        """Begin to drain; a second signal, or one before there were requests, ends at once."""
+        service = self.app.service
+        if service.guard.draining or not self.started:
             super().handle_exit(sig, frame)
             return
-        app.service.guard.draining = True
-        seconds = app.service.settings.drain_seconds
+        service.guard.draining = True
+        seconds = service.settings.drain_seconds
         loop = self._loop
         loop.call_soon_threadsafe(loop.call_later, seconds, super().handle_exit, sig, frame)
 
@@ -86,8 +71,19 @@ def serve(
         The address to listen on; "0.0.0.0" is all.
     port : int, default=8000
     workers : int, default=1
-        Processes; one that dies is replaced.
+        Processes; one that dies is replaced, and a ``POST /reload`` to one reaches all of them
+        within a second or so.
+
+    Raises
+    ------
+    ValueError
+        ``workers`` or ``port`` is out of range, or a setting of the environment is wrong.
     """
+    if workers < 1:
+        raise ValueError(f"workers must be 1 or more; got {workers}")
+    if not 0 <= port <= _LAST_PORT:
+        raise ValueError(f"port must be from 0 to {_LAST_PORT}; got {port}")
+    Settings.from_environment()  # what is wrong with them is told once, before any worker starts
     if model is not None:
         # Workers are processes of their own and read it there.
         os.environ["MODEL_PATH"] = model
@@ -98,12 +94,14 @@ def serve(
         _supervise(sock, workers)
 
 
-def work(sock: socket.socket) -> None:
-    """Serve on a socket, as one worker."""
+def work(sock: socket.socket, reloads: Any = None) -> None:
+    """Serve on a socket, as one worker; ``reloads`` is what all of them share."""
+    app = create_app()
+    if reloads is not None:
+        app.service.holder.reloads = reloads
     config = uvicorn.Config(
-        APP,
-        factory=True,
-        log_config=_LOGGING,
+        app,
+        log_config=LOGGING,
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -111,7 +109,7 @@ def work(sock: socket.socket) -> None:
         ws="none",
         lifespan="on",
     )
-    DrainingServer(config).run(sockets=[sock])
+    DrainingServer(app, config).run(sockets=[sock])
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -126,9 +124,11 @@ def _supervise(sock: socket.socket, workers: int) -> None:
     """Keep workers running until told to stop, then wait for them."""
     context = multiprocessing.get_context("spawn")
     stopping = threading.Event()
+    # Without a lock, which a worker that is killed would keep: it only matters that it changes.
+    reloads = context.RawValue("Q", 0)
 
     def start() -> BaseProcess:
-        process = context.Process(target=work, args=(sock,))
+        process = context.Process(target=work, args=(sock, reloads))
         process.start()
         return process
 

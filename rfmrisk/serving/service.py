@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -12,20 +13,22 @@ from litestar import Request
 
 from rfmrisk._segments import Ints
 from rfmrisk.serving.bodies import CustomerId
-from rfmrisk.serving.champion import Champion, ChampionHolder
+from rfmrisk.serving.champion import NO_MODEL, Champion, ChampionHolder
 from rfmrisk.serving.features import Columns, Levels
 from rfmrisk.serving.guard import Guard, overloaded
 from rfmrisk.serving.monitor import RequestMonitor
-from rfmrisk.serving.problems import Problem, from_msgspec, not_allowed, too_large
+from rfmrisk.serving.problems import Problem, from_msgspec, not_allowed, shown, too_large
 from rfmrisk.serving.schemas import (
     FeaturesOf,
     FeaturesRequest,
+    FeatureValue,
     ModelName,
     Prediction,
     PredictResponse,
 )
 from rfmrisk.serving.scorer import Scores
 from rfmrisk.serving.settings import Settings
+from rfmrisk.serving.values import check_numbers
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +38,18 @@ SMALL = 256_000
 
 _encoder = msgspec.json.Encoder()
 _features = msgspec.json.Decoder(FeaturesRequest)
+_feature = msgspec.json.Decoder(FeatureValue)
+
+
+class _RawFeatures(msgspec.Struct):
+    features: dict[str, msgspec.Raw]
+
+
+class _RawRequest(msgspec.Struct):
+    customers: list[_RawFeatures]
+
+
+_raw = msgspec.json.Decoder(_RawRequest)
 
 
 class Service:
@@ -54,12 +69,15 @@ class Service:
         self.requests = RequestMonitor()
         self.guard = Guard(settings, self.requests, routes)
         self.executor: ThreadPoolExecutor | None = None  # while the app lives
-        self._large = 0
+        self.large = 0  # requests with a large body
 
     def champion(self) -> Champion:
         """Return the model that serves now."""
         if self.holder.champion is None:
-            raise Problem(503, "no model is loaded yet", headers={"Retry-After": "5"})
+            if self.settings.model is None:
+                raise Problem(503, NO_MODEL)
+            wait = str(self.holder.retry_after())
+            raise Problem(503, "no model is loaded yet", headers={"Retry-After": wait})
         return self.holder.champion
 
     @asynccontextmanager
@@ -67,47 +85,59 @@ class Service:
         """Read a body within the limits; a large one holds one of few places meanwhile."""
         _check_media_type(request, media_types)
         length = request.headers.get("content-length", "")
-        size = int(length) if length.isdecimal() else self.settings.max_body
-        if size > self.settings.max_body:
-            raise too_large(f"the body may have at most {self.settings.max_body:,} bytes")
-        large = size > SMALL
-        if large and self._large >= self.settings.max_large:
-            raise overloaded()
-        self._large += large
+        place = _Place(self)
         try:
-            chunks = await self._read(request)
+            place.take(int(length) if length.isdecimal() else 0)
+            chunks, size = await self._read(request, place)
             # To copy many bytes takes a while, and does not hold the interpreter's lock.
             yield await self.work(b"".join, chunks, size=size)
         finally:
-            self._large -= large
+            self.large -= place.taken
 
-    async def _read(self, request: Request) -> list[bytes]:
+    async def _read(self, request: Request, place: "_Place") -> tuple[list[bytes], int]:
         chunks, size = [], 0
         try:
             async with asyncio.timeout(self.settings.body_seconds):
                 async for chunk in request.stream():
                     size += len(chunk)
-                    if size > self.settings.max_body:
-                        limit = self.settings.max_body
-                        raise too_large(f"the body may have at most {limit:,} bytes")
+                    place.take(size)
                     chunks.append(chunk)
+            return chunks, size
         except TimeoutError:
             seconds = self.settings.body_seconds
             raise Problem(408, f"the body must arrive within {seconds:g} seconds") from None
-        return chunks
 
     async def work(self, function: Callable[..., Any], *arguments: Any, size: int) -> Any:
         """Call a function, on a thread where ``size`` bytes would hold up the others."""
-        if size <= SMALL:
-            return function(*arguments)
+        return await self.beside(function, *arguments) if size > SMALL else function(*arguments)
+
+    async def beside(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function on a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.executor, function, *arguments)
 
     async def on_thread(self, parts: Iterator[str]) -> AsyncIterator[str]:
         """Give the parts of an answer, each made on a thread."""
-        loop = asyncio.get_running_loop()
-        while (part := await loop.run_in_executor(self.executor, next, parts, None)) is not None:
+        while (part := await self.beside(next, parts, None)) is not None:
             yield part
+
+
+class _Place:
+    """The place of a body among the large ones, which it takes once so many bytes are known."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.taken = False
+
+    def take(self, size: int) -> None:
+        limits = self.service.settings
+        if size > limits.max_body:
+            raise too_large(f"the body may have at most {limits.max_body:,} bytes")
+        if size > SMALL and not self.taken:
+            if self.service.large >= limits.max_large:
+                raise overloaded()
+            self.taken = True
+            self.service.large += 1
 
 
 def predict(champion: Champion, body: bytes) -> bytes:
@@ -121,7 +151,7 @@ def predict_features(champion: Champion, body: bytes) -> bytes:
     try:
         customers = _features.decode(body).customers
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise from_msgspec(error) from error
+        raise _named(error, body) from error
     if len(customers) > champion.reader.settings.max_customers:
         limit = champion.reader.settings.max_customers
         raise too_large(f"customers may be at most {limit:,} in a request")
@@ -170,25 +200,48 @@ def _moments(as_of: Ints) -> list[str]:
     return np.datetime_as_string(moments, unit=unit, timezone="UTC").tolist()
 
 
+def _named(error: Exception, body: bytes) -> Problem:
+    """Return what msgspec says of features; the name of the one at fault, which it leaves out."""
+    if "[...]" in str(error):
+        with suppress(msgspec.DecodeError):  # what comes later may be worse
+            for place, customer in enumerate(_raw.decode(body).customers):
+                for name, value in customer.features.items():
+                    try:
+                        _feature.decode(value)
+                    except msgspec.ValidationError as fault:
+                        (allowed,) = from_msgspec(fault, bytes(value)).fields.values()
+                        return not_allowed(_feature_at(place, name), allowed)
+    return from_msgspec(error, body)
+
+
+def _feature_at(place: int, name: str) -> str:
+    return f"customers[{place}].features.{shown(name)}"
+
+
 def _columns(champion: Champion, customers: list[FeaturesOf]) -> Columns:
     known = set(champion.model.facts["features"])
     needed = champion.scorer.used
     columns: Columns = {}
     for place, customer in enumerate(customers):
         for name in customer.features.keys() - known:
-            at = f"customers[{place}].features.{name[:60]}"
+            at = _feature_at(place, name)
             raise not_allowed(at, "is not a feature of the model; /model lists them")
         for name in needed:
             if name not in customer.features:
-                raise not_allowed(f"customers[{place}].features.{name}", "is required")
+                raise not_allowed(_feature_at(place, name), "is required")
     for name in needed:
         levels = name in champion.scorer.recipe.levels
         values = [customer.features[name] for customer in customers]
         kind, allowed = (str, "text or null") if levels else (float, "a number or null")
         for place, value in enumerate(values):
             if value is not None and not isinstance(value, kind):
-                raise not_allowed(f"customers[{place}].features.{name}", f"must be {allowed}")
-        columns[name] = _as_levels(values) if levels else np.array(values, dtype=np.float64)
+                raise not_allowed(_feature_at(place, name), f"must be {allowed}")
+        if levels:
+            columns[name] = _as_levels(values)
+            continue
+        numbers = np.array(values, dtype=np.float64)
+        check_numbers(numbers, partial(_feature_at, name=name))
+        columns[name] = numbers
     return columns
 
 

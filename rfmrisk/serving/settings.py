@@ -21,8 +21,8 @@ class Settings:
     key_hashes : tuple of bytes
         SHA-256 of each API key; none lets everybody in.
     rate_limit : int
-        Requests a minute for each key, or for each address where there are no keys; 0 is no
-        limit. Each worker counts for itself.
+        Requests a minute for each key, or for each address where there is no key or a wrong one;
+        0 is no limit. Each worker counts for itself.
     max_customers, max_transactions, max_body : int
         The largest request: customers, transactions in all, bytes.
     max_waiting : int

@@ -91,8 +91,8 @@ def running(model, *options, **environment):
 
 
 @contextmanager
-def started(command, **environment):
-    """Run a command that serves the app; give its address and the process."""
+def started(command, path="/ready", **environment):
+    """Run a command that serves the app; give its address and the process once a path answers."""
     port = free_port()
     output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed at the end
     process = subprocess.Popen(
@@ -101,11 +101,12 @@ def started(command, **environment):
         stdout=output,
         stderr=subprocess.STDOUT,
     )
+    process.output = output
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
             try:
-                if httpx.get(f"{address}/ready").status_code == 200:
+                if httpx.get(f"{address}{path}").status_code == 200:
                     break
             except httpx.TransportError:
                 assert process.poll() is None, output.seek(0) or output.read()
@@ -116,6 +117,20 @@ def started(command, **environment):
             process.terminate()
         process.wait(timeout=30)
         output.close()
+
+
+def said(process) -> list[str]:
+    """Return the lines that a process has written."""
+    process.output.seek(0)
+    return process.output.read().splitlines()
+
+
+def eventually(condition, seconds=20):
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
 
 
 def small_body() -> bytes:

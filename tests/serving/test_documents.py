@@ -3,21 +3,28 @@
 import io
 import re
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 import pandas as pd
 import pytest
 from litestar.testing import TestClient
+from sklearn.pipeline import make_pipeline
 
+from rfmrisk import Scorecard, SpendAggregator
 from rfmrisk.datasets import make_transactions
 from rfmrisk.histories import to_histories
 from rfmrisk.metrics import population_stability_index
+from rfmrisk.scoring import ScoringModel
 from rfmrisk.serving import Settings, create_app
+from rfmrisk.serving.monitor import ScoreMonitor
 
 from .conftest import body_of, running, small_body
 
 CSV = {"content-type": "text/csv"}
 JSON = {"content-type": "application/json"}
+ROLES = {"customer": "who", "time": "when", "amount": "paid"}
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +66,12 @@ def test_a_parquet_log_with_other_names_gives_json(client, card, log):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda text: text.replace("Amount", "Amuont"), "column(s) ['Amount'] not found"),
-        (lambda text: text.replace("ChannelId,", "Channel,"), "needs the column(s) ChannelId"),
+        (lambda text: text.replace("Amount", "Amuont"), "column(s) 'Amount' not found"),
+        (lambda text: text.replace("ChannelId,", "Channel,"), "column(s) 'ChannelId' not found"),
         (lambda text: re.sub(r"2018-[-\dT:]+Z", "Jane Doe", text, count=1), "row"),
         (lambda text: text.splitlines()[0] + "\n", "at least one is needed"),
-        (lambda text: "", "no whole csv file"),
-        (lambda text: "a,b\n1\n1,2,3\n", "no whole csv file"),
+        (lambda text: "", "not a CSV file in UTF-8"),
+        (lambda text: "a,b\n1\n1,2,3\n", "not a CSV file in UTF-8"),
     ],
 )
 def test_a_bad_log_is_refused_without_its_values(client, log, change, told):
@@ -112,6 +119,38 @@ def test_drift_is_told_of_every_model_with_a_score(trained, many_histories):
                 text = client.get("/metrics").text
             index[which] = float(re.search(r"^rfmrisk_score_psi (\S+)$", text, re.MULTILINE)[1])
         assert index["all"] < 0.25 < index["risky"], name
+
+
+def test_scores_are_counted_from_several_threads():
+    """No score is lost where large and small requests are counted at once."""
+    monitor = ScoreMonitor(np.array([500.0]), np.array([1.0, 1.0]))
+    scores, high = np.full(50, 600.0), np.zeros(50, dtype=bool)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: (monitor.add(scores, high), monitor.psi()), range(800)))
+    assert sum(monitor.scores.counts) == 800 * 50
+
+
+def test_the_sample_fits_the_model_or_is_refused(card, many_histories):
+    """The sample has the columns that the model needs; where it cannot, the problem says so."""
+    named = ScoringModel(card.pipeline, card.facts | {"roles": ROLES})
+    with TestClient(create_app(named, Settings())) as client:
+        sample = client.get("/pages/sample.csv")
+        assert sample.text.startswith("who,when,paid,")
+        scored = client.post("/score-file", content=sample.content, headers=CSV)
+        assert len(scored.text.splitlines()) == 41
+
+    lists = many_histories["history"].map(
+        lambda history: [each | {"balance": each["amount"]} for each in history]
+    )
+    spend = SpendAggregator(columns=["amount", "balance"], windows=(None,), stats=("sum",))
+    y = np.arange(len(lists)) % 3 == 0
+    pipeline = make_pipeline(spend, Scorecard()).fit(many_histories.assign(history=lists), y)
+    with TestClient(create_app(ScoringModel(pipeline, card.facts), Settings())) as client:
+        if "balance" not in client.get("/model").json()["transaction_fields"]:
+            pytest.skip("the scorecard does not use the further column")
+        answer = client.get("/pages/sample.csv")
+        assert answer.status_code == 409
+        assert "does not fit this model" in answer.json()["detail"]
 
 
 def test_metrics_can_be_parsed(client):

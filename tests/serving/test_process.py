@@ -9,12 +9,14 @@ import socket
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import httpx
 import pytest
 
-from .conftest import running, small_body, started
+from rfmrisk.cli import main
+
+from .conftest import running, said, small_body, started
 
 JSON = {"Content-Type": "application/json"}
 
@@ -78,8 +80,45 @@ def test_litestar_runs_the_app_of_the_environment(folder):
         answer = httpx.post(f"{address}/predict", content=small_body(), headers=JSON, timeout=20)
         assert answer.status_code == 200
         assert answer.json()["model"]["name"] == "scorecard"
-        process.terminate()
+        with half_sent(address) as send_rest:
+            process.terminate()
+            time.sleep(0.5)
+            assert send_rest() == 200
         assert process.wait(20) in (0, -signal.SIGTERM)
+        lines = said(process)
+    logged = [json.loads(line) for line in lines if line.startswith('{"time"')]
+    assert [line["status"] for line in logged if line["route"] == "/predict"] == [200, 200]
+    assert not any("POST /predict" in line for line in lines)  # uvicorn's own
+
+
+@contextmanager
+def half_sent(address):
+    """Send a request but for its end; give what sends the rest and returns the status."""
+    host, port = address.removeprefix("http://").split(":")
+    body = small_body()
+    with closing(http.client.HTTPConnection(host, int(port), timeout=20)) as connection:
+        connection.putrequest("POST", "/predict")
+        for name, value in (JSON | {"Content-Length": str(len(body))}).items():
+            connection.putheader(name, value)
+        connection.endheaders(body[:10])
+        time.sleep(0.5)
+
+        def send_rest():
+            connection.send(body[10:])
+            return connection.getresponse().status
+
+        yield send_rest
+
+
+def test_an_upgrade_to_websockets_is_no_news(folder):
+    """A client that asks for a WebSocket gets a plain answer, and the log no advice."""
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    with running(folder) as (address, process):
+        for _ in range(3):
+            assert httpx.get(f"{address}/health", headers=upgrade).status_code == 200
+        process.terminate()
+        process.wait(20)
+        assert "upgrade" not in "\n".join(said(process)).lower()
 
 
 def test_a_worker_that_dies_comes_back(folder):
@@ -95,6 +134,30 @@ def test_a_worker_that_dies_comes_back(folder):
         assert httpx.get(f"{address}/health", timeout=20).status_code == 200
         process.terminate()
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "told"),
+    [
+        (["--workers", "0"], {}, "workers must be 1 or more; got 0"),
+        (["--workers", "-1"], {}, "workers must be 1 or more; got -1"),
+        (["--port", "99999"], {}, "port must be from 0 to 65535; got 99999"),
+        (
+            ["--workers", "2"],
+            {"RFMRISK_MAX_CUSTOMERS": "many"},
+            "RFMRISK_MAX_CUSTOMERS must be a number from 0; got 'many'",
+        ),
+        (["--workers", "2"], {"RFMRISK_API_KEYS": "short"}, "RFMRISK_API_KEYS must have 16"),
+    ],
+)
+def test_what_cannot_be_served_is_told_once(options, environment, told, monkeypatch, capsys):
+    """A bad option or setting is one message and an end, before any worker starts."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["serve", *options]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert len(said.splitlines()) == 1
 
 
 def test_overload_is_refused_at_once(folder):

@@ -1,0 +1,44 @@
+"""What the app logs, and where to: notes to the error stream, the access log to the output."""
+
+import logging
+
+access_log = logging.getLogger("rfmrisk.access")
+
+
+class WithoutUpgrades(logging.Filter):
+    """Leave out uvicorn's advice to install WebSockets, which any client could ask for."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is worth a line."""
+        return not str(record.msg).startswith(("Unsupported upgrade", "No supported WebSocket"))
+
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "bare": {"format": "%(message)s"},
+    },
+    "filters": {"without_upgrades": {"()": WithoutUpgrades}},
+    "handlers": {
+        "notes": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "filters": ["without_upgrades"],
+        },
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "bare",
+            "stream": "ext://sys.stdout",
+        },
+    },
+    "loggers": {
+        "rfmrisk": {"handlers": ["notes"], "level": "INFO", "propagate": False},
+        "rfmrisk.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["notes"], "level": "INFO", "propagate": False},
+        "uvicorn.error": {"handlers": [], "propagate": True},
+        # Its lines would repeat ours, with the query in them.
+        "uvicorn.access": {"handlers": [], "propagate": False},
+    },
+}

@@ -1,0 +1,83 @@
+"""What times, numbers and levels may be: one rule and one wording, for bodies and for files."""
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from rfmrisk._columns import microseconds, read_times, whole
+from rfmrisk._segments import Ints
+from rfmrisk.serving.problems import not_allowed
+
+MOMENT = "ISO-8601 text, such as 2018-11-15T02:18:49Z"
+LEVEL = "text, true or false, a whole number of 64 bits, or null, and all of one type"
+LARGEST = 1e15  # beyond it sums of squares lose all meaning, and far beyond it they overflow
+
+# Names the field of a row.
+At = Callable[[int], str]
+
+_EARLIEST, _LATEST = (
+    int(np.datetime64(day, "us").astype(np.int64)) for day in ("1900-01-01", "2200-01-01")
+)
+_MICROSECONDS = pa.timestamp("us")
+_TIME_OF_DAY = re.compile(r"\d[Tt ]\d")
+_ZONED = re.compile(r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)\s*$")
+
+
+def moments(texts: pa.ChunkedArray, at: At) -> tuple[pa.Array, bool]:
+    """Return texts as naive UTC microseconds, and whether they have a zone."""
+    zone = "UTC" if len(texts) and texts[0].as_py().endswith("Z") else None
+    try:
+        read, zoned = texts.cast(pa.timestamp("us", zone)).cast(_MICROSECONDS), zone is not None
+    except pa.ArrowInvalid:
+        read, zoned = _unusual(texts, at)
+    check_times(microseconds(read), at)
+    return whole(read), zoned
+
+
+def moments_of_decision(texts: Sequence[str], at: At, zoned: bool | None) -> Ints:
+    """Return ``as_of`` in microseconds.
+
+    ``zoned`` says whether the times of the transactions have a zone; None where there are none.
+    A date alone is the midnight in UTC that begins it, and goes with both.
+    """
+    read, own = moments(pa.chunked_array([pa.array(texts, pa.string())]), at)
+    if zoned is not None and own != zoned:
+        row = next((row for row, text in enumerate(texts) if _TIME_OF_DAY.search(text)), None)
+        if row is not None:
+            raise not_allowed(at(row), _as_others(zoned, "the times of the transactions"))
+    return microseconds(read)
+
+
+def check_times(times: Ints, at: At) -> None:
+    """Refuse times that nobody can mean, which would overflow."""
+    if len(times) and not _EARLIEST <= times.min() <= times.max() < _LATEST:
+        beyond = (times < _EARLIEST) | (times >= _LATEST)
+        raise not_allowed(at(int(beyond.argmax())), "must be from 1900 to 2199")
+
+
+def check_numbers(numbers: np.ndarray, at: At) -> None:
+    """Refuse infinite numbers, and those that would make others so; missing ones are NaN."""
+    beyond = np.abs(numbers) > LARGEST
+    if beyond.any():
+        allowed = f"must be from -{LARGEST:g} to {LARGEST:g}"
+        raise not_allowed(at(int(beyond.argmax())), allowed)
+
+
+def _unusual(texts: pa.ChunkedArray, at: At) -> tuple[pa.ChunkedArray, bool]:
+    """Read texts that are not all of one usual form."""
+    parsed, zones = read_times(texts, "time")
+    if parsed.bad.any():
+        raise not_allowed(at(int(parsed.bad.argmax())), f"must be {MOMENT}")
+    if zones.with_ and zones.without:
+        zoned = [bool(_ZONED.search(text)) for text in texts.to_pylist()]
+        raise not_allowed(at(zoned.index(not zoned[0])), _as_others(zoned[0], at(0)))
+    return parsed.converted, zones.with_ > 0
+
+
+def _as_others(zoned: bool, others: str) -> str:
+    verb = "have" if others.endswith("s") else "has"
+    if zoned:
+        return f"must have a zone, such as Z or +01:00, because {others} {verb} one"
+    return f"must have no zone, because {others} {verb} none"
