@@ -285,20 +285,20 @@ def test_a_key_is_asked_for_where_it_is_entered(browser, folder):
     key = "k" * 20
     with running(folder, RFMRISK_API_KEYS=key) as (address, _):
         browser.get(address)
-        press(browser, "#sample")
-        until(lambda: find(browser, "#log")[0].get_property("value"))
         assert not find(browser, "#key")[0].is_displayed()
-        press(browser, "#score")
+        press(browser, "#sample")
         until(lambda: "needs an API key" in text(browser, "#problem"))
         assert focused(browser) == "key"
         assert find(browser, "#key")[0].is_displayed()
         browser.switch_to.active_element.send_keys("wrong")
-        press(browser, "#score")
+        press(browser, "#sample")
         until(lambda: "does not know this API key" in text(browser, "#problem"))
         assert find(browser, "#key")[0].get_attribute("aria-invalid") == "true"
         find(browser, "#key")[0].clear()
         find(browser, "#key")[0].send_keys(key)
         assert find(browser, "#key")[0].get_attribute("aria-invalid") is None
+        press(browser, "#sample")
+        until(lambda: find(browser, "#log")[0].get_property("value"))
         press(browser, "#score")
         until(lambda: len(find(browser, "#rows tr")) == 40)
         assert not find(browser, "#problem")[0].is_displayed()
