@@ -1,5 +1,7 @@
 """ROC-AUC under a bootstrap of customers, for several scores at once."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -37,18 +39,22 @@ def bootstrap_auc(
     ndarray of shape (n_resamples + 1, k)
         The first row is the sample itself.
     """
-    rng = check_random_state(random_state)
-    codes, distinct = pd.factorize(customers)
     places = [np.unique(score, return_inverse=True)[1] for score in scores]
     found = np.empty((n_resamples + 1, len(scores)))
-    for draw in progress(range(n_resamples + 1), "bootstrap of the AUC"):
-        weight = np.ones(len(distinct))
-        if draw:
-            drawn = rng.randint(len(distinct), size=len(distinct))
-            weight = np.bincount(drawn, minlength=len(distinct)).astype(float)
-        weight = weight[codes]
+    weights = chain([np.ones(len(bad))], bootstrap_weights(customers, n_resamples, random_state))
+    steps = progress(enumerate(weights), "bootstrap of the AUC", n_resamples + 1)
+    for draw, weight in steps:
         found[draw] = [_auc(place, bad, weight) for place in places]
     return found
+
+
+def bootstrap_weights(customers: pd.Index, n_resamples: int, random_state: Any) -> Iterator[Floats]:
+    """Yield how often each row is in each bootstrap sample of the customers."""
+    rng = check_random_state(random_state)
+    codes, distinct = pd.factorize(customers)
+    for _ in range(n_resamples):
+        drawn = rng.randint(len(distinct), size=len(distinct))
+        yield np.bincount(drawn, minlength=len(distinct)).astype(float)[codes]
 
 
 def interval(values: Floats) -> tuple[float, float]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from rfmrisk._columns import microseconds, whole
 from rfmrisk._encoding import encode
-from rfmrisk._moments import DAY
+from rfmrisk._moments import midnight_after
 from rfmrisk._nested import FlatHistories
 from rfmrisk._segments import Ints, segment_of
 from rfmrisk.serving.problems import from_msgspec, not_allowed, too_large
@@ -230,7 +230,7 @@ def _as_of(texts: list[str | None], times: Ints, zoned: bool) -> Ints:
         )
     as_of = np.zeros(len(texts), dtype=np.int64)
     if len(given) < len(texts):
-        as_of[:] = (times.max() // DAY + 1) * DAY
+        as_of[:] = midnight_after(int(times.max()))
     if given:
         places, asked = zip(*given, strict=True)
         read = moments_of_decision(

@@ -41,9 +41,6 @@ FIRST_SECONDS = 3.0
 RETRY_SECONDS = 30.0
 LOOK_SECONDS = 1.0
 
-# The registry's own answers; all others say that it is out of reach or out of order.
-_MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-_REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")
 
 
@@ -281,13 +278,12 @@ def _identify(source: str) -> tuple[str, str, str]:
 
 def _told_of_registry(error: BaseException | None, source: str) -> ModelFileError | None:
     """Return that the registry cannot be used, if that is what the error means."""
-    from rfmrisk.training.store import outside_failures, quiet_mlflow
+    from rfmrisk.training.store import REFUSED, out_of_reach, quiet_mlflow
 
-    code = getattr(error, "error_code", None)
-    local = isinstance(error, FileNotFoundError | PermissionError)
-    if local or code in _MISSING or not isinstance(error, outside_failures()):
-        return None
     where = f"the registry at {quiet_mlflow().get_registry_uri()!r}"
-    if code in _REFUSED:
+    if out_of_reach(error):
+        return ModelFileError(f"{where} cannot be reached, so {source!r} cannot be loaded")
+    code = getattr(error, "error_code", None)
+    if code in REFUSED:
         return ModelFileError(f"{where} refuses to give {source!r}: {code}")
-    return ModelFileError(f"{where} cannot be reached, so {source!r} cannot be loaded")
+    return None

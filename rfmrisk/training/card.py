@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from skops.card import Card
 
 from rfmrisk.scoring import MODEL_FILE
-from rfmrisk.training.findings import how_to_reproduce, to_watch, with_interval
+from rfmrisk.training.findings import figures, how_to_reproduce, to_watch
 from rfmrisk.training.folder import read_file, read_table
 from rfmrisk.training.judging import RECENCY
 
@@ -38,12 +37,10 @@ def write_card(folder: str | Path) -> Path:
     metrics = read_table(folder, "metrics.csv", "model")
     drift = read_table(folder, "drift.csv", "feature")
     card = Card(folder / MODEL_FILE, template=None)
-    figures = metrics.to_dict("index")
-    card.add(**_sections(facts, figures[facts["model"]], figures[RECENCY]))
+    by_model = metrics.to_dict("index")
+    card.add(**_sections(facts, by_model[facts["model"]], by_model[RECENCY]))
     names = [name for name in map(str, metrics) if not name.endswith(("_low", "_high"))]
-    shown = pd.DataFrame({"figure": names})
-    for model in metrics.index:
-        shown[model] = [with_interval(metrics.loc[[model]], name)[0] for name in names]
+    shown = figures(metrics, {name: name for name in names}).T.reset_index(names="figure")
     card.add_table(**{"All figures, with 95 % intervals": shown})
     watch = "\n".join(f"- {finding}" for finding in to_watch(facts, metrics, drift))
     card.add(**{"What to watch": watch, "How to reproduce": _reproduce(facts)})

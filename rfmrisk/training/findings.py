@@ -83,7 +83,7 @@ def how_to_reproduce(facts: dict[str, Any]) -> dict[str, str]:
         "log": tracking.get("log", data["name"]),
         "fingerprint of the data (SHA-256)": data["fingerprint"],
         "trained at": facts["trained_at"],
-        **{name.replace("_", " "): _text(value) for name, value in asked.items()},
+        **{name.replace("_", " "): in_words(value) for name, value in asked.items()},
         "parameters that were chosen": facts["parameters"],
         "versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
         "git commit": facts.get("git_commit"),
@@ -92,10 +92,17 @@ def how_to_reproduce(facts: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in told.items() if value is not None}
 
 
-def _text(value: Any) -> str | None:
+def in_words(value: Any) -> str | None:
+    """Return a parameter as a reader wants it: a list with commas, nothing for None."""
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return None if value is None else str(value)
+
+
+def figures(metrics: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Lay out figures of each model with their intervals, under the titles of their names."""
+    columns = {title: with_interval(metrics, name) for name, title in names.items()}
+    return pd.DataFrame(columns, index=metrics.index)
 
 
 def with_interval(metrics: pd.DataFrame, name: str, sign: str = "") -> list[str]:

@@ -11,7 +11,7 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.metrics import risk_report
-from rfmrisk.proxy.auc import bootstrap_auc, interval
+from rfmrisk.proxy.auc import bootstrap_auc, bootstrap_weights, interval
 from rfmrisk.training.parts import Task
 
 RECENCY = "recency alone"
@@ -138,12 +138,9 @@ def _bootstrap_figures(
 ) -> dict[str, dict[str, float]]:
     """Return the ends of the interval of each figure but the ROC-AUC, for each model."""
     y = task.y[task.test_rows]
-    codes, distinct = pd.factorize(task.histories.index[task.test_rows])
-    rng = np.random.RandomState(random_state)
+    customers = task.histories.index[task.test_rows]
     draws: dict[str, list[dict[str, float]]] = {name: [] for name in probabilities}
-    for _ in range(N_RESAMPLES_OF_FIGURES):
-        drawn = rng.randint(len(distinct), size=len(distinct))
-        weight = np.bincount(drawn, minlength=len(distinct)).astype(float)[codes]
+    for weight in bootstrap_weights(customers, N_RESAMPLES_OF_FIGURES, random_state):
         if len(np.unique(y[weight > 0])) < 2:
             continue
         for name, p in probabilities.items():

@@ -16,6 +16,7 @@ from rfmrisk.persistence import ModelFileError, load
 from rfmrisk.scoring import MODEL_FILE, ScoringModel, bad_probability
 from rfmrisk.training.store import (
     first_line,
+    out_of_reach,
     outside_failures,
     quiet_mlflow,
     reach_store,
@@ -223,9 +224,7 @@ def load_registered(uri: str) -> ScoringModel:
         folder = Path(mlflow.artifacts.download_artifacts(uri))
     except (ValueError, *outside_failures()) as error:  # type: ignore[misc]
         told, where = first_line(error), store_uri()
-        if not isinstance(error, mlflow.MlflowException | ValueError) or (
-            getattr(error, "error_code", "") == "INTERNAL_ERROR"
-        ):
+        if out_of_reach(error):
             raise ModelFileError(f"MLflow at {where!r} cannot be reached: {told}") from error
         hint = " (rfmrisk promote VERSION gives it)" if "@" in uri and "alias" in told else ""
         raise ModelFileError(f"MLflow at {where!r} has no model {uri!r}: {told}{hint}") from error

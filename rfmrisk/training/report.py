@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from rfmrisk.training.findings import how_to_reproduce, to_watch, with_interval
+from rfmrisk.training.findings import figures, how_to_reproduce, to_watch, with_interval
 from rfmrisk.training.folder import read_file, read_table
 from rfmrisk.training.judging import N_RESAMPLES, N_RESAMPLES_OF_FIGURES, RECENCY
 from rfmrisk.training.label import CLUSTERS_PICTURE
@@ -77,8 +77,8 @@ def _content(folder: Path) -> dict[str, Any]:
         "as_of": (customers["as_of"].min(), customers["as_of"].max()),
         "n_customers": len(customers),
         "aucs": _table(_aucs(metrics)),
-        "ranking": _table(_figures(metrics.loc[models], _RANKING)),
-        "deciding": _table(_figures(metrics.loc[models], _DECIDING)),
+        "ranking": _table(figures(metrics.loc[models], _RANKING)),
+        "deciding": _table(figures(metrics.loc[models], _DECIDING)),
         "n_resamples": N_RESAMPLES,
         "n_resamples_of_figures": N_RESAMPLES_OF_FIGURES,
         "best": counts,
@@ -114,12 +114,6 @@ def _aucs(metrics: pd.DataFrame) -> pd.DataFrame:
         },
         index=metrics.index,
     )
-
-
-def _figures(metrics: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
-    """Lay out figures with their intervals."""
-    columns = {title: with_interval(metrics, name) for name, title in names.items()}
-    return pd.DataFrame(columns, index=metrics.index)
 
 
 def _optional(folder: Path, name: str, index: str, *, flip: bool = False) -> dict[str, list] | None:

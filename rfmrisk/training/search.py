@@ -344,7 +344,7 @@ def _search(
         if progress:
             show_progress(searcher)
         with tracker.watch(name) if tracker else nullcontext():
-            failed = fit_search(searcher, name, tables.iloc[task.train_rows], task.y_train)
+            failed = fit_search(searcher, name, task.of(tables), task.y_train)
         if failed:
             failures.append(failed)
         else:

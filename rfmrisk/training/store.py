@@ -100,6 +100,19 @@ def outside_failures() -> tuple[type[Exception], ...]:
     return (quiet_mlflow().MlflowException, SQLAlchemyError, OSError)
 
 
+# The store's own answers; all others say that it is out of reach or out of order.
+_MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
+
+
+def out_of_reach(error: BaseException | None) -> bool:
+    """Tell whether an error means that the store cannot be used, not that it lacks something."""
+    local = isinstance(error, FileNotFoundError | PermissionError)
+    if local or not isinstance(error, outside_failures()):
+        return False
+    return getattr(error, "error_code", None) not in (*_MISSING, *REFUSED)
+
+
 def first_line(error: BaseException) -> str:
     """Return what an error says first, or its kind where it says nothing."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -17,6 +17,7 @@ from rfmrisk import __version__
 from rfmrisk.persistence import TRUSTED_TYPES
 from rfmrisk.scoring import MODEL_FILE, ScoringModel
 from rfmrisk.training.exchange import read_histories, signature
+from rfmrisk.training.findings import in_words
 from rfmrisk.training.folder import EXAMPLE_FILE, HELD_OUT_FILE, SAMPLE_FILE, read_file, read_table
 from rfmrisk.training.registry import (
     ARTIFACTS,
@@ -399,9 +400,4 @@ def _flat(metrics: pd.DataFrame, best: str) -> dict[str, float]:
 
 def _as_text(params: dict[str, Any]) -> dict[str, str]:
     """Return parameters as MLflow shows them."""
-    texts = {
-        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        for name, value in params.items()
-        if value is not None
-    }
-    return {name: text for name, text in texts.items() if text}
+    return {name: text for name, value in params.items() if (text := in_words(value))}

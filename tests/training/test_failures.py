@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pandas as pd
 import pytest
@@ -36,6 +36,27 @@ def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+@contextmanager
+def small_filesystem(folder, size):
+    """Mount a real filesystem that is soon full; give its folder."""
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("a small filesystem cannot be mounted: not the superuser")
+    folder.mkdir()
+    made = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+        check=False,
+        capture_output=True,
+    )
+    if made.returncode:
+        pytest.skip(f"a small filesystem cannot be mounted: {made.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        # This process may have the store in it open still.
+        subprocess.run([shutil.which("umount"), "--lazy", str(folder)], check=True)
 
 
 def wait_for_runs(client, n):
@@ -127,20 +148,8 @@ def test_a_database_that_is_down_is_told_at_once(store, bank):
 @pytest.mark.slow
 def test_a_full_store_costs_the_tracking_only(store, bank, tmp_path, monkeypatch):
     """The model and the report are there, the registry is as it was, and upload works later."""
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("a small filesystem cannot be mounted: not the superuser")
-    small = tmp_path / "small"
-    small.mkdir()
-    made = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(small)],
-        check=False,
-        capture_output=True,
-    )
-    if made.returncode:
-        pytest.skip(f"a small filesystem cannot be mounted: {made.stderr.decode().strip()}")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{small}/mlflow.db")
-    try:
+    with small_filesystem(tmp_path / "small", "8m") as small:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{small}/mlflow.db")
         assert rfmrisk("train", bank, *QUICK, "-o", "first").returncode == 0
         with (small / "filler").open("wb", buffering=0) as filler, suppress(OSError):
             while True:
@@ -156,8 +165,6 @@ def test_a_full_store_costs_the_tracking_only(store, bank, tmp_path, monkeypatch
         done = rfmrisk("upload", "second", "--margin", "-1")
         assert done.returncode == 0, done.stderr
         assert champion(None) == "2"
-    finally:
-        subprocess.run([shutil.which("umount"), "--lazy", str(small)], check=True)
 
 
 @pytest.mark.slow
@@ -207,23 +214,9 @@ def test_two_trainings_at_once_on_one_new_store(store, bank):
 @pytest.mark.slow
 def test_a_full_disk_leaves_no_half_folder(store, bank, tmp_path):
     """A folder on a full filesystem ends with code 1 and nothing left in it."""
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("a small filesystem cannot be mounted: not the superuser")
-    made = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)],
-        check=False,
-        capture_output=True,
-    )
-    if made.returncode:
-        pytest.skip(f"a small filesystem cannot be mounted: {made.stderr.decode().strip()}")
-    try:
+    with small_filesystem(tmp_path / "small", "64k") as small:
         done = rfmrisk("train", bank, *QUICK, "-o", small / "run")
         assert list(small.iterdir()) == []
-    finally:
-        subprocess.run([shutil.which("umount"), str(small)], check=True)
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
