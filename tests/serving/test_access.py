@@ -151,7 +151,7 @@ def test_a_model_is_loaded_from_the_registry(card, tmp_path, monkeypatch):
     mlflow.set_tracking_uri(uri)
     try:
         registry = mlflow.MlflowClient()
-        with mlflow.start_run():
+        with mlflow.start_run(experiment_id="0"):  # not that of another test
             for _ in range(2):
                 logged = mlflow.sklearn.log_model(
                     card.pipeline,
