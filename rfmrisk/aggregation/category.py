@@ -67,16 +67,24 @@ class CategoryAggregator(HistoryAggregator):
     def _features(
         self, flat: FlatHistories, wanted: Collection[str] | None = None
     ) -> dict[str, Any]:
+        ours = {
+            column: [f"{column}_{ending}" for ending in ("top", "levels", "top_share")]
+            for column in self.columns_
+        }
+        columns = [
+            column
+            for column, names in ours.items()
+            if wanted is None or any(name in wanted for name in names)
+        ]
         features: dict[str, Any] = {}
-        for column in self.columns_:
-            ours = [f"{column}_{ending}" for ending in ("top", "levels", "top_share")]
-            if wanted is not None and not any(name in wanted for name in ours):
-                continue
-            top = top_level(flat, flat.customers, column)
+        for column, top in top_levels(flat, columns).items():
             names = top.names.cast(pa.string()).to_pandas().astype("str")
             values = (names.reindex(top.codes).array, top.n_levels, top.share)
-            features |= dict(zip(ours, values, strict=True))
+            features |= dict(zip(ours[column], values, strict=True))
         return features
+
+
+_TOGETHER = 2**14  # up to so many values, all fields are counted faster at once than by turns
 
 
 class TopLevel(NamedTuple):
@@ -113,8 +121,21 @@ def _are_dates(levels: pa.Array) -> bool:
     return True
 
 
-def top_level(flat: FlatHistories, customers: np.ndarray, column: str) -> TopLevel:
-    """Return the most frequent level of a field, given the customer of each transaction."""
+def top_levels(flat: FlatHistories, columns: Sequence[str]) -> dict[str, TopLevel]:
+    """Return the most frequent levels of each of some fields."""
+    fields = {column: _field_of_levels(flat, column) for column in columns}
+    few = len(flat.times) * len(columns) <= _TOGETHER
+    groups: dict[Any, list[str]] = {}
+    for column, field in fields.items():
+        together = few and not pa.types.is_dictionary(field.type)
+        groups.setdefault(field.type if together else column, []).append(column)
+    found: dict[str, TopLevel] = {}
+    for group in groups.values():
+        found |= zip(group, _count(flat, [fields[column] for column in group]), strict=True)
+    return {column: found[column] for column in columns}
+
+
+def _field_of_levels(flat: FlatHistories, column: str) -> pa.Array:
     field = flat.field(column)
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if not (
@@ -128,14 +149,25 @@ def top_level(flat: FlatHistories, customers: np.ndarray, column: str) -> TopLev
             f"the field {column!r} must hold text, categories, booleans or integers to have "
             f"levels; its type is {kind}"
         )
+    return field
+
+
+def _count(flat: FlatHistories, fields: list[pa.Array]) -> list[TopLevel]:
+    """Count the levels of fields of one type, as if each were of customers of its own."""
+    k, n = len(fields), len(flat.starts)
+    field, customers = fields[0], flat.customers
+    if k > 1:
+        field = pa.concat_arrays(fields)
+        customers = (customers + n * np.arange(k)[:, None]).ravel()
     codes, levels = encode(field)
     if field.null_count:
         valid = field.is_valid().to_numpy(zero_copy_only=False)
         customers, codes = customers[valid], codes[valid]
-    shape = (len(flat.starts), max(len(levels), 1))
-    few = shape[0] * shape[1] <= 4 * len(codes) + 4096
-    count = count_dense if few else count_sparse
-    return TopLevel(*count(customers, codes, shape), levels)
+    shape = (k * n, max(len(levels), 1))
+    dense = shape[0] * shape[1] <= 4 * len(codes) + 4096
+    counts = (count_dense if dense else count_sparse)(customers, codes, shape)
+    top, n_levels, share = (values.reshape(k, n) for values in counts)
+    return [TopLevel(top[j], n_levels[j], share[j], levels) for j in range(k)]
 
 
 def count_dense(

@@ -93,7 +93,8 @@ class SpendAggregator(HistoryAggregator):
         if wanted is not None:
             places = {name: place for name, place in places.items() if name in wanted}
         used = sorted({k for _, k, _ in places.values()})
-        windows = _Windows(flat, [self.windows[k] for k in used])
+        halved = any(stat == "trend" for _, _, stat in places.values())
+        windows = _Windows(flat, [self.windows[k] for k in used], halved)
         packed: dict[str, _Packed] = {}
         tables: dict[tuple[str, str], np.ndarray] = {}
         features: dict[str, np.ndarray] = {}
@@ -117,6 +118,13 @@ def _finite(flat: FlatHistories, column: str) -> Floats:
 class _Windows:
     """Windows of the histories, packed one after the other: all are computed at once.
 
+    Parameters
+    ----------
+    flat : FlatHistories
+    windows : sequence of str, timedelta or None
+    halved : bool
+        Whether ``middles`` are needed.
+
     Attributes
     ----------
     places : ndarray
@@ -126,29 +134,29 @@ class _Windows:
         Where in ``places`` each customer's window, and its later half, begin and end.
     """
 
-    def __init__(self, flat: FlatHistories, windows: Sequence[str | dt.timedelta | None]) -> None:
-        self.flat = flat
-        self.openings = np.empty((len(windows), len(flat.as_of)), dtype=np.int64)
-        for opening, window in zip(self.openings, windows, strict=True):
+    def __init__(
+        self, flat: FlatHistories, windows: Sequence[str | dt.timedelta | None], halved: bool
+    ) -> None:
+        n_windows = len(windows)
+        moments = np.empty((n_windows * (1 + halved), len(flat.as_of)), dtype=np.int64)
+        openings = moments[:n_windows]
+        for opening, window in zip(openings, windows, strict=True):
             if window is None:
                 opening[:] = flat.as_of
                 known = flat.ends > flat.starts
                 opening[known] = flat.times[flat.starts[known]]
             else:
                 opening[:] = flat.as_of - parse_duration(window, "each of windows")
-        self.first = self._since(self.openings)
-        lengths = flat.ends - self.first
+        if halved:
+            moments[n_windows:] = openings + (flat.as_of - openings) // 2
+        found = first_at_or_after(flat.times, flat.starts, flat.ends, moments)
+        first = found[:n_windows]
+        lengths = flat.ends - first
         self.ends = np.cumsum(lengths)
         self.starts = self.ends - lengths.ravel()
-        self.places = positions(self.first.ravel(), (self.first + lengths).ravel())
-
-    @cached_property
-    def middles(self) -> Ints:
-        halfway = self.openings + (self.flat.as_of - self.openings) // 2
-        return self.starts + (self._since(halfway) - self.first).ravel()
-
-    def _since(self, moments: Ints) -> Ints:
-        return first_at_or_after(self.flat.times, self.flat.starts, self.flat.ends, moments)
+        self.places = positions(first.ravel(), (first + lengths).ravel())
+        if halved:
+            self.middles = self.starts + (found[n_windows:] - first).ravel()
 
 
 class _Packed:

@@ -214,7 +214,7 @@ async def predict(request: Request) -> Response:
     service: Service = request.app.state.service
     champion = service.champion()
     async with service.body(request, JSON) as body:
-        return _bytes(await service.work(work.predict, champion, body, size=len(body)))
+        return _bytes(await service.predict(champion, body))
 
 
 @post("/predict/features", status_code=200)

@@ -11,7 +11,7 @@ from sklearn.pipeline import FeatureUnion
 from rfmrisk._nested import FlatHistories
 from rfmrisk.aggregation import CategoryAggregator, SpendAggregator
 from rfmrisk.aggregation._base import HistoryAggregator
-from rfmrisk.aggregation.category import top_level
+from rfmrisk.aggregation.category import top_levels
 from rfmrisk.persistence import ModelFileError
 
 if TYPE_CHECKING:
@@ -87,14 +87,23 @@ class FeatureRecipe:
 
     def _levels(self, prefix: str, part: CategoryAggregator, flat: FlatHistories) -> Columns:
         columns: Columns = {}
-        for field in part.columns_:
-            if field in self.fields:
-                top = top_level(flat, flat.customers, field)
-                names = top.names.cast(pa.string()).to_pylist()
-                columns[f"{prefix}{field}_top"] = Levels(top.codes, names)
-                columns[f"{prefix}{field}_levels"] = top.n_levels
-                columns[f"{prefix}{field}_top_share"] = top.share
+        used = [field for field in part.columns_ if field in self.fields]
+        for field, top in top_levels(flat, used).items():
+            names = top.names.cast(pa.string()).to_pylist()
+            columns[f"{prefix}{field}_top"] = Levels(top.codes, names)
+            columns[f"{prefix}{field}_levels"] = top.n_levels
+            columns[f"{prefix}{field}_top_share"] = top.share
         return columns
+
+
+def rows_of(columns: Columns, rows: slice) -> Columns:
+    """Return the features of some of the customers."""
+    return {
+        name: Levels(values.codes[rows], values.names)
+        if isinstance(values, Levels)
+        else values[rows]
+        for name, values in columns.items()
+    }
 
 
 def value_of(values: np.ndarray | Levels, customer: int) -> Any:

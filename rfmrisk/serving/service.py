@@ -12,6 +12,7 @@ import pandas as pd
 from litestar import Request
 
 from rfmrisk._segments import Ints
+from rfmrisk.serving.batches import Batches
 from rfmrisk.serving.bodies import CustomerId
 from rfmrisk.serving.champion import NO_MODEL, Champion, ChampionHolder
 from rfmrisk.serving.features import Columns, Levels
@@ -68,6 +69,7 @@ class Service:
         self.holder = holder
         self.requests = RequestMonitor()
         self.guard = Guard(settings, self.requests, routes)
+        self.batches = Batches(lambda: self.guard.waiting)
         self.executor: ThreadPoolExecutor | None = None  # while the app lives
         self.large = 0  # requests with a large body
 
@@ -106,6 +108,14 @@ class Service:
         except TimeoutError:
             seconds = self.settings.body_seconds
             raise Problem(408, f"the body must arrive within {seconds:g} seconds") from None
+
+    async def predict(self, champion: Champion, body: bytes) -> bytes:
+        """Answer a request of customers with their transactions."""
+        if len(body) > SMALL:
+            return await self.beside(predict, champion, body)
+        ids, flat = champion.reader.read(body)
+        scores = await self.batches.score(champion, flat)
+        return answer(champion, ids, _moments(flat.as_of), scores)
 
     async def work(self, function: Callable[..., Any], *arguments: Any, size: int) -> Any:
         """Call a function, on a thread where ``size`` bytes would hold up the others."""

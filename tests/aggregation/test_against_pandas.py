@@ -18,6 +18,7 @@ from tests.aggregation import naive
 START = pd.Timestamp("1969-12-20")
 AS_OF = pd.Timestamp("1970-02-01")
 STATS = ("sum", "count", "mean", "std", "min", "median", "max", "last", "credit_share", "trend")
+LEVELS = ["kind", "place", "grade"]
 PARTS = ("hour", "night", "weekday", "weekend", "month_part", "month")
 
 # Few distinct times make ties and transactions on the edges of windows; the log begins before
@@ -29,14 +30,16 @@ _rows = st.tuples(
     st.integers(-1000, 1000).map(lambda cents: cents / 100),
     st.none() | st.integers(-50, 50).map(float),
     st.none() | st.sampled_from(["x", "y", "z"]),
+    st.none() | st.sampled_from(["w", "y"]),
+    st.integers(-1, 1),
 )
 
 
 @st.composite
 def logs(draw):
     rows = draw(st.lists(_rows, min_size=1, max_size=30))
-    log = pd.DataFrame(rows, columns=["customer", "time", "amount", "balance", "kind"])
-    return log.astype({"time": "datetime64[us]", "balance": float, "kind": "str"})
+    log = pd.DataFrame(rows, columns=["customer", "time", "amount", "balance", *LEVELS])
+    return log.astype({"time": "datetime64[us]", "balance": float, "kind": "str", "place": "str"})
 
 
 def _decide(log):
@@ -45,7 +48,7 @@ def _decide(log):
     histories = to_histories(
         log, customer="customer", time="time", amount="amount", as_of=decisions
     )
-    known = log[log["time"] < AS_OF].sort_values(["time", "amount", "balance", "kind"])
+    known = log[log["time"] < AS_OF].sort_values(["time", "amount", "balance", *LEVELS])
     return histories, {name: known[known["customer"] == name] for name in "abcd"}
 
 
@@ -88,11 +91,15 @@ def test_spending(log):
 
 @given(logs())
 def test_categories(log):
-    """The top level, the number of levels and the share equal pandas."""
+    """The top level, the number of levels and the share equal pandas, in fields of two types."""
     histories, known = _decide(log)
-    features = CategoryAggregator(["kind"]).fit_transform(histories)
+    features = CategoryAggregator(LEVELS).fit_transform(histories)
     expected = {
-        name: {f"kind_{key}": value for key, value in naive.category(rows, "kind").items()}
+        name: {
+            f"{field}_{key}": value
+            for field in LEVELS
+            for key, value in naive.category(rows.astype({field: "str"}), field).items()
+        }
         for name, rows in known.items()
     }
     _assert_equal(features, expected)
