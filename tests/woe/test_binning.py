@@ -135,6 +135,36 @@ def test_no_cut_of_a_long_column_can_be_moved_for_the_better(seed, shape, least,
         assert max(moved) <= value(ends) + 1e-11
 
 
+@pytest.mark.parametrize(
+    ("shape", "information"),
+    [
+        ("auto", 30.815031488),
+        ("ascending", 12.4747039731),
+        ("valley", 33.1148206221),
+        ("peak", 32.4693382946),
+        (None, 35.3889075842),
+    ],
+)
+def test_cuts_of_long_columns_stay_what_they_are(shape, information):
+    """A search among some of the places finds the same cuts in every version and on every day."""
+    found = 0.0
+    for seed in range(32):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(300, 3000))
+        x = rng.normal(size=n).round(int(rng.integers(1, 7)))
+        rate = 1 / (1 + np.exp(2 - np.sin(3 * x) * rng.uniform(0.3, 1.5) - x * rng.normal()))
+        bad = rng.random(n) < rate
+        weight = rng.uniform(0.2, 3, n) if seed % 3 == 0 else None
+        rules = rules_for(bad, weight)
+        rules = rules._replace(
+            max_bins=3 + seed % 6,
+            min_size=(0.4, 1, 3)[seed % 3] * rules.min_size,
+            max_prebins=(8, 16, 24, 64)[seed % 4],
+        )
+        found += value_of(x, bad, cut_numbers(x, bad, weight, shape, rules))
+    assert found == pytest.approx(information, rel=1e-9)
+
+
 def test_a_rate_that_always_rises_has_more_knots_than_pre_bins():
     """Of 500 values with a rate of their own each, the best cuts are found."""
     x = np.repeat(np.arange(500.0), 100)
