@@ -12,6 +12,11 @@ from pyarrow import types
 
 from rfmrisk._segments import Ints
 
+_PLAIN = (
+    np.dtype("float64"),
+    *(np.dtype(f"datetime64[{unit}]") for unit in ("s", "ms", "us", "ns")),
+)
+
 # The time of day with a zone after it: "...T02:18:49Z", "... 02:18:49.5+01:00".
 _ZONED = r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)$"
 
@@ -153,6 +158,12 @@ def microseconds(times: pa.Array | pa.ChunkedArray) -> Ints:
 
 def arrow_column(column: pd.Series) -> pa.ChunkedArray:
     """Return a pandas column in Arrow's form; objects must be of one type, and of one zone."""
+    if column.dtype in _PLAIN:
+        # Arrow looks for gaps five times slower than NumPy, and copies what has none all the same.
+        values = column.to_numpy()
+        if not np.isnan(values).any():
+            kind = pa.from_numpy_dtype(values.dtype)
+            return pa.chunked_array([pa.array(values.view(np.int64)).view(kind)])
     try:
         # Without its index: Arrow asks a Series for attributes, and pandas then hashes all labels.
         values = pa.chunked_array(column.reset_index(drop=True))

@@ -63,9 +63,13 @@ def tables(starts: Ints, ends: Ints) -> Iterator[tuple[Ints, Ints]]:
     Short rows of a matrix are sorted several times faster than one long array.
     """
     lengths = ends - starts
-    by_length = np.argsort(lengths)
-    distinct, first = np.unique(lengths[by_length], return_index=True)
-    for length, begin, end in zip(distinct, first, [*first[1:], len(lengths)], strict=False):
+    counts = np.bincount(lengths)
+    # NumPy sorts integers of 16 bits by counting.
+    short: Any = np.uint16 if len(counts) <= 2**16 else np.int64
+    by_length = np.argsort(lengths.astype(short), kind="stable")
+    distinct = np.flatnonzero(counts)
+    after = np.cumsum(counts[distinct])
+    for length, begin, end in zip(distinct, after - counts[distinct], after, strict=True):
         rows = by_length[begin:end]
         yield rows, starts[rows, None] + np.arange(length)
 
