@@ -1,6 +1,7 @@
 """What the tests of the training room start from: a small bank on disk, and a store of its own."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from rfmrisk.datasets import make_transactions
+from rfmrisk.training.store import quiet_mlflow
 
 RUN = [sys.executable, "-c", "from rfmrisk.cli import run; run()"]
 QUICK = ["--models", "decision_tree", "--cv", "2"]
@@ -25,9 +27,26 @@ def bank(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """Give a SQLite store without a run: to make its tables takes MLflow seconds."""
+    path = tmp_path_factory.mktemp("tables") / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path.parent)
+        quiet_mlflow().MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture
-def store(tmp_path, monkeypatch):
-    """Work in an empty folder with a SQLite store of its own; give the folder."""
+def store(new_store, tables):
+    """Work in a folder with a SQLite store of its own, without a run; give the folder."""
+    shutil.copy(tables, new_store)
+    return new_store
+
+
+@pytest.fixture
+def new_store(tmp_path, monkeypatch):
+    """Work in an empty folder where a SQLite store is to be made; give the folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     for name in ("MODEL_NAME", "MODEL_STAGE", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):

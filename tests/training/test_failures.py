@@ -192,7 +192,7 @@ def test_an_interrupt_while_logging_keeps_the_folder(store, bank):
 
 
 @pytest.mark.slow
-def test_two_trainings_at_once_on_one_new_store(store, bank):
+def test_two_trainings_at_once_on_one_new_store(new_store, bank):
     """Both end well, with two versions and one champion."""
     both = [
         subprocess.Popen(
@@ -224,14 +224,14 @@ def test_a_full_disk_leaves_no_half_folder(store, bank, tmp_path):
     assert [r.info.status for r in runs if "mlflow.parentRunId" not in r.data.tags] == ["FAILED"]
 
 
-def test_a_store_of_files_gets_plain_advice(store, bank, monkeypatch, capsys):
+def test_a_store_of_files_gets_plain_advice(new_store, bank, monkeypatch, capsys):
     """A ``file:`` store is refused before anything begins, with what to use instead."""
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
     for uri in ("file:./mlruns", "./mlruns"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         assert main(["train", str(bank), *QUICK, "-o", "run"]) == 2
         assert "MLFLOW_TRACKING_URI=sqlite:///mlflow.db" in capsys.readouterr().err
-    assert list(store.iterdir()) == []
+    assert list(new_store.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
@@ -282,9 +282,9 @@ def test_a_search_whose_candidates_all_fail_says_why(store, bank, histories, mon
     assert [r.info.status for r in runs if "mlflow.parentRunId" not in r.data.tags] == ["FAILED"]
 
 
-def test_a_log_that_fails_before_training_makes_no_run(store, capsys):
+def test_a_log_that_fails_before_training_makes_no_run(new_store, capsys):
     """What is wrong with the log is said before the store hears of it."""
     pd.DataFrame({"a": [1]}).to_csv("bad.csv")
     assert main(["train", "bad.csv", "-o", "run"]) == 2
     assert "not found" in capsys.readouterr().err
-    assert not (store / "mlflow.db").exists()
+    assert not (new_store / "mlflow.db").exists()

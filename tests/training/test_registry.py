@@ -240,11 +240,11 @@ def test_no_champion_is_one_message(store, bank, capsys):
         (["--test-size", "2"], "test_size must be a share between 0 and 1; got 2.0"),
     ],
 )
-def test_bad_options_are_refused_before_training(store, bank, capsys, options, message):
+def test_bad_options_are_refused_before_training(new_store, bank, capsys, options, message):
     """What would be refused at the end is refused at the start, and the store hears nothing."""
     assert main(["train", str(bank), *QUICK, *options, "-o", "run"]) == 2
     assert message in capsys.readouterr().err
-    assert list(store.iterdir()) == []
+    assert list(new_store.iterdir()) == []
 
 
 def test_the_run_has_all_that_was_asked_for(at):
