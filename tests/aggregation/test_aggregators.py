@@ -123,6 +123,22 @@ def test_categories_are_chosen_by_their_levels():
     assert category.columns_ == ["kind"]
 
 
+@pytest.mark.parametrize("dtype", ["str", "category"])
+@pytest.mark.parametrize(("n_levels", "taken"), [(1, []), (2, ["kind"]), (50, ["kind"]), (51, [])])
+def test_a_field_of_2_to_50_levels_is_taken(n_levels, taken, dtype):
+    """Text and categories alike, however often each level occurs."""
+    kinds = pd.Series([f"k{number % n_levels}" for number in range(120)], dtype=dtype)
+    histories = make(pd.date_range("2024-01-01", periods=120), kind=kinds)
+    assert CategoryAggregator().fit(histories).columns_ == taken
+
+
+def test_categories_that_are_dates_are_left_out():
+    """Days are no levels, as categories neither."""
+    days = pd.Series(["2024-01-01", "2024-01-02"] * 5, dtype="category")
+    histories = make(pd.date_range("2024-01-01", periods=10), day=days)
+    assert CategoryAggregator().fit(histories).columns_ == []
+
+
 def test_a_new_level_is_taken_as_it_is():
     """Levels that fit has not seen are no error."""
     category = CategoryAggregator(["kind"]).fit(make(["2024-05-01"], kind=["x"]))
@@ -134,6 +150,10 @@ def test_night_may_lie_within_a_day():
     histories = make(["2024-05-01T00:59", "2024-05-01T01:00", "2024-05-01T05:00"])
     night = TemporalAggregator(parts=("night",), night=(1, 5)).fit_transform(histories)
     np.testing.assert_allclose(night["night_share"], [1 / 3])
+    night = TemporalAggregator(parts=("night",), night=(0, 1)).fit_transform(histories)
+    np.testing.assert_allclose(night["night_share"], [1 / 3])
+    night = TemporalAggregator(parts=("night",), night=(23, 0)).fit_transform(histories)
+    np.testing.assert_allclose(night["night_share"], [0])
 
 
 @pytest.mark.parametrize(
@@ -155,7 +175,9 @@ def test_night_may_lie_within_a_day():
         (CategoryAggregator(["colour"]), "no field 'colour'; they have"),
         (TemporalAggregator(parts="hour"), "parts must be a list; got 'hour'"),
         (TemporalAggregator(parts=("minute",)), "parts must be a list of any of"),
-        (TemporalAggregator(night=(22, 30)), "night must be two hours from 0 to 23; got"),
+        (TemporalAggregator(night=(22, 24)), "night must be two hours from 0 to 23; got"),
+        (TemporalAggregator(night=(-1, 5)), "night must be two hours from 0 to 23; got"),
+        (TemporalAggregator(night=(22,)), "night must be two hours from 0 to 23; got"),
     ],
 )
 def test_parameters_are_checked_by_fit(aggregator, message):
@@ -169,7 +191,9 @@ def test_the_recipe_passes_its_options_on(histories):
     features = customer_features(
         monetary="net", columns=("amount", "Value"), windows=("30D",), categories=["ChannelId"]
     ).fit_transform(histories)
-    assert "spend__Value_sum_30D" in features.columns
+    spend = [name for name in features if name.startswith("spend__")]
+    assert "spend__Value_sum_30D" in spend
+    assert all(name.endswith("_30D") for name in spend)
     assert [name for name in features if name.startswith("category__")] == [
         "category__ChannelId_top",
         "category__ChannelId_levels",
