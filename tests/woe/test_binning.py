@@ -215,6 +215,13 @@ def test_zeros_of_both_signs_are_one_value():
     assert sort_column(x, np.arange(200) % 2 == 0, None)[1].last == 2
 
 
+def test_values_a_few_bits_apart_are_several():
+    """Only what differs in the last bit alone counts as one value."""
+    few = np.array([1.0, 1.0, 1.0, 1.0]) + np.finfo(float).eps * np.array([0, 1, 2, 4])
+    _, places = sort_column(few, np.zeros(4, dtype=bool), None)
+    assert places.starts.tolist() == [0, 2, 3, 4]
+
+
 def test_sorts_negative_numbers():
     """The integers that are sorted keep the order of all floats."""
     x = np.array([3.5, -1e300, -2.0, 1e-300, -1e-300, 0.0, 1e300])
