@@ -45,6 +45,15 @@ def test_reductions_equal_a_loop(drawn):
     np.testing.assert_array_equal(segments.median(values), _loop(np.median, *drawn, np.nan))
 
 
+def test_long_segments_have_medians_beside_short_ones():
+    """Lengths beyond 16 bits are not taken for what is left of them."""
+    ends = np.cumsum([2**16 + 3, 3, 2**17 + 3, 1])
+    starts = np.append(0, ends[:-1])
+    values = np.random.default_rng(0).normal(size=ends[-1])
+    expected = _loop(np.median, values, starts, ends, np.nan)
+    np.testing.assert_array_equal(Segments(starts, ends).median(values), expected)
+
+
 @given(segments(), st.randoms(use_true_random=False))
 def test_segments_may_be_in_any_order(drawn, random):
     """Segments that are shuffled, and given twice, are reduced as they would be alone."""
