@@ -11,6 +11,9 @@ nox.options.sessions = ["lint", "types", "tests", "minimal"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
+# Two workers; one that has no test left takes those that wait for the other.
+TWO = ["-n", "2", "--dist", "worksteal"]
+
 # Two workers with as many threads each wait for one another more than they compute.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -18,7 +21,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 def run_tests(session: nox.Session, under: Sequence[str] = (), options: Sequence[str] = ()) -> None:
     """Test what is installed, on two processors; without MLflow's calls home."""
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    session.run(*under, "pytest", "-n", "2", *options, *session.posargs, env=quiet | ONE_THREAD)
+    session.run(*under, "pytest", *TWO, *options, *session.posargs, env=quiet | ONE_THREAD)
 
 
 @nox.session
@@ -56,7 +59,7 @@ def minimal(session: nox.Session) -> None:
     # The examples of these draw, track or serve.
     extras = ["plotting.py", "proxy/display.py", "serving", "training"]
     ignored = [f"--ignore=rfmrisk/{path}" for path in extras]
-    session.run("pytest", "-n", "2", "-m", "not slow", *ignored, *session.posargs, env=ONE_THREAD)
+    session.run("pytest", *TWO, "-m", "not slow", *ignored, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
