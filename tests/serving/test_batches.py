@@ -30,11 +30,11 @@ def requests(champion, many_histories):
     return [champion.reader.read(json.dumps(body).encode())[1] for body in bodies]
 
 
-def at_once(asked, in_flight=None):
+def at_once(asked):
     """Score pairs of champions and histories that come in one turn of the loop."""
 
     async def all_of_them():
-        batches = Batches(in_flight or (lambda: len(asked)))
+        batches = Batches(lambda: len(asked))
         works = [batches.score(champion, flat) for champion, flat in asked]
         return await asyncio.gather(*works, return_exceptions=True)
 
