@@ -164,7 +164,7 @@ def _count(flat: FlatHistories, fields: list[pa.Array]) -> list[TopLevel]:
         valid = field.is_valid().to_numpy(zero_copy_only=False)
         customers, codes = customers[valid], codes[valid]
     shape = (k * n, max(len(levels), 1))
-    dense = shape[0] * shape[1] <= 4 * len(codes) + 4096
+    dense = shape[0] * shape[1] <= 12 * len(codes) + 4096
     counts = (count_dense if dense else count_sparse)(customers, codes, shape)
     top, n_levels, share = (values.reshape(k, n) for values in counts)
     return [TopLevel(top[j], n_levels[j], share[j], levels) for j in range(k)]
@@ -173,12 +173,15 @@ def _count(flat: FlatHistories, fields: list[pa.Array]) -> list[TopLevel]:
 def count_dense(
     customers: np.ndarray, codes: np.ndarray, shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count in a table of customers by levels; return the top level, how many, and its share."""
-    places = customers * shape[1] + codes
-    cells = np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
-    most = cells.max(axis=1)
-    top = np.where(most > 0, cells.argmax(axis=1), -1)
-    return top, np.count_nonzero(cells, axis=1), ratio(most, cells.sum(axis=1))
+    """Count in a table of levels by customers; return the top level, how many, and its share."""
+    n, n_levels = shape
+    cells = np.bincount(codes * n + customers, minlength=n * n_levels).reshape(n_levels, n)
+    # The largest of count and level in one number, of which an earlier level has the larger.
+    largest = (cells * n_levels + np.arange(n_levels - 1, -1, -1)[:, None]).max(axis=0)
+    most = largest // n_levels
+    top = np.where(most > 0, n_levels - 1 - largest % n_levels, -1)
+    found = np.add.reduce(cells > 0, axis=0, dtype=np.int64)
+    return top, found, ratio(most, cells.sum(axis=0))
 
 
 def count_sparse(
