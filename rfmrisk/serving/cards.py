@@ -24,7 +24,11 @@ class CardRater:
     ----------
     used : set of str
         The features that count.
+    independent : bool
+        Whether no customer's rating depends on who is rated with it, to the last bit.
     """
+
+    independent = True
 
     def __init__(self, card: Scorecard, names: list[str]) -> None:
         places = card.used_.tolist()
@@ -137,6 +141,9 @@ def _running_sum(first: float, terms: np.ndarray) -> Any:
     rows = np.empty((len(terms) + 1, terms.shape[1]), dtype=np.result_type(terms, type(first)))
     rows[0] = first
     rows[1:] = terms
+    if rows.shape[1] > 1:
+        return np.add.reduce(rows, axis=0)
+    # The one column of one customer NumPy would add in pairs.
     return np.cumsum(rows, axis=0)[-1]
 
 

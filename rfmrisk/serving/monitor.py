@@ -21,6 +21,7 @@ class Histogram:
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
+        self._bounds = np.array(bounds)
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
@@ -31,7 +32,7 @@ class Histogram:
 
     def add_all(self, values: np.ndarray) -> None:
         """Count many values."""
-        places = np.searchsorted(self.bounds, values, side="left")
+        places = np.searchsorted(self._bounds, values, side="left")
         added = np.bincount(places, minlength=len(self.counts)).tolist()
         self.counts = [old + new for old, new in zip(self.counts, added, strict=True)]
         self.total += float(values.sum())

@@ -32,7 +32,11 @@ class PlainRater:
     ----------
     used : set of str
         The features that it needs.
+    independent : bool
+        Whether no customer's rating depends on who is rated with it, to the last bit.
     """
+
+    independent = False
 
     def __init__(self, rest: Pipeline, names: list[str], facts: dict[str, Any]) -> None:
         self.names = names
