@@ -152,8 +152,10 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def microseconds(times: pa.Array | pa.ChunkedArray) -> Ints:
-    """Return timestamps without missing values as integers."""
-    return times.cast(pa.int64()).to_numpy()
+    """Return timestamps in microseconds, none of them missing, as integers."""
+    if isinstance(times, pa.ChunkedArray):
+        return times.cast(pa.int64()).to_numpy()
+    return times.view(pa.int64()).to_numpy()
 
 
 def arrow_column(column: pd.Series) -> pa.ChunkedArray:

@@ -39,7 +39,7 @@ class FlatHistories:
         Times of the transactions, microseconds since 1970 UTC.
     transactions : pyarrow.StructArray of length m
         All fields of the transactions.
-    index : pandas.Index of length n
+    index : pandas.Index or range, of length n
         The customers.
     columns : tuple of str
         The names of all columns of the histories.
@@ -50,7 +50,7 @@ class FlatHistories:
     ends: Ints
     times: Ints
     transactions: pa.StructArray
-    index: pd.Index
+    index: pd.Index | range
     columns: tuple[str, ...] = ("as_of", "history")
 
     @cached_property

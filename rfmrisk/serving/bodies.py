@@ -8,15 +8,14 @@ named by field: the order of the transactions, and that all lie before ``as_of``
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from rfmrisk._columns import microseconds, whole
+from rfmrisk._columns import whole
 from rfmrisk._encoding import encode
 from rfmrisk._moments import midnight_after
 from rfmrisk._nested import FlatHistories
@@ -96,7 +95,56 @@ class BodyReader:
         self._piece = msgspec.json.Decoder(list[customer])  # type: ignore[valid-type]
 
     def read(self, body: bytes) -> tuple[list[CustomerId], FlatHistories]:
-        """Return the ids of the customers and their histories.
+        """Return the ids of the customers of a request and their histories.
+
+        Raises
+        ------
+        Problem
+            Names the first field at fault, and what is allowed.
+        """
+        decoded = self.decode(body)
+        return decoded.ids, self.histories([decoded])
+
+    def histories(self, requests: Sequence[Decoded]) -> FlatHistories:
+        """Return the histories of requests, one after the other, each as if it were the only one.
+
+        Raises
+        ------
+        Problem
+            Names the first field at fault of a single request. Several may also differ in what
+            they cannot differ in together, and the name then says nothing.
+        """
+        n_customers = [len(decoded.ids) for decoded in requests]
+        lengths = np.array([n for decoded in requests for n in decoded.lengths], dtype=np.int64)
+        ends = np.cumsum(lengths)
+        starts = ends - lengths
+        where = Places(starts, ends)
+        columns = {
+            name: [piece for decoded in requests for piece in decoded.columns[name]]
+            for name in self._kinds
+        }
+        texts = whole(pa.chunked_array(columns["time"]))
+        times, zoned = moments(texts, lambda row: where.field(row, "time"))
+        edges = [0, *ends[np.cumsum(n_customers) - 1].tolist()]
+        as_of = np.concatenate(
+            [
+                _as_of(decoded.as_of, times[first:end], zoned)
+                for decoded, (first, end) in zip(requests, pairwise(edges), strict=True)
+            ]
+        )
+        arrays: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
+        for name in ("amount", *self.fields):
+            read = _levels if self.fields.get(name) == "level" else _numbers
+            arrays[name] = read(columns[name], name, where)
+        _check_order(times, as_of, where)
+        transactions = pa.StructArray.from_arrays(list(arrays.values()), names=list(arrays))
+        order = _order_of_ties(times, where, arrays)
+        if order is not None:
+            transactions = transactions.take(pa.array(order))
+        return FlatHistories(as_of, starts, ends, times, transactions, range(len(lengths)))
+
+    def decode(self, body: bytes) -> Decoded:
+        """Return the customers of a request, of each of which the JSON is right.
 
         Raises
         ------
@@ -106,25 +154,7 @@ class BodyReader:
         decoded = self._decode(body)
         if not decoded.ids:
             raise not_allowed("customers", "must be a list of at least one customer")
-        lengths = np.array(decoded.lengths, dtype=np.int64)
-        ends = np.cumsum(lengths)
-        starts = ends - lengths
-        where = Places(starts, ends)
-        texts = pa.chunked_array(decoded.columns["time"])
-        time, zoned = moments(texts, lambda row: where.field(row, "time"))
-        times = microseconds(time)
-        as_of = _as_of(decoded.as_of, times, zoned)
-        arrays: dict[str, pa.Array] = {"time": time}
-        for name in ("amount", *self.fields):
-            read = _levels if self.fields.get(name) == "level" else _numbers
-            arrays[name] = read(decoded.columns[name], name, where)
-        _check_order(times, as_of, where)
-        transactions = pa.StructArray.from_arrays(list(arrays.values()), names=list(arrays))
-        order = _order_of_ties(times, where, arrays)
-        if order is not None:
-            transactions = transactions.take(pa.array(order))
-        index = pd.RangeIndex(len(decoded.ids))
-        return decoded.ids, FlatHistories(as_of, starts, ends, times, transactions, index)
+        return decoded
 
     def _decode(self, body: bytes) -> Decoded:
         try:
@@ -145,9 +175,12 @@ class BodyReader:
         decoded.columns = {name: [] for name in self._kinds}
         limits, total = self.settings, 0
         for customers in pieces:
-            histories = [customer.transactions for customer in customers]
-            decoded.ids += [customer.customer_id for customer in customers]
-            decoded.as_of += [customer.as_of for customer in customers]
+            if not customers:
+                continue
+            of_each = map(msgspec.structs.astuple, customers)
+            ids, histories, as_of = zip(*of_each, strict=True)
+            decoded.ids += ids
+            decoded.as_of += as_of
             decoded.lengths += map(len, histories)
             rows = list(chain.from_iterable(histories))
             total += len(rows)
@@ -222,16 +255,17 @@ def _fits(value: Any, kind: type) -> bool:
 
 def _as_of(texts: list[str | None], times: Ints, zoned: bool) -> Ints:
     """Return the moments of decision; by default the midnight that ends the last day."""
-    given = [(place, text) for place, text in enumerate(texts) if text is not None]
-    if len(given) < len(texts) and not len(times):
+    n_given = len(texts) - texts.count(None)
+    if n_given < len(texts) and not len(times):
         place = texts.index(None)
         raise not_allowed(
             f"customers[{place}].as_of", "is required where no customer has a transaction"
         )
     as_of = np.zeros(len(texts), dtype=np.int64)
-    if len(given) < len(texts):
+    if n_given < len(texts):
         as_of[:] = midnight_after(int(times.max()))
-    if given:
+    if n_given:
+        given = [(place, text) for place, text in enumerate(texts) if text is not None]
         places, asked = zip(*given, strict=True)
         read = moments_of_decision(
             asked, lambda row: f"customers[{places[row]}].as_of", zoned if len(times) else None

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import hmac
-import json
 import logging
 import re
 import secrets
@@ -12,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from litestar.exceptions import LitestarException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 from litestar.utils.path import normalize_path
@@ -200,7 +200,7 @@ class Guard:
                 "status": status,
                 "milliseconds": round(seconds * 1000, 2),
             }
-            access_log.info(json.dumps(line))
+            access_log.info(msgspec.json.encode(line).decode())
 
 
 def overloaded() -> Problem:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rfmrisk._nested import FlatHistories
 from rfmrisk.scoring import ScoringModel
-from rfmrisk.serving.features import Columns, FeatureRecipe
+from rfmrisk.serving.features import Columns, FeatureRecipe, rows_of
 from rfmrisk.serving.raters import rater_of
 from rfmrisk.serving.reasons import Reason
 
@@ -34,6 +34,12 @@ class Scores:
             np.concatenate([part.score for part in parts]),
             np.concatenate([part.high_risk for part in parts]),
             [reasons for part in parts for reasons in part.reasons],
+        )
+
+    def rows(self, rows: slice) -> "Scores":
+        """Return the answers for some of the customers."""
+        return Scores(
+            self.probability[rows], self.score[rows], self.high_risk[rows], self.reasons[rows]
         )
 
 
@@ -70,6 +76,19 @@ class Scorer:
         """Score histories, some customers after others: each operation then is a short one."""
         parts = [self.score_features(self.recipe.compute(part)) for part in _parts(flat)]
         return parts[0] if len(parts) == 1 else Scores.joined(parts)
+
+    def score_together(self, flat: FlatHistories, requests: list[slice]) -> list[Scores]:
+        """Score the customers of several requests, each to the last bit as `score` does.
+
+        A customer's features depend on the customer's own transactions alone. What a model makes
+        of them may differ in the last bit with the number of rows, as a product of matrices does:
+        unless it says that it does not, it rates request by request.
+        """
+        columns = self.recipe.compute(flat)
+        if self._rater.independent:
+            scores = self.score_features(columns)
+            return [scores.rows(own) for own in requests]
+        return [self.score_features(rows_of(columns, own)) for own in requests]
 
     def score_features(self, columns: Columns) -> Scores:
         """Score features by name."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -13,7 +14,7 @@ from litestar import Request
 
 from rfmrisk._segments import Ints
 from rfmrisk.serving.batches import Batches
-from rfmrisk.serving.bodies import CustomerId
+from rfmrisk.serving.bodies import CustomerId, Decoded
 from rfmrisk.serving.champion import NO_MODEL, Champion, ChampionHolder
 from rfmrisk.serving.features import Columns, Levels
 from rfmrisk.serving.guard import Guard, overloaded
@@ -69,7 +70,7 @@ class Service:
         self.holder = holder
         self.requests = RequestMonitor()
         self.guard = Guard(settings, self.requests, routes)
-        self.batches = Batches(lambda: self.guard.waiting)
+        self.batches = Batches(predict_together, lambda: self.guard.waiting)
         self.executor: ThreadPoolExecutor | None = None  # while the app lives
         self.large = 0  # requests with a large body
 
@@ -85,11 +86,12 @@ class Service:
     @asynccontextmanager
     async def body(self, request: Request, media_types: set[str]) -> AsyncIterator[bytes]:
         """Read a body within the limits; a large one holds one of few places meanwhile."""
-        _check_media_type(request, media_types)
-        length = request.headers.get("content-length", "")
+        headers = dict(request.scope["headers"])
+        _check_media_type(headers, media_types)
+        length = headers.get(b"content-length", b"")
         place = _Place(self)
         try:
-            place.take(int(length) if length.isdecimal() else 0)
+            place.take(int(length) if length.isdigit() else 0)
             chunks, size = await self._read(request, place)
             # To copy many bytes takes a while, and does not hold the interpreter's lock.
             yield await self.work(b"".join, chunks, size=size)
@@ -113,9 +115,7 @@ class Service:
         """Answer a request of customers with their transactions."""
         if len(body) > SMALL:
             return await self.beside(predict, champion, body)
-        ids, flat = champion.reader.read(body)
-        scores = await self.batches.score(champion, flat)
-        return answer(champion, ids, _moments(flat.as_of), scores)
+        return await self.batches.answer(champion, body)
 
     async def work(self, function: Callable[..., Any], *arguments: Any, size: int) -> Any:
         """Call a function, on a thread where ``size`` bytes would hold up the others."""
@@ -154,6 +154,41 @@ def predict(champion: Champion, body: bytes) -> bytes:
     """Answer a request of customers with their transactions."""
     ids, flat = champion.reader.read(body)
     return answer(champion, ids, _moments(flat.as_of), champion.scorer.score(flat))
+
+
+def predict_together(champion: Champion, bodies: list[bytes]) -> list[bytes | Exception]:
+    """Answer several requests, each to the last bit as `predict` does, or with its error."""
+    answers: dict[int, bytes | Exception] = {}
+    decoded: dict[int, Decoded] = {}
+    for place, body in enumerate(bodies):
+        try:
+            decoded[place] = champion.reader.decode(body)
+        except Exception as error:
+            answers[place] = error
+    try:
+        found = _answers(champion, list(decoded.values()))
+        answers |= zip(decoded, found, strict=True)
+    except Exception:
+        # One is at fault, or they do not go together, such as times with a zone and without.
+        for place, request in decoded.items():
+            try:
+                (answers[place],) = _answers(champion, [request])
+            except Exception as error:
+                answers[place] = error
+    return [answers[place] for place in range(len(bodies))]
+
+
+def _answers(champion: Champion, requests: list[Decoded]) -> list[bytes]:
+    if not requests:
+        return []
+    flat = champion.reader.histories(requests)
+    edges = accumulate((len(request.ids) for request in requests), initial=0)
+    rows = [slice(first, end) for first, end in pairwise(edges)]
+    scores = champion.scorer.score_together(flat, rows)
+    return [
+        answer(champion, request.ids, _moments(flat.as_of[own]), own_scores)
+        for request, own, own_scores in zip(requests, rows, scores, strict=True)
+    ]
 
 
 def predict_features(champion: Champion, body: bytes) -> bytes:
@@ -205,9 +240,11 @@ def _encode(champion: Champion, customers: Iterable[Prediction]) -> bytes:
 
 
 def _moments(as_of: Ints) -> list[str]:
-    moments: Any = as_of.view("datetime64[us]")
     unit: Literal["us", "s"] = "us" if (as_of % 1_000_000).any() else "s"
-    return np.datetime_as_string(moments, unit=unit, timezone="UTC").tolist()
+    # Most often it is one moment for all.
+    moments: Any = as_of[:1] if (as_of == as_of[0]).all() else as_of
+    texts = np.datetime_as_string(moments.view("datetime64[us]"), unit=unit, timezone="UTC")
+    return texts.tolist() * (len(as_of) // len(moments))
 
 
 def _named(error: Exception, body: bytes) -> Problem:
@@ -261,10 +298,10 @@ def _as_levels(values: list[Any]) -> Levels:
     return Levels(np.array([codes[value] for value in values]), names)
 
 
-def _check_media_type(request: Request, allowed: set[str]) -> None:
-    given, _, parameters = request.headers.get("content-type", "").partition(";")
+def _check_media_type(headers: dict[bytes, bytes], allowed: set[str]) -> None:
+    given, _, parameters = headers.get(b"content-type", b"").decode("latin-1").partition(";")
     charset = parameters.strip().lower().replace('"', "")
-    encoded = request.headers.get("content-encoding", "identity").lower() != "identity"
+    encoded = headers.get(b"content-encoding", b"identity").lower() != b"identity"
     known = charset in ("", "charset=utf-8", "header=present", "header=absent")
     if given.strip().lower() not in allowed or encoded or not known:
         kinds = " or ".join(sorted(allowed))

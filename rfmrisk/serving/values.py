@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from rfmrisk._columns import microseconds, read_times, whole
+from rfmrisk._columns import microseconds, read_times
 from rfmrisk._segments import Ints
 from rfmrisk.serving.problems import not_allowed
 
@@ -21,19 +21,21 @@ _EARLIEST, _LATEST = (
     int(np.datetime64(day, "us").astype(np.int64)) for day in ("1900-01-01", "2200-01-01")
 )
 _MICROSECONDS = pa.timestamp("us")
+_ZONED_MICROSECONDS = pa.timestamp("us", "UTC")
 _TIME_OF_DAY = re.compile(r"\d[Tt ]\d")
 _ZONED = re.compile(r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)\s*$")
 
 
-def moments(texts: pa.ChunkedArray, at: At) -> tuple[pa.Array, bool]:
-    """Return texts as naive UTC microseconds, and whether they have a zone."""
-    zone = "UTC" if len(texts) and texts[0].as_py().endswith("Z") else None
+def moments(texts: pa.Array, at: At) -> tuple[Ints, bool]:
+    """Return texts in microseconds since 1970 UTC, and whether they have a zone."""
+    zoned = len(texts) > 0 and texts[0].as_py().endswith("Z")
     try:
-        read, zoned = texts.cast(pa.timestamp("us", zone)).cast(_MICROSECONDS), zone is not None
+        read = texts.cast(_ZONED_MICROSECONDS if zoned else _MICROSECONDS)
     except pa.ArrowInvalid:
         read, zoned = _unusual(texts, at)
-    check_times(microseconds(read), at)
-    return whole(read), zoned
+    times = microseconds(read)
+    check_times(times, at)
+    return times, zoned
 
 
 def moments_of_decision(texts: Sequence[str], at: At, zoned: bool | None) -> Ints:
@@ -42,12 +44,12 @@ def moments_of_decision(texts: Sequence[str], at: At, zoned: bool | None) -> Int
     ``zoned`` says whether the times of the transactions have a zone; None where there are none.
     A date alone is the midnight in UTC that begins it, and goes with both.
     """
-    read, own = moments(pa.chunked_array([pa.array(texts, pa.string())]), at)
+    read, own = moments(pa.array(texts, pa.string()), at)
     if zoned is not None and own != zoned:
         row = next((row for row, text in enumerate(texts) if _TIME_OF_DAY.search(text)), None)
         if row is not None:
             raise not_allowed(at(row), _as_others(zoned, "the times of the transactions"))
-    return microseconds(read)
+    return read
 
 
 def check_times(times: Ints, at: At) -> None:
@@ -65,9 +67,9 @@ def check_numbers(numbers: np.ndarray, at: At) -> None:
         raise not_allowed(at(int(beyond.argmax())), allowed)
 
 
-def _unusual(texts: pa.ChunkedArray, at: At) -> tuple[pa.ChunkedArray, bool]:
+def _unusual(texts: pa.Array, at: At) -> tuple[pa.ChunkedArray, bool]:
     """Read texts that are not all of one usual form."""
-    parsed, zones = read_times(texts, "time")
+    parsed, zones = read_times(pa.chunked_array([texts]), "time")
     if parsed.bad.any():
         raise not_allowed(at(int(parsed.bad.argmax())), f"must be {MOMENT}")
     if zones.with_ and zones.without:
