@@ -291,7 +291,8 @@ def _levels(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
         if piece.type != kind and not pa.types.is_null(piece.type):
             raise not_allowed(where.field(row, name), f"must be {LEVEL}")
         row += len(piece)
-    return whole(pa.chunked_array([piece.cast(kind) for piece in pieces], kind))
+    known = [piece if piece.type == kind else piece.cast(kind) for piece in pieces]
+    return whole(pa.chunked_array(known, kind))
 
 
 def _check_order(times: Ints, as_of: Ints, where: Places) -> None:
