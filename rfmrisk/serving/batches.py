@@ -1,7 +1,8 @@
 """Requests that wait at the same time are worked on together.
 
 Hundreds of operations on short arrays cost about the same for one customer as for a hundred. A
-batch is a few milliseconds of work, and a request that is alone in the worker waits for no others.
+batch is some ten milliseconds of work at most, and a request that is alone in the worker waits for
+no others.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from rfmrisk.serving.champion import Champion
 
 # So often the loop may turn while further requests arrive; and this many bytes of bodies take it
-# some milliseconds, so they wait for no others.
+# about ten milliseconds, so they wait for no others.
 _TURNS = 6
 _FULL = 1_000_000
 
@@ -49,7 +50,10 @@ class Batches:
         self._waiting.append(asked)
         if len(self._waiting) == 1:
             loop.call_soon(self._turn, loop, _TURNS)
-        return await asked.answer
+        try:
+            return await asked.answer
+        finally:
+            del asked  # an error holds this frame, which would hold the error
 
     def _turn(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
         """Wait for another turn of the loop, or answer all that wait."""

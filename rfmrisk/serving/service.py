@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -164,7 +165,7 @@ def predict_together(champion: Champion, bodies: list[bytes]) -> list[bytes | Ex
         try:
             decoded[place] = champion.reader.decode(body)
         except Exception as error:
-            answers[place] = error
+            answers[place] = _kept(error)
     try:
         found = _answers(champion, list(decoded.values()))
         answers |= zip(decoded, found, strict=True)
@@ -174,8 +175,13 @@ def predict_together(champion: Champion, bodies: list[bytes]) -> list[bytes | Ex
             try:
                 (answers[place],) = _answers(champion, [request])
             except Exception as error:
-                answers[place] = error
+                answers[place] = _kept(error)
     return [answers[place] for place in range(len(bodies))]
+
+
+def _kept(error: Exception) -> Exception:
+    """Return what a bad request is told without the way it came, which holds the whole batch."""
+    return replace(error) if isinstance(error, Problem) else error
 
 
 def _answers(champion: Champion, requests: list[Decoded]) -> list[bytes]:

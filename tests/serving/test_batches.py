@@ -1,7 +1,9 @@
 """Requests that wait at the same time are answered as each would be alone."""
 
 import asyncio
+import gc
 import json
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -198,3 +200,21 @@ def test_a_client_that_goes_away_leaves_the_others_their_answers(champion, bodie
 
     assert asyncio.run(one_goes()) == predict(champion, bodies[1])
     assert sizes[0] == 2
+
+
+@pytest.mark.parametrize("bad", [9, 11])
+def test_a_bad_request_leaves_nothing_behind(champion, bodies, bad):
+    """What holds a refused request goes with its answer, and waits for no collector of cycles."""
+
+    async def refused():
+        batches = Batches(predict_together, lambda: 1)
+        try:
+            await batches.answer(champion, bodies[bad])
+        except Problem as problem:
+            return weakref.ref(problem)
+
+    gc.disable()
+    try:
+        assert asyncio.run(refused())() is None
+    finally:
+        gc.enable()
