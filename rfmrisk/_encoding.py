@@ -72,8 +72,8 @@ def _numbers_of_text(texts: pa.Array) -> NDArray[np.integer] | None:
         return None
     if 11**longest <= _DENSE * len(texts):
         numbers = np.empty(len(texts), dtype=np.int32)
-        for rows, words, _ in _words(texts, prefix):
-            if not _are_digits(words):
+        for rows, words, lengths in _words(texts, prefix):
+            if not _are_digits(words, lengths):
                 break
             numbers[rows] = _with_base_11(words << np.uint64(8 * (8 - max(longest, 1))))
         else:
@@ -122,12 +122,16 @@ def _words(texts: pa.Array, prefix: int) -> Iterator[tuple[slice, Words, Ints]]:
         yield slice(first, first + len(words)), words & masks[lengths], lengths
 
 
-def _are_digits(words: Words) -> bool:
-    """Whether all bytes are digits, 0x30 to 0x39, with zeros after them."""
+def _are_digits(words: Words, lengths: Ints) -> bool:
+    """Whether all bytes of texts of these lengths are digits, 0x30 to 0x39."""
     tens = words + _each(0x06)
     tens |= words
     filled = (words >> np.uint64(4)) & _each(0x01)
-    return not ((tens & _each(0xF0)) ^ (filled * np.uint64(0x30))).any()
+    if ((tens & _each(0xF0)) ^ (filled * np.uint64(0x30))).any():
+        return False
+    # A byte of zero within a text is none of the zeros after it.
+    n_digits = (filled * _each(0x01)) >> np.uint64(56)
+    return int(n_digits.sum()) == int(lengths.sum())
 
 
 def _with_base_11(words: Words) -> Words:

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rfmrisk import _encoding
@@ -31,6 +31,8 @@ def _assert_ranks(values, kind, before=0):
     | st.lists(st.from_regex(r"[0-9a-f]{8}", fullmatch=True), min_size=1, max_size=30),
     st.integers(0, 2),
 )
+@example("", ["", "", "\0"], 0)
+@example("CustomerId_", ["1", "1\0", "\x001"], 0)
 def test_text(prefix, rests, before):
     """Text of digits, of other letters, short or long, has the ranks of sorted bytes."""
     # Hypothesis draws no lone surrogates, so that the order of letters is that of bytes.
