@@ -21,7 +21,6 @@ from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.response import Stream
-from litestar.response.base import ASGIResponse
 
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError
@@ -210,22 +209,21 @@ def metrics(state: State) -> Response:
 
 
 @post("/predict", status_code=200)
-async def predict(request: Request) -> ASGIResponse:
+async def predict(request: Request) -> Response:
     """Score customers by their transactions."""
     service: Service = request.app.state.service
     champion = service.champion()
     async with service.body(request, JSON) as body:
-        return ASGIResponse(body=await service.predict(champion, body))
+        return _bytes(await service.predict(champion, body))
 
 
 @post("/predict/features", status_code=200)
-async def predict_features(request: Request) -> ASGIResponse:
+async def predict_features(request: Request) -> Response:
     """Score customers by their features."""
     service: Service = request.app.state.service
     champion = service.champion()
     async with service.body(request, JSON) as body:
-        answer = await service.work(work.predict_features, champion, body, size=len(body))
-        return ASGIResponse(body=answer)
+        return _bytes(await service.work(work.predict_features, champion, body, size=len(body)))
 
 
 @post("/score-file", status_code=200)

@@ -155,12 +155,6 @@ class BodyReader:
         Problem
             Names the first field at fault, and what is allowed.
         """
-        decoded = self._decode(body)
-        if not decoded.ids:
-            raise not_allowed("customers", "must be a list of at least one customer")
-        return decoded
-
-    def _decode(self, body: bytes) -> Decoded:
         try:
             if not body.isascii():
                 str(body, "utf-8")
@@ -201,6 +195,8 @@ class BodyReader:
                 column = values[place :: len(self._kinds)]
                 read = pa.array(column, kind) if kind else _level_array(column, name, decoded)
                 decoded.columns[name].append(read)
+        if not decoded.ids:
+            raise not_allowed("customers", "must be a list of at least one customer")
         return decoded
 
 
