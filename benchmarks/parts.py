@@ -35,8 +35,8 @@ from rfmrisk import (
     read_transactions,
     to_histories,
 )
-from rfmrisk.scoring import ScoringModel, typical_values
-from rfmrisk.scoring_parts import score_file
+from rfmrisk.scoring import score_file
+from rfmrisk.scoring.model import ScoringModel, typical_values
 
 MILLION = 1_000_000
 ENGINES = ["memory", "parts", "spark"]

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
         TemporalAggregator,
         customer_features,
     )
-    from rfmrisk.histories import read_transactions, rewind, to_histories
-    from rfmrisk.partitions import histories_in_parts
+    from rfmrisk.histories import (
+        histories_in_parts,
+        read_transactions,
+        rewind,
+        to_histories,
+    )
     from rfmrisk.proxy import (
         ProxyLabeler,
         ProxyTargetClassifier,
@@ -61,8 +65,7 @@ _HOMES = {
         "TemporalAggregator",
         "customer_features",
     ],
-    "histories": ["read_transactions", "rewind", "to_histories"],
-    "partitions": ["histories_in_parts"],
+    "histories": ["histories_in_parts", "read_transactions", "rewind", "to_histories"],
     "proxy": [
         "ProxyLabeler",
         "ProxyTargetClassifier",

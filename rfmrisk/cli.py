@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 
 from rfmrisk import __version__
-from rfmrisk.histories import AMOUNT, CUSTOMER, TIME, read_transactions, to_histories
-from rfmrisk.partitions import ROWS_PER_PART
+from rfmrisk.histories.nesting import AMOUNT, CUSTOMER, TIME, read_transactions, to_histories
+from rfmrisk.histories.partitions import ROWS_PER_PART
 from rfmrisk.persistence import ModelFileError
 
 BAD_INPUT = 2
@@ -199,9 +199,9 @@ def _train(options: argparse.Namespace) -> None:
     from rfmrisk.proxy import ProxyLabeler, suggest_outcome
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
     from rfmrisk.training.judging import RECENCY
-    from rfmrisk.training.parts import check_parameters
     from rfmrisk.training.run import write_run
     from rfmrisk.training.search import train
+    from rfmrisk.training.split import check_parameters
     from rfmrisk.training.store import store_uri
     from rfmrisk.training.tracking import Tracker
 
@@ -268,7 +268,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _upload(options: argparse.Namespace) -> None:
-    from rfmrisk.scoring import ScoringModel
+    from rfmrisk.scoring.model import ScoringModel
     from rfmrisk.training.tracking import Tracker
 
     registry = _registry(options)
@@ -318,7 +318,7 @@ def _publish(tracker: Any, folder: Path, registry: dict[str, Any]) -> str:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from rfmrisk.scoring_parts import score_file, work_folder
+    from rfmrisk.scoring.files import score_file, work_folder
     from rfmrisk.training.tracking import load_model
 
     model = load_model(options.model)
@@ -357,8 +357,8 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from rfmrisk.training.card import write_card
-    from rfmrisk.training.report import write_report
+    from rfmrisk.training.report.card import write_card
+    from rfmrisk.training.report.page import write_report
 
     _say(f"report  {write_report(options.folder)}")
     _say(f"card    {write_card(options.folder)}")

@@ -19,8 +19,8 @@ from sklearn.metrics import (
 )
 
 from rfmrisk.woe.binning import psi_of
-from rfmrisk.woe.columns import as_levels, as_numbers, column_kind
 from rfmrisk.woe.encoder import WOEEncoder
+from rfmrisk.woe.inputs import as_levels, as_numbers, column_kind
 from rfmrisk.woe.target import check_target, check_weight
 
 if TYPE_CHECKING:

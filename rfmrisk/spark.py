@@ -30,8 +30,8 @@ except ModuleNotFoundError as error:
         "rfmrisk.spark needs pyspark: python -m pip install 'rfmrisk[spark]'", name=error.name
     ) from error
 
-from rfmrisk import histories as local
-from rfmrisk._columns import (
+from rfmrisk.histories import nesting as local
+from rfmrisk.histories.columns import (
     arrow_column,
     as_table,
     check_columns,
@@ -40,10 +40,17 @@ from rfmrisk._columns import (
     parse_times,
     whole,
 )
-from rfmrisk._moments import check_known, iso, midnight_after, parse_moment
-from rfmrisk._roles import Findings, OnBad, check_on_bad, check_schema, further_columns, inspect
+from rfmrisk.histories.roles import (
+    Findings,
+    OnBad,
+    check_on_bad,
+    check_schema,
+    further_columns,
+    inspect,
+)
+from rfmrisk.histories.timestamps import check_known, iso, midnight_after, parse_moment
 from rfmrisk.persistence import dump, load
-from rfmrisk.scoring import FACTS_FILE, MODEL_FILE, ScoringModel, bad_probability
+from rfmrisk.scoring.model import FACTS_FILE, MODEL_FILE, ScoringModel, bad_probability
 
 Batches = Iterator[pa.RecordBatch]
 

@@ -27,7 +27,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 (its usual name)
 
 from rfmrisk import spark
-from rfmrisk.scoring import ScoringModel, bad_probability, typical_values
+from rfmrisk.scoring.model import ScoringModel, bad_probability, typical_values
 
 ROLES = {"customer": "who", "time": "when", "amount": "paid"}
 NOON = dt.datetime(2024, 5, 1, 12)

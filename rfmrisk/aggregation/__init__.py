@@ -1,10 +1,10 @@
 """Histories to customer features: recency, frequency, monetary, spending, categories, rhythm."""
 
 from rfmrisk.aggregation.category import CategoryAggregator
-from rfmrisk.aggregation.recipe import customer_features
 from rfmrisk.aggregation.rfm import RFMAggregator
 from rfmrisk.aggregation.spend import SpendAggregator
 from rfmrisk.aggregation.temporal import TemporalAggregator
+from rfmrisk.aggregation.union import customer_features
 
 __all__ = [
     "CategoryAggregator",

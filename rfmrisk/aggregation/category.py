@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from rfmrisk._encoding import encode
-from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import Segments, ratio
-from rfmrisk.aggregation._base import HistoryAggregator, check_list
+from rfmrisk.aggregation.base import HistoryAggregator, check_list
+from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.histories.ranks import encode
+from rfmrisk.histories.segments import Segments, ratio
 
 
 class CategoryAggregator(HistoryAggregator):

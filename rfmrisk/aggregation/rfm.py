@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from rfmrisk._moments import DAY, parse_duration
-from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import Segments, first_at_or_after
-from rfmrisk.aggregation._base import HistoryAggregator
+from rfmrisk.aggregation.base import HistoryAggregator
+from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.histories.segments import Segments, first_at_or_after
+from rfmrisk.histories.timestamps import DAY, parse_duration
 
 
 class RFMAggregator(HistoryAggregator):

@@ -6,10 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from rfmrisk._moments import parse_duration
-from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import Floats, Ints, Segments, first_at_or_after, positions, ratio
-from rfmrisk.aggregation._base import HistoryAggregator, check_list
+from rfmrisk.aggregation.base import HistoryAggregator, check_list
+from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.histories.segments import Floats, Ints, Segments, first_at_or_after, positions, ratio
+from rfmrisk.histories.timestamps import parse_duration
 
 
 class SpendAggregator(HistoryAggregator):

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from rfmrisk._moments import DAY
-from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import Floats, Ints, Segments, ratio
-from rfmrisk.aggregation._base import HistoryAggregator, check_list
+from rfmrisk.aggregation.base import HistoryAggregator, check_list
+from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.histories.segments import Floats, Ints, Segments, ratio
+from rfmrisk.histories.timestamps import DAY
 
 _HOUR = DAY // 24
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

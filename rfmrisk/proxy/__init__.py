@@ -1,5 +1,6 @@
 """A stand-in for missing default labels, and how far to trust it."""
 
+from rfmrisk.proxy.agreement import ProxyValidation, validate_proxy
 from rfmrisk.proxy.backtest import RollingOrigin, rolling_origin
 from rfmrisk.proxy.classifier import ProxyTargetClassifier
 from rfmrisk.proxy.display import (
@@ -13,9 +14,8 @@ from rfmrisk.proxy.display import (
 from rfmrisk.proxy.labeler import ProxyLabeler
 from rfmrisk.proxy.leakage import LeakageReport, leakage_report
 from rfmrisk.proxy.outcome import absence_curve, suggest_outcome
-from rfmrisk.proxy.segments import RFMSegments
+from rfmrisk.proxy.rfm_segments import RFMSegments
 from rfmrisk.proxy.stability import LabelStability, label_stability
-from rfmrisk.proxy.validation import ProxyValidation, validate_proxy
 
 __all__ = [
     "AbsenceDisplay",

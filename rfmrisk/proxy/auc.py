@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from rfmrisk._progress import progress
-from rfmrisk._segments import Floats
+from rfmrisk.histories.segments import Floats
 
 
 def bootstrap_auc(

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from rfmrisk._moments import DAY, parse_duration
-from rfmrisk._nested import flatten
 from rfmrisk._progress import progress
 from rfmrisk.aggregation import RFMAggregator
-from rfmrisk.histories import rewind, rewind_rows
+from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.nesting import rewind, rewind_rows
+from rfmrisk.histories.timestamps import DAY, parse_duration
 from rfmrisk.proxy.labeler import ProxyLabeler
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]

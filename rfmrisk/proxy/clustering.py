@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
-from rfmrisk._segments import Floats, Ints
+from rfmrisk.histories.segments import Floats, Ints
 
 
 def cluster_centres(

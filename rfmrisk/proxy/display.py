@@ -10,11 +10,11 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from rfmrisk.proxy.agreement import ProxyValidation, validate_proxy
 from rfmrisk.proxy.backtest import RollingOrigin
 from rfmrisk.proxy.leakage import TELLTALE, LeakageReport, leakage_report
 from rfmrisk.proxy.outcome import CANDIDATES, absence_curve
 from rfmrisk.proxy.stability import ACCEPTED, NUISANCES, LabelStability, label_stability
-from rfmrisk.proxy.validation import ProxyValidation, validate_proxy
 
 _SAFE, _RISKY, _NEUTRAL = "#2a7f9e", "#c8553d", "#8a8f98"
 _MOST_POINTS = 5_000

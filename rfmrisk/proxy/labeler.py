@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from rfmrisk._segments import Floats, Ints
+from rfmrisk.histories.segments import Floats, Ints
 from rfmrisk.proxy.clustering import cluster_centres, nearest, threshold_for
 from rfmrisk.proxy.ranking import (
     check_directions,

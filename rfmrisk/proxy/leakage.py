@@ -12,10 +12,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.pipeline import Pipeline
 
-from rfmrisk._moments import parse_moment
-from rfmrisk._nested import flatten
-from rfmrisk._segments import Floats
 from rfmrisk.aggregation import RFMAggregator, customer_features
+from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.segments import Floats
+from rfmrisk.histories.timestamps import parse_moment
 from rfmrisk.proxy.auc import bootstrap_auc, interval
 from rfmrisk.proxy.classifier import ProxyTargetClassifier
 from rfmrisk.proxy.labeler import ProxyLabeler

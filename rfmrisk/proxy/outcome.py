@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rfmrisk._moments import parse_duration
-from rfmrisk._nested import flatten
-from rfmrisk._segments import first_at_or_after
+from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.segments import first_at_or_after
+from rfmrisk.histories.timestamps import parse_duration
 
 # Customers count as active for this long after a purchase.
 ACTIVE = "90D"

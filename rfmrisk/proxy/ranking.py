@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rfmrisk._segments import Floats
+from rfmrisk.histories.segments import Floats
 
 RFM = {"recency": 1, "frequency": -1, "monetary": -1}
 

@@ -14,11 +14,11 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 
-from rfmrisk._nested import FlatHistories, flatten
 from rfmrisk._progress import progress
-from rfmrisk._segments import Ints, first_at_or_after
 from rfmrisk.aggregation import RFMAggregator
-from rfmrisk.histories import rewind_rows
+from rfmrisk.histories.flat import FlatHistories, flatten
+from rfmrisk.histories.nesting import rewind_rows
+from rfmrisk.histories.segments import Ints, first_at_or_after
 
 SHIFTS = ("1D", "7D", "14D")
 LOST = 0.05

@@ -10,9 +10,9 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from rfmrisk._nested import flatten
 from rfmrisk.aggregation import RFMAggregator
-from rfmrisk.histories import rewind_rows
+from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.nesting import rewind_rows
 from rfmrisk.proxy.labeler import ProxyLabeler
 from rfmrisk.proxy.outcome import suggest_outcome
 

@@ -24,7 +24,7 @@ from litestar.response import Stream
 
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError
-from rfmrisk.scoring import ScoringModel
+from rfmrisk.scoring.model import ScoringModel
 from rfmrisk.serving import service as work
 from rfmrisk.serving.champion import Champion, ChampionHolder
 from rfmrisk.serving.guard import place_of

@@ -16,11 +16,11 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from rfmrisk._columns import whole
-from rfmrisk._encoding import encode
-from rfmrisk._moments import midnight_after
-from rfmrisk._nested import FlatHistories
-from rfmrisk._segments import Ints, segment_of
+from rfmrisk.histories.columns import whole
+from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.histories.ranks import encode
+from rfmrisk.histories.segments import Ints, segment_of
+from rfmrisk.histories.timestamps import midnight_after
 from rfmrisk.serving.problems import from_msgspec, not_allowed, too_large
 from rfmrisk.serving.settings import Settings
 from rfmrisk.serving.values import LEVEL, check_numbers, moments, moments_of_decision

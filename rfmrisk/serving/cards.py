@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from rfmrisk.scorecard import Scorecard
+from rfmrisk.scorecard.scorecard import Scorecard
 from rfmrisk.serving.features import Columns, Levels
 from rfmrisk.serving.reasons import N_REASONS, Reason
 from rfmrisk.woe.bins import bin_labels, codes_of_levels, codes_of_numbers, missing_bin

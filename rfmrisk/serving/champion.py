@@ -21,9 +21,9 @@ from typing import Any
 import pandas as pd
 
 from rfmrisk.datasets import make_transactions
-from rfmrisk.histories import AMOUNT, CUSTOMER, TIME
+from rfmrisk.histories.nesting import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
-from rfmrisk.scoring import MODEL_FILE, ScoringModel
+from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
 from rfmrisk.serving.bodies import BodyReader
 from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.monitor import ScoreMonitor

@@ -8,10 +8,10 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.pipeline import FeatureUnion
 
-from rfmrisk._nested import FlatHistories
 from rfmrisk.aggregation import CategoryAggregator, SpendAggregator
-from rfmrisk.aggregation._base import HistoryAggregator
+from rfmrisk.aggregation.base import HistoryAggregator
 from rfmrisk.aggregation.category import top_levels
+from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.persistence import ModelFileError
 
 if TYPE_CHECKING:

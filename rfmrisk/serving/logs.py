@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet, types
 
-from rfmrisk._columns import (
+from rfmrisk.histories.columns import (
     Parsed,
     as_table,
     is_number,
@@ -21,10 +21,10 @@ from rfmrisk._columns import (
     parse_ids,
     read_times,
 )
-from rfmrisk._files import UNREADABLE, integer_ids, read_csv
-from rfmrisk._nested import flatten
-from rfmrisk._segments import Ints
-from rfmrisk.histories import to_histories
+from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.nesting import to_histories
+from rfmrisk.histories.reading import UNREADABLE, integer_ids, read_csv
+from rfmrisk.histories.segments import Ints
 from rfmrisk.serving.bodies import Kind
 from rfmrisk.serving.champion import Champion
 from rfmrisk.serving.problems import Problem, not_allowed, shown, too_large

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rfmrisk.metrics import population_stability_index
-from rfmrisk.scorecard import Scorecard
-from rfmrisk.scoring import ScoringModel
+from rfmrisk.scorecard.scorecard import Scorecard
+from rfmrisk.scoring.model import ScoringModel
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 POINTS = tuple(range(350, 801, 25))

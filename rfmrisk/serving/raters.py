@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from rfmrisk.contributions import Contributions, tell_most, uncalibrated
-from rfmrisk.scorecard import Scorecard
-from rfmrisk.scoring import bad_probability, bounded_score
+from rfmrisk.scorecard.scorecard import Scorecard
+from rfmrisk.scoring.contributions import Contributions, tell_most, uncalibrated
+from rfmrisk.scoring.model import bad_probability, bounded_score
 from rfmrisk.serving.cards import CardRater
 from rfmrisk.serving.encoding import Encoding
 from rfmrisk.serving.features import Columns, value_of

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from rfmrisk._nested import FlatHistories
-from rfmrisk.scoring import ScoringModel
+from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.scoring.model import ScoringModel
 from rfmrisk.serving.features import Columns, FeatureRecipe, rows_of
 from rfmrisk.serving.raters import rater_of
 from rfmrisk.serving.reasons import Reason

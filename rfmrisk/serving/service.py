@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from litestar import Request
 
-from rfmrisk._segments import Ints
+from rfmrisk.histories.segments import Ints
 from rfmrisk.serving.batches import Batches
 from rfmrisk.serving.bodies import CustomerId, Decoded
 from rfmrisk.serving.champion import NO_MODEL, Champion, ChampionHolder

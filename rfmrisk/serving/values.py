@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from rfmrisk._columns import microseconds, read_times
-from rfmrisk._segments import Ints
+from rfmrisk.histories.columns import microseconds, read_times
+from rfmrisk.histories.segments import Ints
 from rfmrisk.serving.problems import not_allowed
 
 MOMENT = "ISO-8601 text, such as 2018-11-15T02:18:49Z"

@@ -1,6 +1,6 @@
 """Search, evaluate, track, register and save models of histories; needs the extra ``train``."""
 
-from rfmrisk.training.models import CATALOGUE, CatalogueModel
+from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
 from rfmrisk.training.registry import Registration, alias_of, promote
 from rfmrisk.training.run import save_run
 from rfmrisk.training.search import TrainingResult, train

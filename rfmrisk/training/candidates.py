@@ -19,7 +19,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, ParameterGrid, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
-from rfmrisk.training.models import CatalogueModel
+from rfmrisk.training.catalogue import CatalogueModel
 
 _PREFIX = "features__"
 _Setting = dict[str, Any]

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from rfmrisk._columns import arrow_column
+from rfmrisk.histories.columns import arrow_column
 
 
 def to_records(histories: pd.DataFrame) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.metrics import risk_report
 from rfmrisk.proxy.auc import bootstrap_auc, bootstrap_weights, interval
-from rfmrisk.training.parts import Task
+from rfmrisk.training.split import Task
 
 RECENCY = "recency alone"
 N_RESAMPLES = 1_000

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError, load
-from rfmrisk.scoring import MODEL_FILE, ScoringModel, bad_probability
+from rfmrisk.scoring.model import MODEL_FILE, ScoringModel, bad_probability
 from rfmrisk.training.store import (
     first_line,
     out_of_reach,

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rfmrisk.training.card import write_card
 from rfmrisk.training.folder import TableFormat, new_folder, write_result, write_tables
-from rfmrisk.training.report import write_report
+from rfmrisk.training.report.card import write_card
+from rfmrisk.training.report.page import write_report
 
 if TYPE_CHECKING:
     from rfmrisk.training.search import TrainingResult

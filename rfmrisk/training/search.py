@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import customer_features
 from rfmrisk.proxy.target import ProxyTarget, derive_target
-from rfmrisk.scoring import ScoringModel, bounded_score, score_quantiles, typical_values
+from rfmrisk.scoring.model import ScoringModel, bounded_score, score_quantiles, typical_values
 from rfmrisk.training.candidates import (
     FeatureTables,
     Search,
@@ -28,9 +28,9 @@ from rfmrisk.training.candidates import (
     search_space,
     show_progress,
 )
+from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
 from rfmrisk.training.judging import RECENCY, calibrated, choose_threshold, held_out_metrics
-from rfmrisk.training.models import CATALOGUE, CatalogueModel
-from rfmrisk.training.parts import (
+from rfmrisk.training.split import (
     Task,
     check_features,
     check_histories,

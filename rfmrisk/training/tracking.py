@@ -15,9 +15,8 @@ import pandas as pd
 
 from rfmrisk import __version__
 from rfmrisk.persistence import TRUSTED_TYPES
-from rfmrisk.scoring import MODEL_FILE, ScoringModel
+from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
 from rfmrisk.training.exchange import read_histories, signature
-from rfmrisk.training.findings import in_words
 from rfmrisk.training.folder import EXAMPLE_FILE, HELD_OUT_FILE, SAMPLE_FILE, read_file, read_table
 from rfmrisk.training.registry import (
     ARTIFACTS,
@@ -29,6 +28,7 @@ from rfmrisk.training.registry import (
     load_registered,
     register,
 )
+from rfmrisk.training.report.findings import in_words
 from rfmrisk.training.store import (
     TrackingError,
     alone_with_store,

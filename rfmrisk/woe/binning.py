@@ -2,7 +2,7 @@
 
 A numeric column is sorted and reduced to cumulative weights at the places where it may be cut,
 one before each distinct value. Up to ``max_prebins`` places are solved exactly
-(`rfmrisk.woe.partition`). Of more, the exact program first takes quantiles and the knots of
+(`rfmrisk.woe.program`). Of more, the exact program first takes quantiles and the knots of
 isotonic fits, where an unconstrained optimum has its cuts, and then, again and again, the places
 around the cuts it chose, closer each time, down to single values.
 """
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from rfmrisk.woe.partition import ROUNDING, SHAPES, Rules, Shape, Solution, gain_of, partition
+from rfmrisk.woe.program import ROUNDING, SHAPES, Rules, Shape, Solution, gain_of, partition
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from rfmrisk.woe.partition import Phases
+    from rfmrisk.woe.program import Phases
 
 # Values that are compared at once; they stay in the processor's cache.
 BLOCK = 65_536
@@ -47,7 +47,7 @@ def cut_numbers(
     weight : ndarray of shape (n,) or None
         Positive weights.
     shape : str or None
-        The shape of the bad rates, a key of `rfmrisk.woe.partition.SHAPES`.
+        The shape of the bad rates, a key of `rfmrisk.woe.program.SHAPES`.
     rules : Rules
         The constraints.
 

@@ -14,14 +14,14 @@ import pandas as pd
 from scipy.special import rel_entr
 
 from rfmrisk.woe.binning import count_cuts, cut_numbers, group_levels, weight_of_evidence
-from rfmrisk.woe.columns import as_levels, as_numbers, column_kind, level_text
+from rfmrisk.woe.inputs import as_levels, as_numbers, column_kind, level_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from rfmrisk.woe.partition import Rules, Shape
+    from rfmrisk.woe.program import Rules, Shape
 
 
 class ColumnBins(TypedDict):

@@ -20,8 +20,8 @@ from rfmrisk.woe.bins import (
     fit_levels,
     fit_numbers,
 )
-from rfmrisk.woe.columns import Table, as_levels, as_numbers, column_kind, read_table
-from rfmrisk.woe.partition import SHAPES, Rules
+from rfmrisk.woe.inputs import Table, as_levels, as_numbers, column_kind, read_table
+from rfmrisk.woe.program import SHAPES, Rules
 from rfmrisk.woe.target import check_target, check_weight
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from rfmrisk.woe.bins import ColumnBins
-    from rfmrisk.woe.partition import Shape
+    from rfmrisk.woe.program import Shape
 
 
 _UNSEEN = ("zero", "missing", "error")

@@ -14,7 +14,7 @@ from rfmrisk import (
     customer_features,
     to_histories,
 )
-from rfmrisk._nested import flatten
+from rfmrisk.histories.flat import flatten
 
 ROLES = {"customer": "c", "time": "t", "amount": "a"}
 

@@ -22,7 +22,7 @@ from rfmrisk import (
     to_histories,
 )
 from rfmrisk.datasets import make_transactions
-from rfmrisk.histories import flatten
+from rfmrisk.histories.flat import flatten
 
 
 @pytest.fixture(scope="module")

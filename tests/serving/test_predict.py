@@ -13,8 +13,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
 from rfmrisk import CategoryAggregator, RFMAggregator, Scorecard, WOEEncoder, to_histories
-from rfmrisk._nested import flatten
-from rfmrisk.scoring import ScoringModel, bad_probability
+from rfmrisk.histories.flat import flatten
+from rfmrisk.scoring.model import ScoringModel, bad_probability
 from rfmrisk.serving import Settings, bodies, create_app
 from rfmrisk.serving.bodies import BodyReader
 from rfmrisk.serving.scorer import Scorer

@@ -20,7 +20,7 @@ from rfmrisk import to_histories
 from rfmrisk.cli import main
 from rfmrisk.datasets import make_transactions
 from rfmrisk.training import CATALOGUE, train
-from rfmrisk.training.models import CatalogueModel
+from rfmrisk.training.catalogue import CatalogueModel
 from tests.training.conftest import QUICK, RUN, kill, mlflow_server, rfmrisk
 
 NAME = "credit_scoring_model"

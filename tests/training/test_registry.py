@@ -204,7 +204,7 @@ def test_a_champion_that_cannot_be_loaded_stays(store, bank, capsys):
 def test_a_champion_of_an_older_version_is_compared(store, bank, monkeypatch, capsys):
     """Where an older champion can be loaded, it is judged, and the output names its version."""
     with monkeypatch.context() as former:
-        former.setattr("rfmrisk.training.parts.__version__", "0.0.9")
+        former.setattr("rfmrisk.training.split.__version__", "0.0.9")
         assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
     capsys.readouterr()
     assert main(["train", str(bank), *QUICK, "-o", "again"]) == 0

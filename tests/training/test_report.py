@@ -13,11 +13,11 @@ pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 from rfmrisk import to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.training import save_run, train
-from rfmrisk.training.card import write_card
-from rfmrisk.training.findings import to_watch
 from rfmrisk.training.judging import FIGURES
-from rfmrisk.training.pictures import PICTURES
-from rfmrisk.training.report import write_report
+from rfmrisk.training.report.card import write_card
+from rfmrisk.training.report.findings import to_watch
+from rfmrisk.training.report.page import write_report
+from rfmrisk.training.report.pictures import PICTURES
 from tests.training.small import SMALL
 
 

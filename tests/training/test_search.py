@@ -20,7 +20,7 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.training import CATALOGUE, train
 from rfmrisk.training.judging import choose_threshold
-from rfmrisk.training.parts import Folds, Task, make_folds
+from rfmrisk.training.split import Folds, Task, make_folds
 from tests.training.small import SMALL
 
 

@@ -16,7 +16,7 @@ from rfmrisk.woe.binning import (
     sort_column,
     weight_of_evidence,
 )
-from rfmrisk.woe.partition import Rules, gain_of
+from rfmrisk.woe.program import Rules, gain_of
 
 
 def rules_for(bad, weight=None, **changes):

@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from rfmrisk.woe import WOEEncoder
-from rfmrisk.woe.columns import level_text
+from rfmrisk.woe.inputs import level_text
 from tests.conftest import DATA
 
 

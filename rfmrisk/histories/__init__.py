@@ -1,0 +1,6 @@
+"""The log comes in: read, bound to roles, nested into one row per customer and as_of."""
+
+from rfmrisk.histories.nesting import read_transactions, rewind, to_histories
+from rfmrisk.histories.partitions import histories_in_parts
+
+__all__ = ["histories_in_parts", "read_transactions", "rewind", "to_histories"]

@@ -1,0 +1,336 @@
+"""The door: from a transaction log to histories, one row per customer and moment of decision.
+
+A history is the nested list of a customer's transactions strictly before ``as_of``. The roles of
+the log's columns are bound here and nowhere else; all that follows knows only ``time``,
+``amount`` and the log's further columns under their own names.
+"""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rfmrisk.histories.columns import (
+    as_table,
+    check_columns,
+    is_text,
+    microseconds,
+    parse_ids,
+    parse_times,
+    whole,
+)
+from rfmrisk.histories.flat import flatten, nest
+from rfmrisk.histories.ranks import encode, encode_ids
+from rfmrisk.histories.reading import read_table
+from rfmrisk.histories.roles import OnBad, bind_roles, further_columns
+from rfmrisk.histories.segments import Ints, first_at_or_after, group, sort_groups
+from rfmrisk.histories.timestamps import (
+    check_known,
+    iso,
+    midnight_after,
+    parse_duration,
+    parse_moment,
+)
+
+CUSTOMER = "CustomerId"
+TIME = "TransactionStartTime"
+AMOUNT = "Amount"
+
+
+def read_transactions(
+    path: str | Path,
+    *,
+    customer: str = CUSTOMER,
+    time: str = TIME,
+    amount: str = AMOUNT,
+    on_bad: OnBad = "raise",
+) -> pd.DataFrame:
+    """Read a transaction log from a CSV or Parquet file, with its times parsed.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.csv``, ``.csv.gz`` or ``.parquet`` file, or a folder of Parquet files.
+    customer, time, amount : str
+        The columns that hold the customer's id, the time and the amount of a transaction. The
+        defaults are the names of the Xente log.
+    on_bad : {"raise", "drop"}, default="raise"
+        What to do with rows that have no id, no readable time or no finite amount.
+
+    Returns
+    -------
+    DataFrame of shape (n_transactions, n_columns)
+        The log with its own column names; ``time`` is datetime64 in naive UTC. Ids in a CSV
+        stay text where a number would change them (``00017``).
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is of another type or broken, a column is missing, or rows are bad.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rfmrisk.datasets import make_transactions
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     make_transactions(n_customers=10, random_state=0).to_csv(f"{folder}/log.csv")
+    ...     log = read_transactions(f"{folder}/log.csv")
+    >>> log["TransactionStartTime"].dtype
+    dtype('<M8[us]')
+    """
+    table = read_table(Path(path), customer, time, amount)
+    return bind_roles(table, customer, time, amount, on_bad).to_pandas()
+
+
+def to_histories(
+    log: Any,
+    *,
+    customer: str = CUSTOMER,
+    time: str = TIME,
+    amount: str = AMOUNT,
+    as_of: Any = None,
+    on_bad: OnBad = "raise",
+) -> pd.DataFrame:
+    """Nest a transaction log into one row per customer, as known at a moment of decision.
+
+    The same transactions give the same histories, bit for bit, whatever the order of the log's
+    rows: customers are sorted by id, and transactions by time, then amount, then the further
+    columns that have an order (lists and structs have none).
+
+    Parameters
+    ----------
+    log : DataFrame of shape (n_transactions, n_columns)
+        Anything that speaks the Arrow C stream: pandas, Polars, pyarrow, DuckDB. It is not
+        changed. Times are timestamps, dates or ISO-8601 text; those with a zone are converted
+        to UTC, those without are taken as UTC, and a mix of the two is an error.
+    customer, time, amount : str
+        The columns that hold the customer's id (integers, text, categories or UUIDs), the time
+        and the amount (numbers) of a transaction. All further columns are kept, with their
+        names and types, inside the history.
+    as_of : datetime-like, DataFrame or None, default=None
+        The moment of decision: a history holds the transactions strictly before it.
+
+        - None: the midnight that ends the log's last day.
+        - a moment: the same for all customers; those without an earlier transaction are left
+          out.
+        - a frame with the columns ``as_of`` and ``customer`` (or the log's own name for it):
+          one row per decision in the order given. A customer may appear more than once, and
+          one without an earlier transaction keeps its row, with an empty history.
+    on_bad : {"raise", "drop"}, default="raise"
+        Rows with no id, no readable time or no finite amount are an error that counts them and
+        shows the first few, or are left out with a warning that counts them.
+
+    Returns
+    -------
+    DataFrame of shape (n_customers, 2)
+        Index ``customer``; ``as_of``, datetime64[us] in naive UTC; ``history``, an Arrow
+        ``list<struct<time, amount, ...>>`` sorted by time.
+
+    Raises
+    ------
+    TypeError
+        ``log`` is not a frame.
+    ValueError
+        A column is missing, duplicated or of a wrong type, rows are bad, the log is empty, or
+        no transaction lies before ``as_of``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = pd.DataFrame(
+    ...     {
+    ...         "who": ["ann", "bob", "ann"],
+    ...         "when": ["2024-05-01T10:00:00Z", "2024-05-02T11:00:00Z", "2024-05-03T12:00:00Z"],
+    ...         "paid": [10.0, 5.0, -2.5],
+    ...     }
+    ... )
+    >>> histories = to_histories(log, customer="who", time="when", amount="paid")
+    >>> histories["as_of"]
+    customer
+    ann   2024-05-04
+    bob   2024-05-04
+    Name: as_of, dtype: datetime64[us]
+    >>> histories["history"].map(len).tolist()
+    [2, 1]
+    """
+    table = bind_roles(as_table(log), customer, time, amount, on_bad)
+    extras = further_columns(table.column_names, customer, time, amount)
+    customers = whole(table[customer])
+    columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
+    order, offsets, times = _order(customers, microseconds(table[time]), list(columns.values()))
+    ids = customers.take(pa.array(order[offsets[:-1]]))
+    fields: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
+    fields |= {name: _gathered(column, pa.array(order)) for name, column in columns.items()}
+    transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+
+    starts, ends = offsets[:-1], offsets[1:]
+    by_decision = hasattr(as_of, "__arrow_c_stream__")
+    if by_decision:
+        found, moments, ids = _decisions(as_of, customer, ids)
+        # An unknown customer is numbered -1 and takes the empty segment put last.
+        starts, ends = np.append(starts, 0)[found], np.append(ends, 0)[found]
+    elif as_of is None:
+        moments = np.full(len(ids), midnight_after(int(times.max())))
+    else:
+        moments = np.full(len(ids), parse_moment(as_of, "as_of"))
+    if as_of is not None:
+        ends = first_at_or_after(times, starts, ends, moments)
+    if not by_decision:
+        known = np.flatnonzero(ends > starts)
+        if not len(known):
+            check_known(int(times.min()), int(moments[0]))
+        if len(known) < len(ids):
+            ids, moments = ids.take(pa.array(known)), moments[known]
+            starts, ends = starts[known], ends[known]
+    return pd.DataFrame(
+        {"as_of": moments.view("datetime64[us]"), "history": nest(transactions, starts, ends)},
+        index=pd.Index(ids.to_pandas(), name="customer"),
+    )
+
+
+def rewind(histories: pd.DataFrame, period: str | dt.timedelta) -> pd.DataFrame:
+    """Return the customers as they were known a period earlier.
+
+    Parameters
+    ----------
+    histories : DataFrame of shape (n_customers, 2)
+        As made by `to_histories`.
+    period : str or timedelta
+        How far to go back, such as ``"30D"``.
+
+    Returns
+    -------
+    DataFrame of shape (n_customers_then, 2)
+        The same rows with ``as_of`` moved back and the transactions since then removed.
+        Customers without a transaction by then are left out.
+
+    Raises
+    ------
+    ValueError
+        The period is not a positive duration, or no transaction is that old.
+
+    Examples
+    --------
+    >>> from rfmrisk.datasets import make_transactions
+    >>> histories = to_histories(make_transactions(n_customers=50, random_state=0))
+    >>> past = rewind(histories, "30D")
+    >>> (histories.loc[past.index, "as_of"] - past["as_of"]).unique()
+    <TimedeltaArray>
+    ['30 days']
+    Length: 1, dtype: timedelta64[us]
+    """
+    past, _ = rewind_rows(histories, period)
+    return past
+
+
+def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd.DataFrame, Ints]:
+    """Rewind, and return also the positions of the rows that are left."""
+    flat = flatten(histories)
+    moments = flat.as_of - parse_duration(period, "period")
+    ends = first_at_or_after(flat.times, flat.starts, flat.ends, moments)
+    kept = np.flatnonzero(ends > flat.starts)
+    if not len(kept):
+        first = f"nothing before {iso(flat.times.min())}" if len(flat.times) else "no transactions"
+        raise ValueError(
+            f"no customer was known {period} earlier: the histories have {first}; "
+            "a shorter period is needed"
+        )
+    past = histories.iloc[kept].assign(
+        as_of=moments[kept].view("datetime64[us]"),
+        history=nest(flat.transactions, flat.starts[kept], ends[kept]),
+    )
+    return past, kept
+
+
+def _gathered(column: pa.Array, order: pa.Array) -> pa.Array:
+    """Return a column in another order; text of few levels by their numbers, which is faster."""
+    if is_text(column.type) and len(pc.unique(column.slice(0, 10_000))) <= 100:
+        coded = column.dictionary_encode()
+        indices = coded.indices.take(order)
+        return pa.DictionaryArray.from_arrays(indices, coded.dictionary).cast(column.type)
+    return column.take(order)
+
+
+def _order(
+    customers: pa.Array, times: Ints, tie_breakers: list[pa.Array]
+) -> tuple[NDArray[np.integer], Ints, Ints]:
+    """Return the order by customer, time and the tie-breakers, the offsets, the times in order.
+
+    Columns without an order, such as lists, break no ties.
+    """
+    order, offsets = group(*encode_ids(customers))
+    times = sort_groups(times, order, offsets)
+
+    # Transactions of one customer at one time are in any order still. Most logs have few, and
+    # only they are sorted further, run by run.
+    begins = np.ones(len(times) + 1, dtype=bool)
+    np.not_equal(times[1:], times[:-1], out=begins[1:-1])
+    begins[offsets] = True
+    tied = np.flatnonzero(~(begins[:-1] & begins[1:]))
+    for column in tie_breakers:
+        if not len(tied):
+            break
+        try:
+            keys, distinct = encode(column.take(pa.array(order[tied])))
+        except pa.ArrowNotImplementedError:
+            continue
+        # Runs times distinct values are fewer than the square of the rows, so this is no overflow.
+        keys += len(distinct) * np.cumsum(begins[tied])
+        by_key = np.argsort(keys)
+        order[tied] = order[tied[by_key]]
+        keys = keys[by_key]
+        begins[tied[1:]] |= keys[1:] != keys[:-1]
+        tied = tied[~(begins[tied] & begins[tied + 1])]
+    return order, offsets, times
+
+
+def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa.Array]:
+    """Return for each decision the number of its customer (-1: unknown), its moment, its id."""
+    index = getattr(frame, "index", None)
+    if isinstance(index, pd.Index) and index.name in ("customer", customer):
+        frame = frame.reset_index()
+    table = as_table(frame)
+    if customer not in table.column_names and "customer" in table.column_names:
+        customer = "customer"
+    check_columns(table.column_names, [customer, "as_of"], of="the decisions")
+    if not table.num_rows:
+        check_decisions(0, 0, 0)  # columns without a value have no type that could be read
+    moments = parse_times(table["as_of"], "as_of")
+    asked = parse_ids(table[customer], customer)
+    check_decisions(table.num_rows, moments.bad.sum(), asked.bad.sum())
+    check_decision_ids(asked.converted.type, ids.type)
+    found = pc.fill_null(pc.index_in(asked.converted, value_set=ids), -1)
+    return (
+        found.to_numpy().astype(np.int64),
+        microseconds(moments.converted),
+        whole(asked.converted),
+    )
+
+
+def check_decisions(n_decisions: int, n_timeless: int = 0, n_nameless: int = 0) -> None:
+    """Raise where there is no decision, or one lacks its moment or its customer."""
+    if not n_decisions:
+        raise ValueError(
+            "the frame of decisions is empty: at least one (customer, as_of) is needed"
+        )
+    if n_timeless or n_nameless:
+        raise ValueError(
+            f"of {n_decisions:,} decisions {n_timeless:,} have no readable as_of and "
+            f"{n_nameless:,} no customer; each must have both"
+        )
+
+
+def check_decision_ids(asked: pa.DataType, known: pa.DataType) -> None:
+    """Raise where the ids of decisions and log could never be equal."""
+    if asked != known:
+        raise ValueError(
+            f"the decisions' customers are {asked}, those of the log {known}: "
+            "they must be of one type"
+        )

@@ -1,0 +1,278 @@
+"""Logs larger than memory: read once, split by customer, and given as histories part by part.
+
+A log is split into files in a work folder. Each holds what one stretch of the log gives to every
+partition, so that a partition is a few batches of each file, and a file that is there is whole:
+a run that was interrupted goes on behind the last of them.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from operator import add
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from rfmrisk.histories.chunks import of_type, open_log
+from rfmrisk.histories.columns import as_table, microseconds, whole
+from rfmrisk.histories.nesting import AMOUNT, CUSTOMER, TIME, to_histories
+from rfmrisk.histories.roles import Findings, OnBad, check_on_bad, check_schema, inspect
+from rfmrisk.histories.segments import group
+from rfmrisk.histories.timestamps import check_known, iso, midnight_after, parse_moment
+
+ROWS_PER_PART = 1_000_000
+
+Watch = Callable[[Iterable[Any], str, int], Iterable[Any]]
+
+
+def histories_in_parts(
+    path: str | Path,
+    *,
+    customer: str = CUSTOMER,
+    time: str = TIME,
+    amount: str = AMOUNT,
+    as_of: Any = None,
+    on_bad: OnBad = "raise",
+    rows_per_part: int = ROWS_PER_PART,
+    folder: str | Path | None = None,
+) -> Iterator[pd.DataFrame]:
+    """Nest a log that is larger than memory, one partition of its customers after another.
+
+    All transactions of a customer are in one part, and each part is what `to_histories` gives
+    for its customers, to the last bit; only one is in memory at a time.
+
+    Parameters
+    ----------
+    path : str or Path
+        A Parquet file or a folder of them. A CSV file is taken too, but read at once.
+    customer, time, amount : str
+        As in `to_histories`.
+    as_of : datetime-like or None, default=None
+        The moment of decision; None is the midnight that ends the last day of the whole log.
+    on_bad : {"raise", "drop"}, default="raise"
+        As in `to_histories`. Bad rows are counted in the whole log, before the first part.
+    rows_per_part : int, default=1_000_000
+        About how many transactions a part holds. A customer is never divided, so one with more
+        makes a larger part.
+    folder : str, Path or None, default=None
+        Where the split log, about as large as the Parquet file, lies meanwhile; it is removed at
+        the end. None is the system's folder for temporary files.
+
+    Yields
+    ------
+    DataFrame of shape (n_customers_of_the_part, 2)
+        As `to_histories` returns, its customers sorted by id. The parts together have each
+        customer once; which part a customer is in depends on the id and the number of parts.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_transactions` and `to_histories`. What the columns' types tell is raised at
+        once, what only the rows tell before the first part.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rfmrisk import RFMAggregator, histories_in_parts
+    >>> from rfmrisk.datasets import make_transactions
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     make_transactions(n_customers=100, random_state=0).to_parquet(f"{folder}/log.parquet")
+    ...     parts = histories_in_parts(f"{folder}/log.parquet", rows_per_part=2_000)
+    ...     features = [RFMAggregator().fit_transform(part) for part in parts]
+    >>> sum(len(part) for part in features)
+    100
+    """
+    roles = {"customer": customer, "time": time, "amount": amount}
+    log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part)
+    return _yield_parts(log, folder)
+
+
+def _yield_parts(log: "PartitionedLog", folder: str | Path | None) -> Iterator[pd.DataFrame]:
+    with TemporaryDirectory(prefix="rfmrisk-", dir=folder) as place:
+        split = log.split(Path(place))
+        for number in range(log.n_parts):
+            histories = split.part(number)
+            if histories is not None:
+                yield histories
+
+
+@dataclass(frozen=True)
+class SplitLog:
+    """A log that lies in pieces, each with batches of every partition in turn.
+
+    Attributes
+    ----------
+    pieces : list of Path
+    n_parts : int
+    roles : dict
+    moment : int
+        The moment of decision, in microseconds.
+    stored, schema : pyarrow.Schema
+        Of the pieces, and of the log that they were made of.
+    """
+
+    pieces: list[Path]
+    n_parts: int
+    roles: dict[str, Any]
+    moment: int
+    stored: pa.Schema
+    schema: pa.Schema
+
+    def part(self, number: int) -> pd.DataFrame | None:
+        """Return the histories of one partition, None where it has no customer."""
+        batches = []
+        for piece in self.pieces:
+            with pa.memory_map(str(piece)) as source:
+                reader = pa.ipc.open_file(source)
+                found = range(number, reader.num_record_batches, self.n_parts)
+                batches += [reader.get_batch(place) for place in found]
+        table = pa.Table.from_batches(batches, self.stored)
+        if not table.num_rows:
+            return None
+        columns = zip(table.columns, self.schema.types, strict=True)
+        restored = [of_type(whole(column), kind) for column, kind in columns]
+        log = pa.table(restored, schema=self.schema)
+        return to_histories(log, **self.roles, as_of=iso(self.moment))
+
+
+class PartitionedLog:
+    """A log on disk and how it is to be split by customer.
+
+    Parameters
+    ----------
+    path : str or Path
+    roles : dict
+        The columns of ``customer``, ``time`` and ``amount``.
+    as_of, on_bad, rows_per_part
+        As in `histories_in_parts`.
+
+    Attributes
+    ----------
+    n_parts : int
+        How many partitions of customers there are.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        roles: dict[str, Any],
+        as_of: Any,
+        on_bad: OnBad,
+        rows_per_part: int = ROWS_PER_PART,
+    ) -> None:
+        check_on_bad(on_bad)
+        if rows_per_part < 1:
+            raise ValueError(f"rows_per_part must be 1 or more; got {rows_per_part!r}")
+        self.roles, self.on_bad, self.rows_per_part = roles, on_bad, rows_per_part
+        self.as_of = None if as_of is None else parse_moment(as_of, "as_of")
+        self._files = open_log(Path(path), **roles)
+        self.schema = check_schema(self._files.schema, **roles)
+        # Batches of one file may not differ in their dictionaries.
+        self._stored = pa.schema([field.with_type(_plain(field.type)) for field in self.schema])
+        self.n_parts = max(1, -(-self._files.n_rows // rows_per_part))
+
+    def split(self, folder: Path, watch: Watch = lambda steps, *_: steps) -> SplitLog:
+        """Split what is not split yet, and judge the rows.
+
+        Parameters
+        ----------
+        folder : Path
+            The work folder. What an earlier run of the same log and options has left there is
+            used.
+        watch : callable
+            Wraps the steps in a progress bar: ``watch(steps, description, total)``.
+
+        Returns
+        -------
+        SplitLog
+
+        Raises
+        ------
+        ValueError
+            Rows are bad, zones are mixed, the log is empty or no transaction is old enough.
+        """
+        stretches = self._files.stretches(self.rows_per_part)
+        pieces = [folder / f"split-{number:05}.arrow" for number in range(len(stretches))]
+        found = []
+        steps = zip(stretches, pieces, strict=True)
+        for stretch, piece in watch(steps, "splitting the log", len(stretches)):
+            told = piece.with_suffix(".json")
+            if not told.exists():
+                findings = self._split(self._files.read(stretch, self.rows_per_part), piece)
+                write_whole(told, json.dumps(dataclasses.asdict(findings)))
+            found.append(Findings.from_plain(json.loads(told.read_text(encoding="utf-8"))))
+        if not found:
+            raise ValueError("the log is empty: at least one transaction is needed")
+        moment = self._judge(reduce(add, found))
+        return SplitLog(pieces, self.n_parts, self.roles, moment, self._stored, self.schema)
+
+    def _split(self, tables: Iterator[pa.Table], piece: Path) -> Findings:
+        """Write the batches of each partition, and return what was found in these rows."""
+        found = []
+        partial = piece.with_suffix(".partial")
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        with pa.ipc.new_file(str(partial), self._stored, options=options) as writer:
+            for table in tables:
+                usable, findings = inspect(as_table(table), **self.roles)
+                found.append(findings)
+                if self.as_of is not None:
+                    usable = usable.filter(
+                        pa.array(microseconds(usable[self.roles["time"]]) < self.as_of)
+                    )
+                order, offsets = group(self._numbers(usable), self.n_parts)
+                taken = usable.cast(self._stored).take(pa.array(order)).combine_chunks()
+                for start, end in pairwise(offsets):
+                    writer.write_batch(_as_batch(taken.slice(start, end - start), self._stored))
+        partial.replace(piece)
+        return reduce(add, found)
+
+    def _numbers(self, table: pa.Table) -> np.ndarray:
+        """Return the partition of each row's customer: a hash of the id, the same everywhere."""
+        ids = whole(table[self.roles["customer"]])
+        if pa.types.is_large_string(ids.type):
+            distinct = ids.dictionary_encode()
+            names = distinct.dictionary.to_numpy(zero_copy_only=False)
+            hashes = pd.util.hash_array(names, categorize=False)[distinct.indices.to_numpy()]
+        else:
+            hashes = pd.util.hash_array(ids.to_numpy(zero_copy_only=False))
+        return (hashes % self.n_parts).astype(np.int64)
+
+    def _judge(self, findings: Findings) -> int:
+        """Raise where the rows cannot be used; return the moment of decision."""
+        findings.check(self.on_bad, stacklevel=3)
+        if self.as_of is None:
+            return midnight_after(findings.last)
+        check_known(findings.first, self.as_of)
+        return self.as_of
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _as_batch(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+    batches = table.to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type with values in the place of dictionaries."""
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain(field.type)) for field in kind])
+    return kind

@@ -1,0 +1,770 @@
+"""A scorecard: Weight of Evidence and a logistic regression, told in points."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import expit, ndtr, ndtri
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted
+
+from rfmrisk.metrics import psi_reading, quantile_cuts
+from rfmrisk.woe.binning import psi_of
+from rfmrisk.woe.bins import bin_labels, missing_bin
+from rfmrisk.woe.encoder import WOEEncoder
+from rfmrisk.woe.inputs import as_levels, read_table
+from rfmrisk.woe.serialization import encoder_from_plain, encoder_to_plain
+from rfmrisk.woe.sql import score_sql
+from rfmrisk.woe.target import check_weight, classes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Scorecard", "probability_to_score", "score_to_probability"]
+
+FORMAT = "rfmrisk scorecard 1"
+
+
+def probability_to_score(
+    probability: ArrayLike, base_score: float = 600, base_odds: float = 50, pdo: float = 20
+) -> NDArray[np.float64]:
+    """Turn the probability of being bad into a score; a higher score is safer.
+
+    score = base_score + pdo / ln 2 * (ln((1 - p) / p) - ln(base_odds)) [1]_: at odds of
+    ``base_odds`` goods to one bad it is ``base_score``, and doubling the odds adds ``pdo``.
+
+    Parameters
+    ----------
+    probability : array-like
+        Probability of being bad. 0 and 1, which have no finite odds, are read as the nearest
+        probabilities that do.
+    base_score : float, default=600
+        Score at the base odds, in points.
+    base_odds : float, default=50
+        Goods to one bad.
+    pdo : float, default=20
+        Points that double the odds.
+
+    Returns
+    -------
+    ndarray of the shape of ``probability``
+
+    Raises
+    ------
+    ValueError
+        If a probability is not between 0 and 1, or the scale is not finite and positive.
+
+    References
+    ----------
+    .. [1] N. Siddiqi, Credit Risk Scorecards, Wiley, 2006, chapter 6.
+
+    Examples
+    --------
+    >>> from rfmrisk.scorecard.scorecard import probability_to_score
+    >>> probability_to_score([1 / 51, 1 / 101, 0.5]).round(1)
+    array([600. , 620. , 487.1])
+    """
+    _check_scale(base_score, base_odds, pdo)
+    p = np.asarray(probability, dtype=np.float64)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"probability must be between 0 and 1; got {p[~((p >= 0) & (p <= 1))]}.")
+    p = np.clip(p, np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
+    log_odds = np.log1p(-p) - np.log(p)
+    return base_score + pdo / np.log(2) * (log_odds - np.log(base_odds))
+
+
+def score_to_probability(
+    score: ArrayLike, base_score: float = 600, base_odds: float = 50, pdo: float = 20
+) -> NDArray[np.float64]:
+    """Turn a score back into the probability of being bad; see `probability_to_score`.
+
+    Parameters
+    ----------
+    score : array-like
+        Points.
+    base_score : float, default=600
+        Score at the base odds, in points.
+    base_odds : float, default=50
+        Goods to one bad.
+    pdo : float, default=20
+        Points that double the odds.
+
+    Returns
+    -------
+    ndarray of the shape of ``score``
+
+    Raises
+    ------
+    ValueError
+        If the scale is not finite and positive.
+
+    Examples
+    --------
+    >>> from rfmrisk.scorecard.scorecard import score_to_probability
+    >>> score_to_probability([600, 620]).round(4)
+    array([0.0196, 0.0099])
+    """
+    _check_scale(base_score, base_odds, pdo)
+    points = np.asarray(score, dtype=np.float64)
+    return expit(-((points - base_score) * np.log(2) / pdo + np.log(base_odds)))
+
+
+def _check_scale(base_score: float, base_odds: float, pdo: float) -> None:
+    if not np.isfinite(base_score):
+        raise ValueError(f"base_score must be finite; got {base_score!r}.")
+    if not (base_odds > 0 and np.isfinite(base_odds)):
+        raise ValueError(f"base_odds must be above 0; got {base_odds!r}.")
+    if not (pdo > 0 and np.isfinite(pdo)):
+        raise ValueError(f"pdo must be above 0; got {pdo!r}.")
+
+
+class Scorecard(ClassifierMixin, BaseEstimator):
+    """Classify customers by a scorecard that can be read, argued with, and run in a database.
+
+    Columns are encoded by their Weight of Evidence, a linear classifier weighs them, and its
+    log-odds are scaled to points [1]_: the score is the base points plus, for each feature, the
+    points of the bin that the customer is in.
+
+    Parameters
+    ----------
+    encoder : WOEEncoder or None, default=None
+        How columns are binned; None is ``WOEEncoder()``.
+    classifier : classifier or None, default=None
+        Binary and linear, with ``coef_`` and ``intercept_`` in log-odds; None is
+        ``LogisticRegression(max_iter=1000)``.
+    base_score : float, default=600
+        Score at the base odds, in points.
+    base_odds : float, default=50
+        Goods to one bad.
+    pdo : float, default=20
+        Points that double the odds.
+    rounded : bool, default=True
+        Whether points are whole numbers. The rule: the base points and the points of every bin
+        are rounded each (to the nearest, halves to even), and a score is the sum of what is
+        rounded, so that it can be added up by hand. Probabilities are never rounded.
+    positive : bool, default=False
+        Whether a feature may only count in the direction of its WoE. Features with the wrong
+        sign are left out: those that the same regression under that bound leaves out, then the
+        worst first, and the rest is fitted again, until none is left.
+
+    Attributes
+    ----------
+    encoder_ : WOEEncoder
+        The fitted encoder.
+    classifier_ : classifier
+        The fitted classifier.
+    coef_ : ndarray of shape (f,)
+        Log-odds of being bad for one more of WoE; 0 for a feature that was left out. WoE is
+        positive for the safe, so a right sign is negative.
+    intercept_ : float
+        Log-odds of being bad where every WoE is 0.
+    used_ : ndarray of int
+        Positions of the features that count.
+    wrong_sign_ : list of str
+        Features with the wrong sign that count all the same.
+    base_points_ : int or float
+        The points that every customer has.
+    points_ : list of ndarray
+        The points of each bin of each feature.
+    covariance_ : ndarray
+        Covariance of the intercept and the coefficients of ``used_``.
+    score_cuts_, score_counts_ : ndarray
+        Deciles of the training scores and the weights between them, for `stability_report`.
+    classes_ : ndarray of shape (2,)
+        Good and bad.
+    feature_names_in_ : ndarray of str, shape (f,)
+        Column names, where the input had them.
+    n_features_in_ : int
+        Number of columns.
+
+    References
+    ----------
+    .. [1] N. Siddiqi, Credit Risk Scorecards, Wiley, 2006, chapter 6.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rfmrisk.scorecard.scorecard import Scorecard
+    >>> X = pd.DataFrame({"recency": range(100)})
+    >>> y = [int(r % 10 < 1 + r // 20) for r in range(100)]
+    >>> model = Scorecard().fit(X, y)
+    >>> model.predict_score(pd.DataFrame({"recency": [5, 95]}))
+    array([546, 489])
+    >>> model.reasons(pd.DataFrame({"recency": [5, 95]}))["reason"].tolist()
+    ['recency in [80, inf): 57 points below the best']
+    """
+
+    def __init__(
+        self,
+        encoder: WOEEncoder | None = None,
+        classifier: Any = None,
+        base_score: float = 600,
+        base_odds: float = 50,
+        pdo: float = 20,
+        *,
+        rounded: bool = True,
+        positive: bool = False,
+    ) -> None:
+        self.encoder = encoder
+        self.classifier = classifier
+        self.base_score = base_score
+        self.base_odds = base_odds
+        self.pdo = pdo
+        self.rounded = rounded
+        self.positive = positive
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Scorecard:
+        """Bin the columns, fit the classifier and scale it to points.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            Numeric and categorical columns; values may be missing.
+        y : array-like of shape (n,)
+            0 or False is good, 1 or True is bad (of any two numbers, the greater).
+        sample_weight : array-like of shape (n,) or None, default=None
+            A weight of w counts as w such customers.
+
+        Returns
+        -------
+        Scorecard
+            The fitted scorecard.
+
+        Raises
+        ------
+        ValueError
+            If y is not binary, the scale is not finite and positive, or the encoder refuses the
+            columns.
+        TypeError
+            If the encoder is no `WOEEncoder`, or the classifier has no coefficients.
+        """
+        _check_scale(self.base_score, self.base_odds, self.pdo)
+        encoder = WOEEncoder() if self.encoder is None else self.encoder
+        if not isinstance(encoder, WOEEncoder):
+            raise TypeError(f"encoder must be a WOEEncoder or None; got {type(encoder).__name__}.")
+        self.encoder_ = clone(encoder).fit(X, y, sample_weight=sample_weight)
+        self._copy_names()
+        codes = self.encoder_.bin_numbers(X)
+        self.classes_, bad = classes_of(y, len(codes))
+        weight = check_weight(sample_weight, len(bad))
+        columns = self.encoder_.bins_
+        woe = np.column_stack([c["woe"][codes[:, j]] for j, c in enumerate(columns)])
+        self._fit_coefficients(woe, bad, weight)
+        self._scale_points()
+        score = self._add_up(codes)
+        self.score_cuts_ = quantile_cuts(score.astype(np.float64), weight, 10)
+        self.score_counts_ = self._count_scores(score, weight)
+        return self
+
+    def _copy_names(self) -> None:
+        """Expect the columns that the encoder expects."""
+        self.n_features_in_ = self.encoder_.n_features_in_
+        if hasattr(self.encoder_, "feature_names_in_"):
+            self.feature_names_in_ = self.encoder_.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _fit_coefficients(
+        self, woe: NDArray[np.float64], bad: NDArray[np.bool_], weight: NDArray[np.float64] | None
+    ) -> None:
+        used = np.flatnonzero(self.encoder_.selected_)
+        base = LogisticRegression(max_iter=1000) if self.classifier is None else self.classifier
+        options = {} if weight is None else {"sample_weight": weight}
+        self.coef_ = np.zeros(woe.shape[1])
+        if self.positive and isinstance(base, LogisticRegression):
+            used = _right_signs(woe, bad, weight, used, base.C)
+        while True:
+            self.classifier_ = clone(base)
+            self.classifier_.fit(woe[:, used], bad.astype(np.intp), **options)
+            if not hasattr(self.classifier_, "coef_"):
+                raise TypeError(
+                    "classifier must be linear, with coef_ and intercept_ once it is fitted; got "
+                    f"{type(self.classifier_).__name__}."
+                )
+            coefficients = np.ravel(self.classifier_.coef_)
+            if not self.positive or len(used) == 1 or coefficients.max() <= 0:
+                break
+            used = np.delete(used, coefficients.argmax())
+        self.coef_[used] = coefficients
+        self.intercept_ = float(np.ravel(self.classifier_.intercept_)[0])
+        names = self.encoder_.column_names()
+        self.wrong_sign_ = [names[j] for j in np.flatnonzero(self.coef_ > 0)]
+        self.used_ = used
+        probability = expit(self.intercept_ + woe[:, used] @ coefficients)
+        weights = probability * (1 - probability) * (1.0 if weight is None else weight)
+        self.covariance_ = _covariance(woe[:, used], weights)
+
+    def _scale_points(self) -> None:
+        """Turn coefficients into points."""
+        factor = self.pdo / np.log(2)
+        base = self.base_score - factor * (np.log(self.base_odds) + self.intercept_)
+        points = [
+            -factor * coefficient * column["woe"]
+            for coefficient, column in zip(self.coef_, self.encoder_.bins_, strict=True)
+        ]
+        self.base_points_ = round(float(base)) if self.rounded else float(base)
+        self.points_ = [np.rint(p).astype(np.int64) if self.rounded else p for p in points]
+
+    def _add_up(self, codes: NDArray[np.intp]) -> NDArray:
+        score = np.full(len(codes), self.base_points_)
+        for j in self.used_.tolist():
+            score += self.points_[j][codes[:, j]]
+        return score
+
+    def _count_scores(self, score: NDArray, weight: NDArray[np.float64] | None) -> NDArray:
+        codes = np.searchsorted(self.score_cuts_, score, side="right")
+        return np.bincount(codes, weights=weight, minlength=len(self.score_cuts_) + 1).astype(float)
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Compute the log-odds of being bad.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            The columns of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Higher is riskier.
+        """
+        codes = self._codes(X)
+        log_odds = np.full(len(codes), self.intercept_)
+        for j in self.used_.tolist():
+            log_odds += self.coef_[j] * self.encoder_.bins_[j]["woe"][codes[:, j]]
+        return log_odds
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Compute the probabilities of being good and of being bad.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            The columns of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n, 2)
+            In the order of ``classes_``.
+        """
+        log_odds = self.decision_function(X)
+        return np.column_stack([expit(-log_odds), expit(log_odds)])
+
+    def predict(self, X: Any) -> NDArray:
+        """Call those bad who are more likely bad than good.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            The columns of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Labels of ``classes_``.
+        """
+        bad = self.decision_function(X) > 0
+        return self.classes_[bad.astype(np.intp)]
+
+    def predict_score(self, X: Any) -> NDArray:
+        """Compute the score: base points plus the points of the customer's bins.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            The columns of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Higher is safer; whole numbers where ``rounded``.
+        """
+        return self._add_up(self._codes(X))
+
+    def _codes(self, X: Any) -> NDArray[np.intp]:
+        check_is_fitted(self)
+        return self.encoder_.bin_numbers(X, self.used_)
+
+    def points_table(self) -> pd.DataFrame:
+        """Lay out the scorecard.
+
+        Returns
+        -------
+        DataFrame
+            The columns feature, bin, woe, coefficient and points: the base points first, then
+            every bin of every feature that counts, missing and (for levels) unseen included.
+        """
+        check_is_fitted(self)
+        names = self.encoder_.column_names()
+        base = {"feature": "base", "bin": "", "woe": 0.0, "coefficient": self.intercept_}
+        rows: list[dict[str, Any]] = [{**base, "points": self.base_points_}]
+        for j in self.used_.tolist():
+            column = self.encoder_.bins_[j]
+            rows += [
+                {
+                    "feature": names[j],
+                    "bin": label,
+                    "woe": float(column["woe"][k]),
+                    "coefficient": float(self.coef_[j]),
+                    "points": self.points_[j][k].item(),
+                }
+                for k, label in enumerate(bin_labels(column))
+            ]
+        return pd.DataFrame(rows)
+
+    def reasons(self, X: Any, n: int = 3) -> pd.DataFrame:
+        """List the features that cost each customer the most points.
+
+        The cost is the distance to the best attainable: the most points of any bin of the
+        feature that training customers were in.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            The columns of ``fit``.
+        n : int, default=3
+            Most reasons for a customer.
+
+        Returns
+        -------
+        DataFrame
+            Columns rank (from 1), feature, bin, points, lost (points below the best) and reason
+            (text), under the index of X, for the features that cost something.
+
+        Notes
+        -----
+        The official interpretation of Regulation B [1]_ names two methods for the reasons of a
+        refusal: the distance to the average of the applicants whose score was at or slightly above
+        the minimum passing score, or to the average of all applicants. It allows others that
+        produce substantially similar results. The distance to the best is neither of the two; a
+        lender who needs one of them computes it from `points_table` and the bins of its applicants.
+
+        References
+        ----------
+        .. [1] 12 CFR 1002.9 (Regulation B), official interpretation of paragraph 9(b)(2).
+        """
+        index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(X))
+        table = self._reasons(X, n)
+        return table.set_axis(index[table.index])
+
+    def reasons_text(self, X: Any, n: int = 3) -> NDArray[np.object_]:
+        """Return the reasons of each customer as one line of text, ``"; "`` between them.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            The columns of ``fit``.
+        n : int, default=3
+            Most reasons for a customer.
+
+        Returns
+        -------
+        ndarray of str, shape (n,)
+            Empty for a customer who has the best of everything.
+        """
+        reasons = self._reasons(X, n)
+        lines: list[list[str]] = [[] for _ in range(len(X))]
+        for row, reason in zip(reasons.index, reasons["reason"], strict=True):
+            lines[row].append(reason)
+        return np.array(["; ".join(line) for line in lines], dtype=object)
+
+    def _reasons(self, X: Any, n: int) -> pd.DataFrame:
+        """List the reasons under the positions of the rows."""
+        codes = self._codes(X)
+        table = read_table(self, X, reset=False)
+        columns, used = self.encoder_.bins_, self.used_.tolist()
+        lost = np.zeros((len(codes), len(used)), dtype=self.points_[0].dtype)
+        for k, j in enumerate(used):
+            trained = np.append(columns[j]["goods"] + columns[j]["bads"] > 0, False)
+            points = self.points_[j]
+            lost[:, k] = np.maximum(points[trained].max() - points[codes[:, j]], 0)
+        order = np.argsort(-lost, axis=1, kind="stable")[:, :n]
+        cost = np.take_along_axis(lost, order, axis=1)
+        row, rank = np.nonzero(cost > 0)
+        cost, feature = cost[row, rank], self.used_[order[row, rank]]
+        text = {name: np.empty(len(row), dtype=object) for name in ("feature", "bin", "reason")}
+        points = np.zeros(len(row), dtype=lost.dtype)
+        for j in np.unique(feature).tolist():
+            here = feature == j
+            name, code = table.names[j], codes[row[here], j]
+            labels = np.array(bin_labels(columns[j]), dtype=object)
+            text["feature"][here], text["bin"][here] = name, labels[code]
+            said = f"{name} in " + labels
+            said[missing_bin(columns[j])] = f"{name} missing"
+            text["reason"][here] = said[code]
+            if columns[j]["kind"] == "categorical":  # a level says more than its group
+                level_codes, levels = as_levels(table.read(j), name)
+                words = [*(f"{name} is {level}" for level in levels), f"{name} missing"]
+                text["reason"][here] = np.array(words, dtype=object)[level_codes[row[here]]]
+            points[here] = self.points_[j][code]
+        amounts, place = np.unique(cost, return_inverse=True)
+        tails = np.array([f": {amount:.6g} points below the best" for amount in amounts.tolist()])
+        text["reason"] += tails.astype(object)[place]
+        found = {
+            "rank": rank + 1,
+            "feature": text["feature"],
+            "bin": text["bin"],
+            "points": points,
+            "lost": cost,
+            "reason": text["reason"],
+        }
+        return pd.DataFrame(found, index=row)
+
+    def summary(self, confidence: float = 0.95) -> pd.DataFrame:
+        """Lay out the coefficients with their uncertainty.
+
+        Standard errors are Wald's, from the inverse of the information matrix at the fitted
+        coefficients; that the bins were chosen on the same data, and a penalty of the
+        classifier, are not in them. A feature that others determine has none (NaN).
+
+        Parameters
+        ----------
+        confidence : float, default=0.95
+            Level of the confidence interval.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by feature, intercept first: coefficient, std_error, z, p_value, ci_low,
+            ci_high, information_value and right_sign.
+        """
+        check_is_fitted(self)
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence must be between 0 and 1; got {confidence!r}.")
+        names = self.encoder_.column_names()
+        coefficient = np.append(self.intercept_, self.coef_[self.used_])
+        error = np.sqrt(np.diag(self.covariance_))
+        z = coefficient / error
+        half = ndtri((1 + confidence) / 2) * error
+        return pd.DataFrame(
+            {
+                "coefficient": coefficient,
+                "std_error": error,
+                "z": z,
+                "p_value": 2 * ndtr(-np.abs(z)),
+                "ci_low": coefficient - half,
+                "ci_high": coefficient + half,
+                "information_value": np.append(
+                    np.nan, self.encoder_.information_value_[self.used_]
+                ),
+                "right_sign": np.append(True, coefficient[1:] <= 0),
+            },
+            index=pd.Index(["intercept", *(names[j] for j in self.used_)], name="feature"),
+        )
+
+    def stability_report(self, X: Any, sample_weight: ArrayLike | None = None) -> pd.DataFrame:
+        """Compare a new sample with the training sample, by the population stability index.
+
+        The bins are those of the scorecard, and deciles of the training scores.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            The new sample.
+        sample_weight : array-like of shape (n,) or None, default=None
+            Its weights.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by "score" and every feature that counts: psi and reading ("stable" under
+            0.1, "watch" to 0.25, "shifted" from there; Siddiqi 2006, chapter 9).
+        """
+        codes = self._codes(X)
+        weight = check_weight(sample_weight, len(codes))
+        names = self.encoder_.column_names()
+        found = {
+            "score": psi_of(self.score_counts_, self._count_scores(self._add_up(codes), weight))
+        }
+        for j in self.used_.tolist():
+            column = self.encoder_.bins_[j]
+            before = np.append(column["goods"] + column["bads"], 0.0)
+            after = np.bincount(codes[:, j], weights=weight, minlength=len(before))
+            found[names[j]] = psi_of(before, after)
+        psi = pd.Series(found).rename_axis("feature")
+        return pd.DataFrame({"psi": psi, "reading": psi.map(psi_reading)})
+
+    def to_sql(
+        self, dialect: str = "duckdb", *, table: str = "customers", key: str | Sequence[str] = ()
+    ) -> str:
+        """Write the scorecard as one SELECT that gives the same points.
+
+        Missing is NULL (and NaN, where the database has it); an unseen level is scored as in
+        Python, or NULL under ``unseen="error"``. Infinite values, an error here, are in the
+        first or last bin there.
+
+        Parameters
+        ----------
+        dialect : {"duckdb", "postgresql", "sqlite"}, default="duckdb"
+            The database.
+        table : str, default="customers"
+            The table that holds the columns of ``fit``.
+        key : str or sequence of str, default=()
+            Columns to select beside the score.
+
+        Returns
+        -------
+        str
+            The statement, without a semicolon.
+
+        Raises
+        ------
+        ValueError
+            If the dialect is not known.
+        """
+        check_is_fitted(self)
+        names = self.encoder_.column_names()
+        columns = [
+            (names[j], self.encoder_.bins_[j], self.points_[j].tolist())
+            for j in self.used_.tolist()
+        ]
+        return score_sql(
+            columns,
+            self.base_points_,
+            dialect=dialect,
+            table=table,
+            key=[key] if isinstance(key, str) else key,
+            unseen_is_null=self.encoder_.unseen == "error",
+        )
+
+    def to_json(self) -> str:
+        """Write the scorecard as JSON, from which `from_json` makes one that scores the same.
+
+        Returns
+        -------
+        str
+            Bins, coefficients and scale; the classifier itself is not in it.
+        """
+        check_is_fitted(self)
+        state = {
+            "format": FORMAT,
+            "scale": {
+                name: getattr(self, name)
+                for name in ("base_score", "base_odds", "pdo", "rounded", "positive")
+            },
+            "classes": self.classes_.tolist(),
+            "intercept": self.intercept_,
+            "coefficients": self.coef_.tolist(),
+            "used": self.used_.tolist(),
+            "encoder": encoder_to_plain(self.encoder_),
+            "covariance": [
+                [None if np.isnan(v) else v for v in row] for row in self.covariance_.tolist()
+            ],
+            "score_cuts": self.score_cuts_.tolist(),
+            "score_counts": self.score_counts_.tolist(),
+        }
+        return json.dumps(state, indent=2, allow_nan=False, default=_number)
+
+    @classmethod
+    def from_json(cls, text: str) -> Scorecard:
+        """Read a scorecard that `to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+            The JSON.
+
+        Returns
+        -------
+        Scorecard
+            Fitted, without ``classifier_``.
+
+        Raises
+        ------
+        ValueError
+            If the text is not such JSON.
+        """
+        try:
+            state = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"This is not JSON: {error}.") from None
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            raise ValueError(f"This JSON is not a scorecard; its format must be {FORMAT!r}.")
+        try:
+            return cls._from_state(state)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"This scorecard is incomplete: {error!r}.") from None
+
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Scorecard:
+        card = cls(**state["scale"])
+        card.encoder_ = encoder_from_plain(state["encoder"])
+        card._copy_names()
+        card.classes_ = np.array(state["classes"])
+        card.intercept_ = float(state["intercept"])
+        card.coef_ = np.array(state["coefficients"])
+        card.used_ = np.array(state["used"], dtype=np.intp)
+        names = card.encoder_.column_names()
+        card.wrong_sign_ = [names[j] for j in np.flatnonzero(card.coef_ > 0)]
+        card.covariance_ = np.array(state["covariance"], dtype=np.float64)
+        card.score_cuts_ = np.array(state["score_cuts"])
+        card.score_counts_ = np.array(state["score_counts"])
+        card._scale_points()
+        return card
+
+    def __sklearn_tags__(self) -> Any:
+        """Describe the scorecard to scikit-learn: mixed columns, NaN, binary."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+def _right_signs(
+    woe: NDArray[np.float64],
+    bad: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+    used: NDArray[np.intp],
+    C: float,
+) -> NDArray[np.intp]:
+    """Choose the features that count where no coefficient may be positive.
+
+    They are those of the logistic regression with L2 penalty under that bound, a convex problem
+    solved at once; fitted again without the bound, they keep their signs.
+    """
+    design = woe[:, used]
+    sign = np.where(bad, 1.0, -1.0)
+    weight = np.ones(len(bad)) if weight is None else weight
+
+    def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        intercept, coefficients = theta[0], theta[1:]
+        margin = sign * (intercept + design @ coefficients)
+        value = C * weight @ np.logaddexp(0, -margin) + coefficients @ coefficients / 2
+        pull = -C * weight * sign * expit(-margin)
+        return value, np.append(pull.sum(), design.T @ pull + coefficients)
+
+    bounds = [(None, None), *[(None, 0)] * len(used)]
+    start = np.zeros(len(used) + 1)
+    theta = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    kept = used[theta[1:] < 0]
+    return kept if len(kept) else used
+
+
+def _covariance(woe: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Invert the information matrix; NaN for coefficients that the data do not determine."""
+    design = np.column_stack([np.ones(len(woe)), woe])
+    information = design.T @ (design * weights[:, None])
+    scale = np.sqrt(np.diag(information))
+    scale = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    known = values > 1e-10 * values.max()
+    inverse = (vectors[:, known] / values[known]) @ vectors[:, known].T / np.outer(scale, scale)
+    loose = (np.abs(vectors[:, ~known]) > 1e-6).any(axis=1)
+    inverse[loose] = np.nan
+    inverse[:, loose] = np.nan
+    return inverse
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON.")

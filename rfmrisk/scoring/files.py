@@ -1,0 +1,236 @@
+"""Score a log that is larger than memory: partition by partition, and never half."""
+
+import json
+import platform
+import shutil
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from rfmrisk import __version__
+from rfmrisk._progress import progress
+from rfmrisk.histories.nesting import AMOUNT, CUSTOMER, TIME
+from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog, write_whole
+from rfmrisk.histories.roles import OnBad
+from rfmrisk.scoring.model import ScoringModel
+
+_CUSTOMERS_AT_ONCE = 50_000
+
+
+def score_file(
+    model: ScoringModel,
+    path: str | Path,
+    output: str | Path,
+    *,
+    customer: str = CUSTOMER,
+    time: str = TIME,
+    amount: str = AMOUNT,
+    as_of: Any = None,
+    on_bad: OnBad = "raise",
+    n_reasons: int = 3,
+    rows_per_part: int = ROWS_PER_PART,
+) -> tuple[int, int]:
+    """Score the customers of a log on disk into a file, however large the log.
+
+    The file holds what ``model.score(to_histories(read_transactions(path)))`` gives, to the last
+    bit and in the same order: sorted by customer. It appears under its name when it is whole.
+    Until then the work lies in a folder beside it, ``.NAME.parts``; interrupted, and started
+    again with the same log, model and options, it goes on where it was.
+
+    Parameters
+    ----------
+    model : ScoringModel
+        As `rfmrisk.training.load_model` gives it.
+    path : str or Path
+        A Parquet file or a folder of them. A CSV file is taken too, but read at once.
+    output : str or Path
+        A ``.csv`` or ``.parquet`` file; one that is there is replaced.
+    customer, time, amount : str
+        The columns of the log, as in `to_histories`.
+    as_of : datetime-like or None, default=None
+        The moment of decision; None is the midnight that ends the last day of the whole log.
+    on_bad : {"raise", "drop"}, default="raise"
+        Bad rows of the whole log are an error, or are left out with a warning that counts them.
+    n_reasons : int, default=3
+        How many reasons to give; see `ScoringModel.score`.
+    rows_per_part : int, default=1_000_000
+        About how many transactions are in memory at a time. A customer is never divided.
+
+    Returns
+    -------
+    n_customers : int
+        How many customers were scored.
+    n_high_risk : int
+        How many of them are high-risk.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `histories_in_parts`; or the output is of another type, or its folder is not there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from rfmrisk import to_histories
+    >>> from rfmrisk.datasets import make_transactions
+    >>> from rfmrisk.scoring.files import score_file
+    >>> from rfmrisk.training import train
+    >>> log = make_transactions(n_customers=300, random_state=0)
+    >>> model = train(to_histories(log), models=["decision_tree"], cv=3).model
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log.to_parquet(f"{folder}/log.parquet")
+    ...     n_customers, _ = score_file(model, f"{folder}/log.parquet", f"{folder}/scores.parquet")
+    ...     scores = pd.read_parquet(f"{folder}/scores.parquet")
+    >>> scores.equals(model.score(to_histories(log)))
+    True
+    """
+    output = Path(output)
+    if output.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"the output must be a .csv or .parquet file; got {str(output)!r}")
+    if not output.absolute().parent.is_dir():
+        raise ValueError(f"the output's folder {str(output.parent)!r} does not exist")
+    roles = {"customer": customer, "time": time, "amount": amount}
+    log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part)
+    options = {**roles, "as_of": log.as_of, "on_bad": on_bad, "n_reasons": n_reasons}
+    work = work_folder(output)
+    _open_work(work, _manifest(model, Path(path), options | {"rows_per_part": rows_per_part}))
+    try:
+        split = log.split(work, progress)
+    except ValueError:
+        shutil.rmtree(work)
+        raise
+
+    scored = [work / f"scores-{number:05}.arrow" for number in range(log.n_parts)]
+    for number in progress(range(log.n_parts), "scoring", log.n_parts):
+        if not scored[number].exists():
+            _write_scores(_score(model, split.part(number), n_reasons), scored[number])
+    tables = _in_order([path for path in scored if path.stat().st_size])
+    partial = work / output.name
+    counted = _write(tables, partial)
+    partial.replace(output)
+    shutil.rmtree(work)
+    return counted
+
+
+def work_folder(output: Path) -> Path:
+    """Return the folder in which the scores lie until they are whole."""
+    return output.with_name(f".{output.name}.parts")
+
+
+def _manifest(model: ScoringModel, path: Path, options: dict[str, Any]) -> str:
+    """Return as text all that the parts depend on: log, model, options and versions."""
+    stats = [(str(file.resolve()), file.stat()) for file in _log_files(path)]
+    packages = ("numpy", "pandas", "pyarrow", "scikit-learn")
+    versions = {name: version(name) for name in packages} | {"rfmrisk": __version__}
+    content = {
+        "log": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
+        "model": joblib.hash((model.pipeline, model.facts)),
+        "options": options,
+        "versions": versions | {"python": platform.python_version()},
+    }
+    return json.dumps(content, indent=2)
+
+
+def _log_files(path: Path) -> list[Path]:
+    """Return the files of a log; hidden ones are none of it."""
+    if not path.is_dir():
+        return [path]
+    found = (file for file in path.rglob("*") if file.is_file())
+    return sorted(f for f in found if not any(p[0] in "._" for p in f.relative_to(path).parts))
+
+
+def _open_work(work: Path, manifest: str) -> None:
+    """Make the work folder, or take up that of the same work; another's is thrown away."""
+    told = work / "manifest.json"
+    if told.exists() and told.read_text(encoding="utf-8") == manifest:
+        return
+    if work.exists():
+        shutil.rmtree(work)
+    work.mkdir()
+    write_whole(told, manifest)
+
+
+def _score(
+    model: ScoringModel, histories: pd.DataFrame | None, n_reasons: int
+) -> list[pa.RecordBatch]:
+    if histories is None:
+        return []
+    blocks = range(0, len(histories), _CUSTOMERS_AT_ONCE)
+    scores = pd.concat(
+        model.score(histories.iloc[first : first + _CUSTOMERS_AT_ONCE], n_reasons)
+        for first in blocks
+    )
+    return pa.Table.from_pandas(scores).combine_chunks().to_batches()
+
+
+def _write_scores(batches: list[pa.RecordBatch], path: Path) -> None:
+    """Write the scores of one part; a part without customers is an empty file."""
+    partial = path.with_suffix(".partial")
+    partial.touch()
+    for batch in batches:
+        with pa.ipc.new_file(str(partial), batch.schema) as writer:
+            writer.write_batch(batch)
+    partial.replace(path)
+
+
+def _in_order(paths: list[Path]) -> Iterator[pa.Table]:
+    """Merge parts that are each sorted by customer into tables that follow one another."""
+    parts = [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths]
+    keys = [part["customer"].chunk(0) for part in parts]
+    n_tables = -(-sum(map(len, keys)) // (4 * _CUSTOMERS_AT_ONCE))
+    # Every hundredth customer of each part tells well enough where the tables are to begin.
+    some = pa.concat_arrays([key.take(pa.array(np.arange(0, len(key), 100))) for key in keys])
+    some = some.sort()
+    begins = [some[len(some) * number // n_tables].as_py() for number in range(1, n_tables)]
+    places = [
+        [0, *(bisect_left(_Values(key), begin) for begin in begins), len(key)] for key in keys
+    ]
+    for number in range(n_tables):
+        slices = [
+            part.slice(place[number], place[number + 1] - place[number])
+            for part, place in zip(parts, places, strict=True)
+        ]
+        table = pa.concat_tables(slices)
+        yield table.take(pc.sort_indices(table["customer"]))
+
+
+class _Values:
+    """An Arrow array as Python's sequence of values, for a binary search."""
+
+    def __init__(self, array: pa.Array) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, place: int) -> Any:
+        return self._array[place].as_py()
+
+
+def _write(tables: Iterator[pa.Table], path: Path) -> tuple[int, int]:
+    """Write the tables one after another; return how many customers, and high-risk ones."""
+    n_customers = n_high_risk = 0
+    with ExitStack() as stack:
+        if path.suffix == ".csv":
+            file = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
+        for table in tables:
+            if path.suffix == ".csv":
+                table.to_pandas().to_csv(file, header=not n_customers)
+            else:
+                if not n_customers:
+                    writer = stack.enter_context(parquet.ParquetWriter(path, table.schema))
+                writer.write_table(table)
+            n_customers += len(table)
+            n_high_risk += pc.sum(table["is_high_risk"]).as_py()
+    return n_customers, n_high_risk

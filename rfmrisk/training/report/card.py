@@ -1,0 +1,140 @@
+"""The model card: what the model is for, how it came about, and what it is not for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from skops.card import Card
+
+from rfmrisk.scoring.model import MODEL_FILE
+from rfmrisk.training.folder import read_file, read_table
+from rfmrisk.training.judging import RECENCY
+from rfmrisk.training.report.findings import figures, how_to_reproduce, to_watch
+
+CARD_FILE = "model_card.md"
+
+
+def write_card(folder: str | Path) -> Path:
+    """Write the model card of a run's folder, every section filled from its files.
+
+    Parameters
+    ----------
+    folder : str or Path
+        What `rfmrisk train` left.
+
+    Returns
+    -------
+    Path
+        Of ``model_card.md`` in that folder.
+
+    Raises
+    ------
+    ValueError
+        The folder lacks a file that the card is made of.
+    """
+    folder = Path(folder)
+    facts = json.loads(read_file(folder, "model.json"))
+    metrics = read_table(folder, "metrics.csv", "model")
+    drift = read_table(folder, "drift.csv", "feature")
+    card = Card(folder / MODEL_FILE, template=None)
+    by_model = metrics.to_dict("index")
+    card.add(**_sections(facts, by_model[facts["model"]], by_model[RECENCY]))
+    names = [name for name in map(str, metrics) if not name.endswith(("_low", "_high"))]
+    shown = figures(metrics, {name: name for name in names}).T.reset_index(names="figure")
+    card.add_table(**{"All figures, with 95 % intervals": shown})
+    watch = "\n".join(f"- {finding}" for finding in to_watch(facts, metrics, drift))
+    card.add(**{"What to watch": watch, "How to reproduce": _reproduce(facts)})
+    partial = folder / f".{CARD_FILE}"
+    partial.write_text(card.render(), encoding="utf-8")
+    return partial.replace(folder / CARD_FILE)
+
+
+def _sections(
+    facts: dict[str, Any], best: dict[Any, float], recency: dict[Any, float]
+) -> dict[str, str]:
+    data = facts["data"]
+    return {
+        "Credit-risk model": (
+            f"{facts['title']}, made with rfmrisk {facts['versions']['rfmrisk']}: from a "
+            "customer's transactions to the probability of being high-risk and a score, where "
+            "higher is safer."
+        ),
+        "Purpose": (
+            "To rank customers of a lender that has transactions and no default labels: whom to "
+            "offer credit, at what limit, whom to look at by hand. It is a starting point until "
+            "real outcomes exist. It is not for decisions without a human who can overrule them, "
+            "and not for customers of another kind than those it was trained on."
+        ),
+        "The label and its limits": _label(facts),
+        "Data": (
+            f"{data['transactions']:,} transactions of {data['customers']:,} customers, "
+            f"{data['first']} to {data['last']} (SHA-256 of customers, moments, times and "
+            f"amounts: {data['fingerprint']}). {facts['n_train']:,} customers for training, "
+            f"{facts['n_test']:,} held out, stratified, no customer on both sides; "
+            f"{facts['high_risk_share']:.1%} are high-risk. {len(facts['features'])} features, "
+            "each from the customer's own history before the moment of decision."
+        ),
+        "Metrics": (
+            f"On the held-out customers: ROC-AUC {best['roc_auc']:.3f} (95 % interval "
+            f"{best['roc_auc_low']:.3f} to {best['roc_auc_high']:.3f}), KS {best['ks']:.3f}, Gini "
+            f"{best['gini']:.3f}, Brier score {best['brier']:.3f}. Recency alone reaches "
+            f"{recency['roc_auc']:.3f}; the gain over it is {best['gain']:+.3f} "
+            f"({best['gain_low']:+.3f} to {best['gain_high']:+.3f})."
+        ),
+        "Threshold": (
+            f"Customers with a probability of {facts['threshold']:.4f} or more are called "
+            f"high-risk: {_threshold(facts)}. On the held-out customers this refuses "
+            f"{best['fp']:,.0f} of {best['fp'] + best['tn']:,.0f} goods (Type I errors) and misses "
+            f"{best['fn']:,.0f} of {best['fn'] + best['tp']:,.0f} high-risk customers (Type II)."
+        ),
+        "Fairness": (
+            "No protected attribute is among the features, which is no proof of fairness: "
+            "shopping hours, places and categories can stand in for age, gender, religion or "
+            "origin. Before use, compare approval rates and errors between the groups that the "
+            "law of your country protects, with data that this model has never seen. Customers "
+            "who pay elsewhere look disengaged here."
+        ),
+        "Basel II": (
+            "The score ranks; its probability is that of the label, not a probability of default "
+            "over one year in the sense of Basel II (paragraph 452), and must not enter a capital "
+            "calculation. What the accord asks of a rating system (documentation, a definition "
+            "of the outcome, out-of-sample validation, stability over time, reasons that a human "
+            "can follow) is prepared here: this card, the report, the saved parts, the points."
+        ),
+    }
+
+
+def _label(facts: dict[str, Any]) -> str:
+    asked = facts["asked"]
+    if asked["target"] == "given":
+        return "The target was given with the histories; 1 is bad."
+    when = (
+        f"in the {asked['outcome']} after the moment of decision"
+        if asked["outcome"]
+        else "in the very transactions that the features see"
+    )
+    return (
+        f"A proxy. High-risk are the customers who, {when}, fell into the least engaged cluster by "
+        f"recency, frequency and monetary value (`{asked['labeler']}`). The label is "
+        f"{facts['label_stability']}. It says who stopped being a customer, not who failed to pay: "
+        "against real defaults such labels are between no better than chance and a ROC-AUC of "
+        "about 0.65. Use it to rank until outcomes are known, and measure it against them then."
+    )
+
+
+def _threshold(facts: dict[str, Any]) -> str:
+    cost = facts["asked"]["missed_bad_cost"]
+    if cost:
+        return (
+            f"the least cost where a missed bad costs {cost:g} times a refused "
+            "good, on out-of-fold probabilities of the training customers"
+        )
+    return "where KS is reached on out-of-fold probabilities of the training customers"
+
+
+def _reproduce(facts: dict[str, Any]) -> str:
+    lines = [f"- {name}: `{value}`" for name, value in how_to_reproduce(facts).items()]
+    return (
+        "The same log, parameters and versions give a model that answers the same, bit for bit. "
+        "`customers.csv` has the ids of both parts.\n\n" + "\n".join(lines)
+    )

@@ -1,0 +1,171 @@
+"""The report: one self-contained HTML page, made from the files of a run's folder alone."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rfmrisk.training.folder import read_file, read_table
+from rfmrisk.training.judging import N_RESAMPLES, N_RESAMPLES_OF_FIGURES, RECENCY
+from rfmrisk.training.label import CLUSTERS_PICTURE
+from rfmrisk.training.report.findings import figures, how_to_reproduce, to_watch, with_interval
+from rfmrisk.training.report.pictures import PICTURES, draw_pictures
+
+REPORT_FILE = "report.html"
+
+_RANKING = {
+    "gini": "Gini",
+    "ks": "KS",
+    "pr_auc": "PR-AUC",
+    "brier": "Brier score",
+    "log_loss": "Log loss",
+}
+_DECIDING = {
+    "accuracy": "Accuracy",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+}
+_SUSPICIOUS = 0.5  # information value above which one looks for a leak (Siddiqi 2006)
+
+
+def write_report(folder: str | Path) -> Path:
+    """Make the report of a run's folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        What `rfmrisk train` left.
+
+    Returns
+    -------
+    Path
+        Of ``report.html`` in that folder.
+
+    Raises
+    ------
+    ValueError
+        The folder lacks a file that the report is made of.
+    """
+    from jinja2 import Environment, PackageLoader
+
+    folder = Path(folder)
+    environment = Environment(
+        loader=PackageLoader("rfmrisk.training.report"), autoescape=True, trim_blocks=True
+    )
+    page = environment.get_template("report.html.jinja").render(**_content(folder))
+    partial = folder / f".{REPORT_FILE}"
+    partial.write_text(page, encoding="utf-8")
+    return partial.replace(folder / REPORT_FILE)
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    facts = json.loads(read_file(folder, "model.json"))
+    customers = read_table(folder, "customers.csv", "customer")
+    metrics = read_table(folder, "metrics.csv", "model")
+    drift = read_table(folder, "drift.csv", "feature")
+    values = read_table(folder, "information_value.csv", "feature")
+    test = customers[customers["part"] == "test"]
+    best = facts["model"]
+    counts = metrics.loc[best]
+    models = [name for name in metrics.index if name != RECENCY]
+    pictures = draw_pictures(folder, best, models, test)
+    return {
+        "facts": facts,
+        "as_of": (customers["as_of"].min(), customers["as_of"].max()),
+        "n_customers": len(customers),
+        "aucs": _table(_aucs(metrics)),
+        "ranking": _table(figures(metrics.loc[models], _RANKING)),
+        "deciding": _table(figures(metrics.loc[models], _DECIDING)),
+        "n_resamples": N_RESAMPLES,
+        "n_resamples_of_figures": N_RESAMPLES_OF_FIGURES,
+        "best": counts,
+        "recency": metrics.loc[RECENCY],
+        "confusion": {name: int(counts[name]) for name in ("tn", "fp", "fn", "tp")},
+        "information_value": _table(values.head(15)),
+        "suspicious": int((values["information_value"] > _SUSPICIOUS).sum()),
+        "clusters": _optional(folder, "clusters.csv", "cluster", flip=True),
+        "label_stability": _optional(folder, "label_stability.csv", "perturbation"),
+        "clusters_picture": _encoded(folder / CLUSTERS_PICTURE),
+        "leakage": _optional(folder, "leakage.csv", "columns"),
+        "points": _optional(folder, "points.csv", "feature"),
+        "examples": _examples(folder),
+        "drift": _table(drift),
+        "watch": to_watch(facts, metrics, drift),
+        "reproduce": how_to_reproduce(facts),
+        "candidates": _table(_candidates(read_table(folder, "candidates.csv", "model").head(10))),
+        "pictures": [(path.stem, PICTURES[path.stem], _encoded(path)) for path in pictures],
+    }
+
+
+def _examples(folder: Path) -> list[dict[Any, Any]]:
+    table = read_table(folder, "examples.csv").astype(object)
+    return table.where(table.notna(), "").to_dict("records")
+
+
+def _aucs(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Lay out each model's AUC and its gain over recency alone, with intervals."""
+    return pd.DataFrame(
+        {
+            "ROC-AUC (95 % interval)": with_interval(metrics, "roc_auc"),
+            "Gain over recency alone": with_interval(metrics, "gain", "+"),
+        },
+        index=metrics.index,
+    )
+
+
+def _optional(folder: Path, name: str, index: str, *, flip: bool = False) -> dict[str, list] | None:
+    """Return a table that not every training has."""
+    if not (folder / name).exists():
+        return None
+    table = read_table(folder, name, index)
+    if flip:
+        table = table.T.rename(columns=lambda label: f"{index} {label}").rename_axis("")
+        table.index = table.index.str.replace("_", " ")
+    return _table(table)
+
+
+def _encoded(path: Path) -> str | None:
+    """Return a picture as text for a page, where there is one."""
+    return base64.b64encode(path.read_bytes()).decode("ascii") if path.exists() else None
+
+
+def _table(table: pd.DataFrame) -> dict[str, list]:
+    """Lay out a table for the page: its columns, whether each holds words, and its cells."""
+    named = table.reset_index(names=str(table.index.name or ""))
+    return {
+        "columns": [
+            (str(name).replace("_", " "), not pd.api.types.is_numeric_dtype(column))
+            for name, column in named.items()
+        ],
+        "rows": [
+            list(map(_cell, row)) for row in zip(*(named[name] for name in named), strict=True)
+        ],
+    }
+
+
+def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return "-"
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
+def _candidates(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out the parameters of candidates in words."""
+    told = []
+    for text in table["parameters"]:
+        chosen = json.loads(text)
+        told.append(
+            "; ".join(f"{name.split('__', 1)[-1]} = {_plain(v)}" for name, v in chosen.items())
+        )
+    return table.assign(parameters=told)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join("all" if each is None else str(each) for each in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
