@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rfmrisk.aggregation import (
+        ApplicationColumns,
         CategoryAggregator,
         RFMAggregator,
         SpendAggregator,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ApplicationColumns",
     "CategoryAggregator",
     "ProxyLabeler",
     "ProxyTargetClassifier",
@@ -59,6 +61,7 @@ __all__ = [
 
 _HOMES = {
     "aggregation": [
+        "ApplicationColumns",
         "CategoryAggregator",
         "RFMAggregator",
         "SpendAggregator",

@@ -6,6 +6,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from rfmrisk import (
+    ApplicationColumns,
     CategoryAggregator,
     ProxyLabeler,
     ProxyTargetClassifier,
@@ -27,6 +28,7 @@ ESTIMATORS = [
     SpendAggregator(),
     CategoryAggregator(),
     TemporalAggregator(),
+    ApplicationColumns(),
     ProxyLabeler(),
     ProxyTargetClassifier(MODEL),
     WOEEncoder(),
@@ -46,6 +48,7 @@ OF_HISTORIES = {
     "spend": SpendAggregator(columns=("amount", "Value", "PricingStrategy")),
     "category": CategoryAggregator(),
     "temporal": TemporalAggregator(parts=CALENDAR),
+    "application": ApplicationColumns(),
     "customer_features": customer_features(),
     "pipeline": MODEL,
     "proxy_target": ProxyTargetClassifier(MODEL),

@@ -1,12 +1,11 @@
 """The common part of the aggregators: histories in, one row of features per customer out.
 
-It holds what every aggregator shares and nothing else. An aggregator says in ``_learn`` what it
-takes from the training histories and in ``_features`` what it computes from flat arrays; features
-that are not wanted may be left out where this saves work.
+It holds what every aggregator shares and nothing else: those of the package and those of a user
+are made of the same three methods.
 """
 
 from collections.abc import Collection
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,41 @@ from sklearn.utils.validation import check_is_fitted
 
 from rfmrisk.histories.flat import FlatHistories, flatten
 
+FieldType = Literal["number", "category", "date"]
+"""What a field is read as, by whatever reads transactions for a fitted aggregator."""
+
 
 class HistoryAggregator(TransformerMixin, BaseEstimator):
-    """Base of the aggregators; see `RFMAggregator` for the shape of one."""
+    """Base class of the aggregators, and of those of one's own.
+
+    A subclass stores its parameters in ``__init__`` and has `compute`, which turns flat arrays
+    into features; `learn`, where parameters are to be checked or something is to be remembered;
+    and `needed_fields`, where it looks at more than times and amounts. It is then a transformer
+    like all others: it is searched over, saved, served, and run in parts and on Spark.
+
+    Attributes
+    ----------
+    feature_names_out_ : list of str
+        The names that `compute` gives its features.
+
+    Notes
+    -----
+    `compute` sees some customers at a time, so a feature may depend on the customer's own
+    history, ``as_of`` and other columns alone. Remembered state is numbers, text, lists, dicts
+    and NumPy arrays, which a model file can hold.
+
+    Examples
+    --------
+    >>> from rfmrisk import to_histories
+    >>> from rfmrisk.aggregation import HistoryAggregator
+    >>> from rfmrisk.datasets import make_transactions
+    >>> class Refunds(HistoryAggregator):
+    ...     def compute(self, flat, wanted=None):
+    ...         return {"refunds": flat.segments.sum((flat.numbers("amount") < 0).astype(int))}
+    >>> histories = to_histories(make_transactions(n_customers=50, random_state=0))
+    >>> Refunds().fit_transform(histories).columns.tolist()
+    ['refunds']
+    """
 
     def fit(self, histories: pd.DataFrame, y: Any = None) -> Self:
         """Check the parameters against the histories.
@@ -34,10 +65,10 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
         self
         """
         flat = flatten(histories)
-        self._learn(flat)
+        self.learn(flat)
         self.n_features_in_ = len(flat.columns)
         self.feature_names_in_ = np.array(flat.columns, dtype=object)
-        self.feature_names_out_ = list(self._features(flat.rows(slice(1))))
+        self.feature_names_out_ = list(self.compute(flat.rows(slice(1))))
         return self
 
     def fit_transform(self, histories: pd.DataFrame, y: Any = None) -> pd.DataFrame:
@@ -73,7 +104,7 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         flat = flatten(histories)
-        parts = [self._features(block) for block in flat.blocks()]
+        parts = [self.compute(block) for block in flat.blocks()]
         features = {name: _concatenated([part[name] for part in parts]) for name in parts[0]}
         return pd.DataFrame(features, index=flat.index)
 
@@ -98,14 +129,56 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
         tags.no_validation = True
         return tags
 
-    def _learn(self, flat: FlatHistories) -> None:
-        raise NotImplementedError
+    def learn(self, flat: FlatHistories) -> None:
+        """Check the parameters, and remember what is needed of the training histories.
 
-    def _features(
-        self, flat: FlatHistories, wanted: Collection[str] | None = None
-    ) -> dict[str, Any]:
-        """Compute the features, or at least those that are wanted, by name and in order."""
-        raise NotImplementedError
+        Parameters
+        ----------
+        flat : FlatHistories
+            The training histories as flat arrays.
+        """
+
+    def compute(self, flat: FlatHistories, wanted: Collection[str] | None = None) -> dict[str, Any]:
+        """Compute the features of some customers.
+
+        Parameters
+        ----------
+        flat : FlatHistories
+            Their histories as flat arrays.
+        wanted : collection of str or None, default=None
+            Names of features that will be used; others may be left out where this saves work.
+
+        Returns
+        -------
+        dict of str to array of shape (n_customers,)
+            The features by name, always in the same order.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method compute")
+
+    def needed_fields(self, wanted: Collection[str] | None = None) -> dict[str, FieldType]:
+        """Name the fields of a transaction, beside time and amount, that `compute` looks at.
+
+        Parameters
+        ----------
+        wanted : collection of str or None, default=None
+            Names of features that will be used; None stands for all.
+
+        Returns
+        -------
+        dict of str to {"number", "category", "date"}
+            Each field, and what its values are read as.
+        """
+        return {}
+
+    def needed_columns(self) -> dict[str, FieldType]:
+        """Name the columns of the decision, beside ``as_of``, that `compute` looks at.
+
+        Returns
+        -------
+        dict of str to {"number", "category"}
+            Each column, and what its values are read as.
+        """
+        return {}
 
 
 def _concatenated(parts: list[Any]) -> Any:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from rfmrisk.aggregation.base import HistoryAggregator, check_list
+from rfmrisk.aggregation.base import FieldType, HistoryAggregator, check_list
 from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.histories.ranks import encode
 from rfmrisk.histories.segments import Segments, ratio
@@ -55,7 +55,7 @@ class CategoryAggregator(HistoryAggregator):
         self.columns = columns
         self.max_levels = max_levels
 
-    def _learn(self, flat: FlatHistories) -> None:
+    def learn(self, flat: FlatHistories) -> None:
         if self.columns is None:
             self.columns_ = [
                 name for name in flat.field_names if _has_levels(flat.field(name), self.max_levels)
@@ -64,24 +64,24 @@ class CategoryAggregator(HistoryAggregator):
             check_list(self.columns, "columns")
             self.columns_ = [str(name) for name in self.columns]
 
-    def _features(
-        self, flat: FlatHistories, wanted: Collection[str] | None = None
-    ) -> dict[str, Any]:
-        ours = {
-            column: [f"{column}_{ending}" for ending in ("top", "levels", "top_share")]
-            for column in self.columns_
-        }
-        columns = [
-            column
-            for column, names in ours.items()
-            if wanted is None or any(name in wanted for name in names)
-        ]
+    def compute(self, flat: FlatHistories, wanted: Collection[str] | None = None) -> dict[str, Any]:
         features: dict[str, Any] = {}
-        for column, top in top_levels(flat, columns).items():
+        for column, top in top_levels(flat, list(self.needed_fields(wanted))).items():
             names = top.names.cast(pa.string()).to_pandas().astype("str")
             values = (names.reindex(top.codes).array, top.n_levels, top.share)
-            features |= dict(zip(ours[column], values, strict=True))
+            features |= dict(zip(_names(column), values, strict=True))
         return features
+
+    def needed_fields(self, wanted: Collection[str] | None = None) -> dict[str, FieldType]:
+        return {
+            column: "category"
+            for column in self.columns_
+            if wanted is None or any(name in wanted for name in _names(column))
+        }
+
+
+def _names(column: str) -> list[str]:
+    return [f"{column}_top", f"{column}_levels", f"{column}_top_share"]
 
 
 _TOGETHER = 2**14  # up to so many values, all fields are counted faster at once than by turns

@@ -64,13 +64,13 @@ class RFMAggregator(HistoryAggregator):
         self.window = window
         self.monetary = monetary
 
-    def _learn(self, flat: FlatHistories) -> None:
+    def learn(self, flat: FlatHistories) -> None:
         if self.window is not None:
             parse_duration(self.window, "window")
         if self.monetary not in ("gross", "net"):
             raise ValueError(f"monetary must be 'gross' or 'net'; got {self.monetary!r}")
 
-    def _features(
+    def compute(
         self, flat: FlatHistories, wanted: Collection[str] | None = None
     ) -> dict[str, np.ndarray]:
         known = flat.ends > flat.starts

@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from rfmrisk.aggregation.base import HistoryAggregator, check_list
-from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.aggregation.base import FieldType, HistoryAggregator, check_list
+from rfmrisk.histories.flat import FlatHistories, duration_of
 from rfmrisk.histories.segments import Floats, Ints, Segments, first_at_or_after, positions, ratio
 from rfmrisk.histories.timestamps import parse_duration
 
@@ -18,8 +18,10 @@ class SpendAggregator(HistoryAggregator):
     Parameters
     ----------
     columns : sequence of str, default=("amount",)
-        Numeric fields of the transactions: the amount, and others such as a balance or a
-        lateness. Missing values are left out of every statistic.
+        Numeric fields of the transactions: the amount, and others such as a balance. A name such
+        as ``"closed-due"`` is the time from the date ``due`` to the date ``closed`` in days: a
+        lateness; one of them may be ``time``, the transaction's own. A date at or after
+        ``as_of`` is not known yet. Missing values are left out of every statistic.
     windows : sequence of str, timedelta or None, default=("7D", "30D", "90D", None)
         How long before ``as_of`` to look; None is the whole history.
     stats : sequence of str
@@ -36,6 +38,8 @@ class SpendAggregator(HistoryAggregator):
 
     Attributes
     ----------
+    fields_ : dict of str to {"number", "date"}
+        The fields of the transactions that are used.
     feature_names_out_ : list of str
         ``amount_sum_30D`` and so on; without a suffix for the whole history.
 
@@ -73,14 +77,18 @@ class SpendAggregator(HistoryAggregator):
         self.windows = windows
         self.stats = stats
 
-    def _learn(self, flat: FlatHistories) -> None:
+    def learn(self, flat: FlatHistories) -> None:
         for name in ("columns", "windows", "stats"):
             check_list(getattr(self, name), name)
         unknown = [stat for stat in self.stats if stat not in _STATS]
         if unknown:
             raise ValueError(f"stats {unknown} are unknown; allowed are {list(_STATS)}")
+        self.fields_: dict[str, FieldType] = {}
+        for column in self.columns:
+            dates = duration_of(column, flat.field_names)
+            self.fields_ |= dict.fromkeys(dates, "date") if dates else {column: "number"}
 
-    def _features(
+    def compute(
         self, flat: FlatHistories, wanted: Collection[str] | None = None
     ) -> dict[str, np.ndarray]:
         # The names in order, and for each its column, its window's number and its stat.
@@ -106,6 +114,11 @@ class SpendAggregator(HistoryAggregator):
                 tables[column, stat] = values.reshape(len(used), -1)
             features[name] = tables[column, stat][used.index(k)]
         return features
+
+    def needed_fields(self, wanted: Collection[str] | None = None) -> dict[str, FieldType]:
+        return {
+            name: dtype for name, dtype in self.fields_.items() if name not in ("time", "amount")
+        }
 
 
 def _finite(flat: FlatHistories, column: str) -> Floats:

@@ -74,16 +74,14 @@ class TemporalAggregator(HistoryAggregator):
         self.parts = parts
         self.night = night
 
-    def _learn(self, flat: FlatHistories) -> None:
+    def learn(self, flat: FlatHistories) -> None:
         check_list(self.parts, "parts")
         if any(part not in _PARTS for part in self.parts):
             raise ValueError(f"parts must be a list of any of {list(_PARTS)}; got {self.parts!r}")
         if len(self.night) != 2 or not all(0 <= hour < 24 for hour in self.night):
             raise ValueError(f"night must be two hours from 0 to 23; got {self.night!r}")
 
-    def _features(
-        self, flat: FlatHistories, wanted: Collection[str] | None = None
-    ) -> dict[str, Any]:
+    def compute(self, flat: FlatHistories, wanted: Collection[str] | None = None) -> dict[str, Any]:
         rhythm = _Rhythm(flat)
         features: dict[str, Any] = {
             name: getattr(rhythm, name) for name in _RHYTHM if wanted is None or name in wanted

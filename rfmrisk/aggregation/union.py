@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 import pandas as pd
 from sklearn.pipeline import FeatureUnion
 
+from rfmrisk.aggregation.application import ApplicationColumns
 from rfmrisk.aggregation.base import HistoryAggregator
 from rfmrisk.aggregation.category import CategoryAggregator
 from rfmrisk.aggregation.rfm import RFMAggregator
@@ -116,17 +117,20 @@ _LAST_NAMES = "_transformers_feature_names_out"
 def customer_features(
     *,
     monetary: Literal["gross", "net"] = "gross",
-    columns: Sequence[str] = ("amount",),
+    numbers: Sequence[str] = (),
     windows: Sequence[str | dt.timedelta | None] = ("7D", "30D", "90D", None),
     categories: Sequence[str] | None = None,
 ) -> CustomerFeatures:
-    """Make the union of the four aggregators, with pandas output.
+    """Make the union of the aggregators, with pandas output.
 
     Parameters
     ----------
     monetary : {"gross", "net"}, default="gross"
         See `RFMAggregator`.
-    columns, windows : sequences
+    numbers : sequence of str, default=()
+        Numeric fields of the log beside the amount, or durations between its dates, such as
+        ``"closed-due"``: columns of `SpendAggregator`.
+    windows : sequence
         See `SpendAggregator`.
     categories : sequence of str or None, default=None
         The columns of `CategoryAggregator`; None lets it choose.
@@ -134,9 +138,10 @@ def customer_features(
     Returns
     -------
     CustomerFeatures
-        A FeatureUnion of ``rfm``, ``spend``, ``category`` and ``temporal``; features are called
-        ``rfm__recency``, ``spend__amount_sum_30D`` and so on. Any parameter of a part can be
-        set, and so searched over, as ``spend__windows``.
+        A FeatureUnion of ``rfm``, ``spend``, ``category``, ``temporal`` and ``application``;
+        features are called ``rfm__recency``, ``spend__amount_sum_30D`` and so on. Any parameter
+        of a part can be set, and so searched over, as ``spend__windows``. The last part has no
+        features where the histories have no columns of their own beside ``as_of``.
 
     Examples
     --------
@@ -150,9 +155,10 @@ def customer_features(
     union = CustomerFeatures(
         [
             ("rfm", RFMAggregator(monetary=monetary)),
-            ("spend", SpendAggregator(columns=columns, windows=windows)),
+            ("spend", SpendAggregator(columns=("amount", *numbers), windows=windows)),
             ("category", CategoryAggregator(columns=categories)),
             ("temporal", TemporalAggregator()),
+            ("application", ApplicationColumns()),
         ]
     )
     return union.set_output(transform="pandas")

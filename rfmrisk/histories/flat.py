@@ -1,7 +1,7 @@
 """The nested column of histories: opened into flat arrays, checked, and made again."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,7 @@ from rfmrisk.histories.columns import (
     whole,
 )
 from rfmrisk.histories.segments import Ints, Segments, blocks, positions, segment_of
-from rfmrisk.histories.timestamps import iso
+from rfmrisk.histories.timestamps import DAY, iso
 
 _TIME = pa.timestamp("us")
 
@@ -43,6 +43,8 @@ class FlatHistories:
         The customers.
     columns : tuple of str
         The names of all columns of the histories.
+    decisions : dict of str to array of shape (n,)
+        The other columns, which describe the decision: pandas or Arrow arrays by name.
     """
 
     as_of: Ints
@@ -52,6 +54,7 @@ class FlatHistories:
     transactions: pa.StructArray
     index: pd.Index | range
     columns: tuple[str, ...] = ("as_of", "history")
+    decisions: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def segments(self) -> Segments:
@@ -76,6 +79,7 @@ class FlatHistories:
             transactions=self.transactions[transactions],
             index=self.index[rows],
             columns=self.columns,
+            decisions={name: values[rows] for name, values in self.decisions.items()},
         )
 
     def blocks(self) -> Iterator["FlatHistories"]:
@@ -99,13 +103,47 @@ class FlatHistories:
         raise ValueError(f"the transactions have no field {name!r}; they have {self.field_names}")
 
     def numbers(self, name: str) -> np.ndarray:
-        """Return one numeric field of all transactions as float64, missing values as NaN."""
+        """Return one numeric field of all transactions as float64, missing values as NaN.
+
+        A name such as ``"closed-due"``, where there is no such field, is the time from the date
+        ``due`` to the date ``closed``, in days; see `duration_of`.
+        """
+        dates = duration_of(name, self.field_names)
+        if dates:
+            return (self._dates(dates[0]) - self._dates(dates[1])) / DAY
         values = self.field(name)
         if not (is_number(values.type) or types.is_null(values.type)):
             raise ValueError(
                 f"the field {name!r} must be numeric to be summed; its type is {values.type}"
             )
         return values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+
+    def _dates(self, name: str) -> np.ndarray:
+        """Return dates in microseconds; NaN for those missing, or not over by ``as_of``."""
+        parsed = parse_times(pa.chunked_array([self.field(name)]), name)
+        n_unreadable = parsed.bad.sum() - parsed.raw.null_count
+        if n_unreadable:
+            raise ValueError(
+                f"the field {name!r} must hold dates to make a duration; {n_unreadable:,} of "
+                f"{len(parsed.bad):,} values cannot be read as one"
+            )
+        dates = whole(parsed.converted.cast(pa.int64())).to_numpy(zero_copy_only=False)
+        known = ~parsed.bad
+        known[known] = dates[known] < self.as_of[self.customers[known]]
+        return np.where(known, dates, np.nan)
+
+
+def duration_of(name: str, fields: list[str]) -> tuple[str, str] | None:
+    """Return the two dates of a duration: ``("closed", "due")`` of ``"closed-due"``.
+
+    None where the name is that of a field itself, or of no two fields. What is not over by
+    ``as_of`` is not known at the decision, so a duration to or from it is missing.
+    """
+    if name in fields:
+        return None
+    cuts = [place for place, letter in enumerate(name) if letter == "-"]
+    pairs = [(name[:cut], name[cut + 1 :]) for cut in cuts]
+    return next((pair for pair in pairs if set(pair) <= set(fields)), None)
 
 
 def flatten(histories: Any) -> FlatHistories:
@@ -145,6 +183,11 @@ def flatten(histories: Any) -> FlatHistories:
         transactions=transactions,
         index=histories.index,
         columns=tuple(names),
+        decisions={
+            str(name): column.array
+            for name, column in histories.items()
+            if str(name) not in ("as_of", "history")
+        },
     )
     _check(flat)
     return flat

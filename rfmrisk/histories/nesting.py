@@ -122,16 +122,18 @@ def to_histories(
           out.
         - a frame with the columns ``as_of`` and ``customer`` (or the log's own name for it):
           one row per decision in the order given. A customer may appear more than once, and
-          one without an earlier transaction keeps its row, with an empty history.
+          one without an earlier transaction keeps its row, with an empty history. All other
+          columns of the frame (the amount asked for, a term, a bureau score) are kept, with
+          their names and types, beside ``as_of``; `ApplicationColumns` makes features of them.
     on_bad : {"raise", "drop"}, default="raise"
         Rows with no id, no readable time or no finite amount are an error that counts them and
         shows the first few, or are left out with a warning that counts them.
 
     Returns
     -------
-    DataFrame of shape (n_customers, 2)
-        Index ``customer``; ``as_of``, datetime64[us] in naive UTC; ``history``, an Arrow
-        ``list<struct<time, amount, ...>>`` sorted by time.
+    DataFrame of shape (n_customers, 2 + n_other_columns)
+        Index ``customer``; ``as_of``, datetime64[us] in naive UTC; the other columns of the
+        decisions; ``history``, an Arrow ``list<struct<time, amount, ...>>`` sorted by time.
 
     Raises
     ------
@@ -172,8 +174,9 @@ def to_histories(
 
     starts, ends = offsets[:-1], offsets[1:]
     by_decision = hasattr(as_of, "__arrow_c_stream__")
+    other: dict[str, Any] = {}
     if by_decision:
-        found, moments, ids = _decisions(as_of, customer, ids)
+        found, moments, ids, other = _decisions(as_of, customer, ids)
         # An unknown customer is numbered -1 and takes the empty segment put last.
         starts, ends = np.append(starts, 0)[found], np.append(ends, 0)[found]
     elif as_of is None:
@@ -190,7 +193,11 @@ def to_histories(
             ids, moments = ids.take(pa.array(known)), moments[known]
             starts, ends = starts[known], ends[known]
     return pd.DataFrame(
-        {"as_of": moments.view("datetime64[us]"), "history": nest(transactions, starts, ends)},
+        {
+            "as_of": moments.view("datetime64[us]"),
+            **other,
+            "history": nest(transactions, starts, ends),
+        },
         index=pd.Index(ids.to_pandas(), name="customer"),
     )
 
@@ -209,7 +216,8 @@ def rewind(histories: pd.DataFrame, period: str | dt.timedelta) -> pd.DataFrame:
     -------
     DataFrame of shape (n_customers_then, 2)
         The same rows with ``as_of`` moved back and the transactions since then removed.
-        Customers without a transaction by then are left out.
+        Customers without a transaction by then are left out, and so are all other columns:
+        they describe the decision, and were not known before it.
 
     Raises
     ------
@@ -242,9 +250,12 @@ def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd
             f"no customer was known {period} earlier: the histories have {first}; "
             "a shorter period is needed"
         )
-    past = histories.iloc[kept].assign(
-        as_of=moments[kept].view("datetime64[us]"),
-        history=nest(flat.transactions, flat.starts[kept], ends[kept]),
+    past = pd.DataFrame(
+        {
+            "as_of": moments[kept].view("datetime64[us]"),
+            "history": nest(flat.transactions, flat.starts[kept], ends[kept]),
+        },
+        index=histories.index[kept],
     )
     return past, kept
 
@@ -291,8 +302,13 @@ def _order(
     return order, offsets, times
 
 
-def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa.Array]:
-    """Return for each decision the number of its customer (-1: unknown), its moment, its id."""
+def _decisions(
+    frame: Any, customer: str, ids: pa.Array
+) -> tuple[Ints, Ints, pa.Array, dict[str, Any]]:
+    """Return for each decision the number of its customer (-1: unknown), its moment, its id.
+
+    And the other columns of the frame, in the types that they have there.
+    """
     index = getattr(frame, "index", None)
     if isinstance(index, pd.Index) and index.name in ("customer", customer):
         frame = frame.reset_index()
@@ -307,10 +323,20 @@ def _decisions(frame: Any, customer: str, ids: pa.Array) -> tuple[Ints, Ints, pa
     check_decisions(table.num_rows, moments.bad.sum(), asked.bad.sum())
     check_decision_ids(asked.converted.type, ids.type)
     found = pc.fill_null(pc.index_in(asked.converted, value_set=ids), -1)
+    other = [name for name in table.column_names if name not in (customer, "as_of")]
+    reserved = sorted({"customer", "history"} & set(other))
+    if reserved:
+        raise ValueError(
+            f"the decisions have columns called {reserved}, which are names of the histories: "
+            "rename them, or leave them out"
+        )
+    own = isinstance(frame, pd.DataFrame)
+    columns = {str(name): column for name, column in frame.items()} if own else table
     return (
         found.to_numpy().astype(np.int64),
         microseconds(moments.converted),
         whole(asked.converted),
+        {name: (columns[name] if own else columns[name].to_pandas()).array for name in other},
     )
 
 

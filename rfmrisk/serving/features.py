@@ -81,7 +81,7 @@ class FeatureRecipe:
             if isinstance(part, CategoryAggregator):
                 columns |= self._levels(prefix, part, flat)
             else:
-                features = part._features(flat, wanted)
+                features = part.compute(flat, wanted)
                 columns |= {f"{prefix}{name}": values for name, values in features.items()}
         return columns
 

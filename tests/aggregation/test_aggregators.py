@@ -187,9 +187,9 @@ def test_parameters_are_checked_by_fit(aggregator, message):
 
 
 def test_the_recipe_passes_its_options_on(histories):
-    """customer_features hands columns, windows and categories to its parts."""
+    """customer_features hands numbers, windows and categories to its parts."""
     features = customer_features(
-        monetary="net", columns=("amount", "Value"), windows=("30D",), categories=["ChannelId"]
+        monetary="net", numbers=["Value"], windows=("30D",), categories=["ChannelId"]
     ).fit_transform(histories)
     spend = [name for name in features if name.startswith("spend__")]
     assert "spend__Value_sum_30D" in spend
@@ -230,10 +230,10 @@ def test_features_that_are_wanted_alone(histories, aggregator):
     """What is computed for a few names is what is computed for them among all."""
     aggregator.fit(histories)
     flat = flatten(histories)
-    every = aggregator._features(flat)
+    every = aggregator.compute(flat)
     assert list(every) == aggregator.get_feature_names_out().tolist()
     for names in (list(every)[:1], list(every)[1::3], []):
-        few = aggregator._features(flat, names)
+        few = aggregator.compute(flat, names)
         assert [name for name in few if name in names] == names
         for name in names:
             np.testing.assert_array_equal(few[name], every[name])
