@@ -14,9 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ["metrics", "persistence", "plotting", "proxy", "scorecard", "scoring", "training"]
-ROOMS += ["datasets", "serving"]
+ROOMS += ["aggregation", "datasets", "serving"]
 # Modules of a few functions, which have no __all__.
-SMALL_ROOMS = {"scoring_parts": ["score_file"]}
+SMALL_ROOMS = {}
 if find_spec("pyspark"):
     SMALL_ROOMS["spark"] = ["predict", "to_histories", "transform"]
 
