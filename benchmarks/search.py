@@ -27,7 +27,7 @@ N_ROUNDS = 3
 def main() -> None:
     """Time the searches in turns and print the medians and their ratios."""
     histories = to_histories(make_transactions(n_customers=2_000, random_state=0))
-    target = derive_target(histories)
+    target = derive_target(histories, outcome="30D", n_cutoffs=1)
     past, y = target.past, target.y
     table = customer_features().fit_transform(past)
     folds = list(StratifiedKFold(5, shuffle=True, random_state=42).split(table, y))

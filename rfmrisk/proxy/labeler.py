@@ -70,6 +70,8 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
         Risk from which on a customer is labelled; only with ``strategy="share"``.
     flagged_share_ : float
         Share of the customers of `fit` that are labelled high-risk.
+    degenerate_ : list of str
+        What is degenerate about the label, in words; empty where nothing is.
     n_clusters_ : int
     columns_ : list of str
         The columns that are used.
@@ -184,7 +186,14 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
         self.labels_[known] = self._assign(scaled, risk)
         self.flagged_share_ = float(np.mean(self._flag(self.labels_)))
         self._keep_profile(values)
-        self._warn_if_degenerate()
+        self.degenerate_ = self._degenerate()
+        if self.degenerate_:
+            warnings.warn(
+                f"the label is degenerate: {' and '.join(self.degenerate_)}. Use scaling='risk', "
+                "another n_clusters, or a window that fits the rhythm of the log (suggest_outcome)",
+                UserWarning,
+                stacklevel=2,
+            )
         return self
 
     def predict(self, X: Any) -> Ints:
@@ -413,7 +422,7 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
             ):
                 self._profile[f"{name}_{suffix}"] = values_of.tolist()
 
-    def _warn_if_degenerate(self) -> None:
+    def _degenerate(self) -> list[str]:
         found = []
         if not 0.01 <= self.flagged_share_ <= 0.60 and self.strategy == "clusters":
             found.append(f"{self.flagged_share_:.2%} of the customers are flagged high-risk")
@@ -425,13 +434,7 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
         shares = self._profile["share"][: self.n_clusters_]
         if min(shares) < 0.01 and self.strategy == "clusters":
             found.append(f"cluster {int(np.argmin(shares))} holds {min(shares):.2%} of them")
-        if found:
-            warnings.warn(
-                f"the label is degenerate: {' and '.join(found)}. Use scaling='risk', another "
-                "n_clusters, or a window that fits the rhythm of the log (suggest_outcome)",
-                UserWarning,
-                stacklevel=3,
-            )
+        return found
 
 
 def _signed_log(values: Floats) -> Floats:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import RFMAggregator, customer_features
@@ -19,6 +19,7 @@ from rfmrisk.histories.timestamps import parse_moment
 from rfmrisk.proxy.auc import bootstrap_auc, interval
 from rfmrisk.proxy.classifier import ProxyTargetClassifier
 from rfmrisk.proxy.labeler import ProxyLabeler
+from rfmrisk.proxy.target import derive_target
 
 TELLTALE = 0.98  # an AUC from which on a column is taken for the label in disguise
 
@@ -101,8 +102,8 @@ def leakage_report(
         When the outcome window of the labels opens; a Series has one moment per row. None is not
         known, but for the labels of a `ProxyTargetClassifier`.
     cv : int, splitter or iterable, default=5
-        How to hold out; an int splits rows, stratified and shuffled. The customers on both sides
-        are counted by the index of the histories.
+        How to hold out; an int splits rows, stratified and shuffled, and customers where the
+        labels are derived. Those on both sides are counted by the index of the histories.
     n_resamples : int, default=500
         Bootstrap samples of customers, behind the intervals.
     random_state : int, RandomState instance or None, default=0
@@ -144,7 +145,8 @@ def leakage_report(
     >>> leakage_report(ProxyTargetClassifier(model), histories, n_resamples=50).verdict
     'no leak found: ...'
     """
-    if y is None:
+    derived = y is None
+    if derived:
         if not isinstance(model, ProxyTargetClassifier):
             raise ValueError(
                 "y is needed: only a ProxyTargetClassifier derives its labels itself; got "
@@ -155,7 +157,8 @@ def leakage_report(
         model = model.classifier
     bad = _target(y, histories)
     if isinstance(cv, int | np.integer):
-        cv = StratifiedKFold(int(cv), shuffle=True, random_state=random_state)
+        kind = StratifiedGroupKFold if derived else StratifiedKFold
+        cv = kind(int(cv), shuffle=True, random_state=random_state)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The groups parameter is ignored")
         splits = list(check_cv(cv, bad, classifier=True).split(histories, bad, histories.index))
@@ -178,12 +181,14 @@ def leakage_report(
 
 
 def _derive(model: ProxyTargetClassifier, histories: pd.DataFrame) -> tuple[Any, ...]:
-    fitted = clone(model).fit(histories)
-    past, target = fitted._past_and_target(histories)
+    target = derive_target(
+        histories, outcome=model.outcome, n_cutoffs=model.n_cutoffs, labeler=model.labeler
+    )
+    past = target.past.iloc[target.samples]
     opens = past["as_of"]
-    if fitted.outcome_ is None:  # the labels look at all that the features see
+    if target.outcome is None:  # the labels look at all that the features see
         opens = opens.map(lambda _: pd.Timestamp(0))
-    return model.classifier, past, target, opens
+    return model.classifier, past, target.y, opens
 
 
 def _target(y: Any, histories: pd.DataFrame) -> NDArray[np.bool_]:

@@ -224,7 +224,7 @@ def train(
     target = None
     past = histories
     if y is None:
-        target = derive_target(histories, outcome=outcome, labeler=labeler)
+        target = derive_target(histories, outcome=outcome, n_cutoffs=1, labeler=labeler)
         past, y = target.past, target.y
     y = check_target(y, past.index, cv)
     chosen = dict(models) if isinstance(models, Mapping) else {m: CATALOGUE[m] for m in models}

@@ -51,7 +51,7 @@ def test_it_equals_the_explicit_route(histories):
     labels = make_pipeline(RFMAggregator(window="30D"), ProxyLabeler()).fit(histories)
     y = labels.predict(histories.loc[past.index])
     explicit = scorecard().fit(past, y)
-    ours = ProxyTargetClassifier(scorecard(), outcome="30D").fit(histories)
+    ours = ProxyTargetClassifier(scorecard(), outcome="30D", n_cutoffs=1).fit(histories)
     np.testing.assert_array_equal(ours.predict_proba(histories), explicit.predict_proba(histories))
     np.testing.assert_array_equal(ours.predict(histories), explicit.predict(histories))
 
@@ -87,7 +87,7 @@ def test_a_grid_search_needs_no_target(histories):
 
 def test_score_is_the_auc_of_its_own_labels(histories):
     """Score without y derives the target; with y it compares with y."""
-    model = ProxyTargetClassifier(small()).fit(histories)
+    model = ProxyTargetClassifier(small(), outcome="30D", n_cutoffs=1).fit(histories)
     past = rewind(histories, "30D")
     y = model.labeler_.predict(histories.loc[past.index])
     assert model.score(histories) == model.score(past, y)
@@ -147,13 +147,13 @@ def monthly(*months):
 def test_a_window_in_which_nobody_bought_is_refused():
     """A label from it would be a function of what was known before."""
     with pytest.raises(ValueError, match="none of the 20 customers known 30D earlier bought"):
-        ProxyTargetClassifier(small()).fit(monthly(1, 2, 3))
+        ProxyTargetClassifier(small(), outcome="30D", n_cutoffs=1).fit(monthly(1, 2, 3))
 
 
 def test_a_window_in_which_everybody_bought_is_said():
     """Nobody stayed away: it trains, with a warning."""
     with pytest.warns(UserWarning, match="all 20 customers .* bought in the outcome window"):
-        ProxyTargetClassifier(small(), outcome="40D").fit(monthly(3, 4, 5))
+        ProxyTargetClassifier(small(), outcome="40D", n_cutoffs=1).fit(monthly(3, 4, 5))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_window_in_which_everybody_bought_is_said():
 def test_bad_windows_are_refused(histories, outcome, message):
     """Too long, unreadable, negative or a bare number."""
     with pytest.raises(ValueError, match=message):
-        ProxyTargetClassifier(small(), outcome=outcome).fit(histories)
+        ProxyTargetClassifier(small(), outcome=outcome, n_cutoffs=1).fit(histories)
 
 
 def test_one_class_is_refused(histories):
