@@ -6,8 +6,9 @@ the log's columns are bound here and nowhere else; all that follows knows only `
 """
 
 import datetime as dt
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -163,43 +164,35 @@ def to_histories(
     [2, 1]
     """
     table = bind_roles(as_table(log), customer, time, amount, on_bad)
-    extras = further_columns(table.column_names, customer, time, amount)
-    customers = whole(table[customer])
-    columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
-    order, offsets, times = _order(customers, microseconds(table[time]), list(columns.values()))
-    ids = customers.take(pa.array(order[offsets[:-1]]))
-    fields: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
-    fields |= {name: _gathered(column, pa.array(order)) for name, column in columns.items()}
-    transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
-
-    starts, ends = offsets[:-1], offsets[1:]
-    by_decision = hasattr(as_of, "__arrow_c_stream__")
-    other: dict[str, Any] = {}
-    if by_decision:
-        found, moments, ids, other = _decisions(as_of, customer, ids)
-        # An unknown customer is numbered -1 and takes the empty segment put last.
-        starts, ends = np.append(starts, 0)[found], np.append(ends, 0)[found]
-    elif as_of is None:
-        moments = np.full(len(ids), midnight_after(int(times.max())))
+    if hasattr(as_of, "__arrow_c_stream__"):
+        decisions = read_decisions(as_of, customer, table[customer].type)
+        return histories_of_decisions(table, customer, time, amount, decisions)
+    log = _pack(table, customer, time, amount)
+    ids, starts, ends = log.customers, log.offsets[:-1], log.offsets[1:]
+    if as_of is None:
+        moment = midnight_after(int(log.times.max()))
     else:
-        moments = np.full(len(ids), parse_moment(as_of, "as_of"))
-    if as_of is not None:
-        ends = first_at_or_after(times, starts, ends, moments)
-    if not by_decision:
-        known = np.flatnonzero(ends > starts)
-        if not len(known):
-            check_known(int(times.min()), int(moments[0]))
-        if len(known) < len(ids):
-            ids, moments = ids.take(pa.array(known)), moments[known]
-            starts, ends = starts[known], ends[known]
-    return pd.DataFrame(
-        {
-            "as_of": moments.view("datetime64[us]"),
-            **other,
-            "history": nest(transactions, starts, ends),
-        },
-        index=pd.Index(ids.to_pandas(), name="customer"),
-    )
+        moment = parse_moment(as_of, "as_of")
+        ends = first_at_or_after(log.times, starts, ends, np.full(len(ids), moment))
+    known = np.flatnonzero(ends > starts)
+    if not len(known):
+        check_known(int(log.times.min()), moment)
+    if len(known) < len(ids):
+        ids, starts, ends = ids.take(pa.array(known)), starts[known], ends[known]
+    moments = np.full(len(ids), moment)
+    return Decisions(ids, moments, {}).frame(nest(log.transactions, starts, ends))
+
+
+def histories_of_decisions(
+    table: pa.Table, customer: str, time: str, amount: str, decisions: "Decisions"
+) -> pd.DataFrame:
+    """Nest a log whose roles are bound, which may be empty, for the decisions asked for."""
+    log = _pack(table, customer, time, amount)
+    found = decisions.among(log.customers)
+    # An unknown customer is numbered -1 and takes the empty segment put last.
+    starts, ends = np.append(log.offsets[:-1], 0)[found], np.append(log.offsets[1:], 0)[found]
+    ends = first_at_or_after(log.times, starts, ends, decisions.as_of)
+    return decisions.frame(nest(log.transactions, starts, ends))
 
 
 def rewind(histories: pd.DataFrame, period: str | dt.timedelta) -> pd.DataFrame:
@@ -260,6 +253,26 @@ def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd
     return past, kept
 
 
+class _Packed(NamedTuple):
+    """A log by customer and time: ids, where each one's transactions begin and end, and these."""
+
+    customers: pa.Array
+    offsets: Ints
+    times: Ints
+    transactions: pa.StructArray
+
+
+def _pack(table: pa.Table, customer: str, time: str, amount: str) -> _Packed:
+    extras = further_columns(table.column_names, customer, time, amount)
+    customers = whole(table[customer])
+    columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
+    order, offsets, times = _order(customers, microseconds(table[time]), list(columns.values()))
+    fields: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
+    fields |= {name: _gathered(column, pa.array(order)) for name, column in columns.items()}
+    transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+    return _Packed(customers.take(pa.array(order[offsets[:-1]])), offsets, times, transactions)
+
+
 def _gathered(column: pa.Array, order: pa.Array) -> pa.Array:
     """Return a column in another order; text of few levels by their numbers, which is faster."""
     if is_text(column.type) and len(pc.unique(column.slice(0, 10_000))) <= 100:
@@ -276,6 +289,8 @@ def _order(
 
     Columns without an order, such as lists, break no ties.
     """
+    if not len(times):
+        return np.empty(0, np.int64), np.zeros(1, np.int64), times
     order, offsets = group(*encode_ids(customers))
     times = sort_groups(times, order, offsets)
 
@@ -302,12 +317,52 @@ def _order(
     return order, offsets, times
 
 
-def _decisions(
-    frame: Any, customer: str, ids: pa.Array
-) -> tuple[Ints, Ints, pa.Array, dict[str, Any]]:
-    """Return for each decision the number of its customer (-1: unknown), its moment, its id.
+@dataclass(frozen=True)
+class Decisions:
+    """Decisions that were asked for: whose, when, and what else is known of each.
 
-    And the other columns of the frame, in the types that they have there.
+    Attributes
+    ----------
+    customers : pyarrow.Array of shape (n,)
+    as_of : ndarray of shape (n,)
+        Microseconds since 1970 UTC.
+    other : dict of str to array of shape (n,)
+        The other columns, in the types that they came in.
+    """
+
+    customers: pa.Array
+    as_of: Ints
+    other: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.as_of)
+
+    def among(self, ids: pa.Array) -> Ints:
+        """Return for each decision the position of its customer among ids; -1 for none."""
+        found = pc.fill_null(pc.index_in(self.customers, value_set=ids), -1)
+        return found.to_numpy().astype(np.int64)
+
+    def take(self, positions: Ints) -> "Decisions":
+        """Return some of the decisions."""
+        other = {name: values[positions] for name, values in self.other.items()}
+        return Decisions(self.customers.take(pa.array(positions)), self.as_of[positions], other)
+
+    def frame(self, histories: Any) -> pd.DataFrame:
+        """Return the decisions with a history each."""
+        columns = {"as_of": self.as_of.view("datetime64[us]"), **self.other, "history": histories}
+        return pd.DataFrame(columns, index=pd.Index(self.customers.to_pandas(), name="customer"))
+
+
+def read_decisions(frame: Any, customer: str, id_type: pa.DataType) -> Decisions:
+    """Check a frame of decisions, and read it.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n, 2 + n_other_columns)
+    customer : str
+        The log's name for the customer; the frame may also call it ``customer``.
+    id_type : pyarrow.DataType
+        Of the log's ids.
     """
     index = getattr(frame, "index", None)
     if isinstance(index, pd.Index) and index.name in ("customer", customer):
@@ -321,23 +376,26 @@ def _decisions(
     moments = parse_times(table["as_of"], "as_of")
     asked = parse_ids(table[customer], customer)
     check_decisions(table.num_rows, moments.bad.sum(), asked.bad.sum())
-    check_decision_ids(asked.converted.type, ids.type)
-    found = pc.fill_null(pc.index_in(asked.converted, value_set=ids), -1)
+    check_decision_ids(asked.converted.type, id_type)
     other = [name for name in table.column_names if name not in (customer, "as_of")]
-    reserved = sorted({"customer", "history"} & set(other))
+    check_other_columns(other)
+    own = isinstance(frame, pd.DataFrame)
+    columns = {str(name): column for name, column in frame.items()} if own else table
+    return Decisions(
+        whole(asked.converted),
+        microseconds(moments.converted),
+        {name: (columns[name] if own else columns[name].to_pandas()).array for name in other},
+    )
+
+
+def check_other_columns(names: list[str]) -> None:
+    """Raise where a column of the decisions has a name that the histories need."""
+    reserved = sorted({"customer", "history"} & set(names))
     if reserved:
         raise ValueError(
             f"the decisions have columns called {reserved}, which are names of the histories: "
             "rename them, or leave them out"
         )
-    own = isinstance(frame, pd.DataFrame)
-    columns = {str(name): column for name, column in frame.items()} if own else table
-    return (
-        found.to_numpy().astype(np.int64),
-        microseconds(moments.converted),
-        whole(asked.converted),
-        {name: (columns[name] if own else columns[name].to_pandas()).array for name in other},
-    )
 
 
 def check_decisions(n_decisions: int, n_timeless: int = 0, n_nameless: int = 0) -> None:

@@ -22,9 +22,17 @@ import pyarrow as pa
 
 from rfmrisk.histories.chunks import of_type, open_log
 from rfmrisk.histories.columns import as_table, microseconds, whole
-from rfmrisk.histories.nesting import AMOUNT, CUSTOMER, TIME, to_histories
+from rfmrisk.histories.nesting import (
+    AMOUNT,
+    CUSTOMER,
+    TIME,
+    Decisions,
+    histories_of_decisions,
+    read_decisions,
+    to_histories,
+)
 from rfmrisk.histories.roles import Findings, OnBad, check_on_bad, check_schema, inspect
-from rfmrisk.histories.segments import group
+from rfmrisk.histories.segments import Ints, group
 from rfmrisk.histories.timestamps import check_known, iso, midnight_after, parse_moment
 
 ROWS_PER_PART = 1_000_000
@@ -54,8 +62,9 @@ def histories_in_parts(
         A Parquet file or a folder of them. A CSV file is taken too, but read at once.
     customer, time, amount : str
         As in `to_histories`.
-    as_of : datetime-like or None, default=None
-        The moment of decision; None is the midnight that ends the last day of the whole log.
+    as_of : datetime-like, DataFrame or None, default=None
+        The moment of decision; None is the midnight that ends the last day of the whole log. A
+        frame holds decisions, as in `to_histories`; it is in memory as a whole.
     on_bad : {"raise", "drop"}, default="raise"
         As in `to_histories`. Bad rows are counted in the whole log, before the first part.
     rows_per_part : int, default=1_000_000
@@ -68,8 +77,9 @@ def histories_in_parts(
     Yields
     ------
     DataFrame of shape (n_customers_of_the_part, 2)
-        As `to_histories` returns, its customers sorted by id. The parts together have each
-        customer once; which part a customer is in depends on the id and the number of parts.
+        As `to_histories` returns, its customers sorted by id, or its decisions in the order
+        given. The parts together have each customer or decision once; which part a customer is
+        in depends on the id and the number of parts.
 
     Raises
     ------
@@ -112,8 +122,8 @@ class SplitLog:
     pieces : list of Path
     n_parts : int
     roles : dict
-    moment : int
-        The moment of decision, in microseconds.
+    moment : int or Decisions
+        The moment of decision, in microseconds, or the decisions.
     stored, schema : pyarrow.Schema
         Of the pieces, and of the log that they were made of.
     """
@@ -121,7 +131,7 @@ class SplitLog:
     pieces: list[Path]
     n_parts: int
     roles: dict[str, Any]
-    moment: int
+    moment: int | Decisions
     stored: pa.Schema
     schema: pa.Schema
 
@@ -134,12 +144,19 @@ class SplitLog:
                 found = range(number, reader.num_record_batches, self.n_parts)
                 batches += [reader.get_batch(place) for place in found]
         table = pa.Table.from_batches(batches, self.stored)
-        if not table.num_rows:
-            return None
         columns = zip(table.columns, self.schema.types, strict=True)
         restored = [of_type(whole(column), kind) for column, kind in columns]
         log = pa.table(restored, schema=self.schema)
-        return to_histories(log, **self.roles, as_of=iso(self.moment))
+        if isinstance(self.moment, int):
+            return to_histories(log, **self.roles, as_of=iso(self.moment)) if len(log) else None
+        asked = self.moment.take(self.positions(number))
+        return histories_of_decisions(log, **self.roles, decisions=asked) if len(asked) else None
+
+    def positions(self, number: int) -> Ints:
+        """Return the positions, in the frame that was given, of the decisions of a partition."""
+        if isinstance(self.moment, int):
+            raise TypeError("one moment of decision for all has no positions")
+        return np.flatnonzero(_part_of(self.moment.customers, self.n_parts) == number)
 
 
 class PartitionedLog:
@@ -171,9 +188,14 @@ class PartitionedLog:
         if rows_per_part < 1:
             raise ValueError(f"rows_per_part must be 1 or more; got {rows_per_part!r}")
         self.roles, self.on_bad, self.rows_per_part = roles, on_bad, rows_per_part
-        self.as_of = None if as_of is None else parse_moment(as_of, "as_of")
         self._files = open_log(Path(path), **roles)
         self.schema = check_schema(self._files.schema, **roles)
+        self.as_of: int | Decisions | None
+        if hasattr(as_of, "__arrow_c_stream__"):
+            id_type = self.schema.field(roles["customer"]).type
+            self.as_of = read_decisions(as_of, roles["customer"], id_type)
+        else:
+            self.as_of = None if as_of is None else parse_moment(as_of, "as_of")
         # Batches of one file may not differ in their dictionaries.
         self._stored = pa.schema([field.with_type(_plain(field.type)) for field in self.schema])
         self.n_parts = max(1, -(-self._files.n_rows // rows_per_part))
@@ -223,34 +245,37 @@ class PartitionedLog:
                 usable, findings = inspect(as_table(table), **self.roles)
                 found.append(findings)
                 if self.as_of is not None:
+                    last = self.as_of if isinstance(self.as_of, int) else self.as_of.as_of.max()
                     usable = usable.filter(
-                        pa.array(microseconds(usable[self.roles["time"]]) < self.as_of)
+                        pa.array(microseconds(usable[self.roles["time"]]) < last)
                     )
-                order, offsets = group(self._numbers(usable), self.n_parts)
+                ids = whole(usable[self.roles["customer"]])
+                order, offsets = group(_part_of(ids, self.n_parts), self.n_parts)
                 taken = usable.cast(self._stored).take(pa.array(order)).combine_chunks()
                 for start, end in pairwise(offsets):
                     writer.write_batch(_as_batch(taken.slice(start, end - start), self._stored))
         partial.replace(piece)
         return reduce(add, found)
 
-    def _numbers(self, table: pa.Table) -> np.ndarray:
-        """Return the partition of each row's customer: a hash of the id, the same everywhere."""
-        ids = whole(table[self.roles["customer"]])
-        if pa.types.is_large_string(ids.type):
-            distinct = ids.dictionary_encode()
-            names = distinct.dictionary.to_numpy(zero_copy_only=False)
-            hashes = pd.util.hash_array(names, categorize=False)[distinct.indices.to_numpy()]
-        else:
-            hashes = pd.util.hash_array(ids.to_numpy(zero_copy_only=False))
-        return (hashes % self.n_parts).astype(np.int64)
-
-    def _judge(self, findings: Findings) -> int:
-        """Raise where the rows cannot be used; return the moment of decision."""
+    def _judge(self, findings: Findings) -> int | Decisions:
+        """Raise where the rows cannot be used; return the moment of decision, or the decisions."""
         findings.check(self.on_bad, stacklevel=3)
         if self.as_of is None:
             return midnight_after(findings.last)
-        check_known(findings.first, self.as_of)
+        if isinstance(self.as_of, int):
+            check_known(findings.first, self.as_of)
         return self.as_of
+
+
+def _part_of(ids: pa.Array, n_parts: int) -> np.ndarray:
+    """Return the partition of each customer: a hash of the id, the same everywhere."""
+    if pa.types.is_large_string(ids.type):
+        distinct = ids.dictionary_encode()
+        names = distinct.dictionary.to_numpy(zero_copy_only=False)
+        hashes = pd.util.hash_array(names, categorize=False)[distinct.indices.to_numpy()]
+    else:
+        hashes = pd.util.hash_array(ids.to_numpy(zero_copy_only=False))
+    return (hashes % n_parts).astype(np.int64)
 
 
 def write_whole(path: Path, text: str) -> None:

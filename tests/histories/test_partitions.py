@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from rfmrisk import customer_features, histories_in_parts, to_histories
+from rfmrisk.datasets import make_transactions
 
 ROLES = {"customer": "who", "time": "when", "amount": "paid"}
 GOOD = {
@@ -211,3 +212,25 @@ def test_an_empty_log_and_a_broken_one(tmp_path):
         histories_in_parts(path, rows_per_part=0)
     with pytest.raises(FileNotFoundError, match="there is no file"):
         histories_in_parts(tmp_path / "none.parquet")
+
+
+@pytest.mark.parametrize("rows_per_part", [200, 10**6])
+def test_decisions_in_parts_are_those_of_the_whole(tmp_path, rows_per_part):
+    """Each decision is in one part with its history and other columns, strangers included."""
+    log = make_transactions(n_customers=60, random_state=0)
+    log.to_parquet(tmp_path / "log.parquet")
+    ids = [*log["CustomerId"].unique()[:50], "nobody", "nobody else", "somebody"]
+    asked = pd.DataFrame({"customer": ids * 2, "as_of": pd.Timestamp("2019-03-01")})
+    asked.loc[len(ids) :, "as_of"] = pd.Timestamp("2019-05-01")
+    asked["number"] = np.arange(len(asked))
+    parts = list(
+        histories_in_parts(tmp_path / "log.parquet", as_of=asked, rows_per_part=rows_per_part)
+    )
+    assert (len(parts) > 1) == (rows_per_part == 200)
+    assert all(part["number"].is_monotonic_increasing for part in parts)
+    found = pd.concat(parts).sort_values("number")
+    expected = to_histories(log, as_of=asked)
+    pd.testing.assert_frame_equal(
+        customer_features().fit(expected).transform(found),
+        customer_features().fit_transform(expected),
+    )
