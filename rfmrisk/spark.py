@@ -7,7 +7,7 @@ lies. To the driver come the counts of bad rows and the span of times, one line 
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from hashlib import sha256
 from operator import add
@@ -76,16 +76,17 @@ def to_histories(
         As in `rfmrisk.to_histories`.
     as_of : datetime-like, pyspark.sql.DataFrame or None, default=None
         As in `rfmrisk.to_histories`; a Spark frame has the columns ``as_of`` and ``customer``
-        (or the log's own name for it), and gives one row per decision.
+        (or the log's own name for it), and gives one row per decision; its other columns are kept.
     on_bad : {"raise", "drop"}, default="raise"
         As in `rfmrisk.to_histories`.
 
     Returns
     -------
-    pyspark.sql.DataFrame of shape (n_customers, 3)
-        ``customer``, bigint or string; ``as_of``, timestamp_ntz in UTC; ``history``,
-        ``array<struct<time, amount, ...>>`` sorted by time. The rows have no order; each is
-        what `rfmrisk.to_histories` gives, transactions at the same time included.
+    pyspark.sql.DataFrame of shape (n_customers, 3 + n_other_columns)
+        ``customer``, bigint or string; ``as_of``, timestamp_ntz in UTC; the other columns of
+        the decisions; ``history``, ``array<struct<time, amount, ...>>`` sorted by time. The rows have
+        no order; each is what `rfmrisk.to_histories` gives, transactions at the same time
+        included.
 
     Raises
     ------
@@ -130,13 +131,15 @@ def to_histories(
         .agg(F.collect_list(rows).alias("rows"))
     )
     nest = partial(_nest, names=further, roles=roles, kind=_history_type(schema, roles))
+    other: list[T.StructField] = []
     if asked:
-        packed = asked.packed.join(packed, "customer", "left")
+        packed, other = asked.packed.join(packed, "customer", "left"), asked.other
+        nest = partial(nest, other=[field.name for field in other])
     elif moment is None:
         nest = partial(nest, moment=midnight_after(findings.last))
     else:
         nest = partial(nest, moment=moment)
-    return packed.mapInArrow(nest, _history_schema(df, schema, roles))
+    return packed.mapInArrow(nest, _history_schema(df, schema, roles, other))
 
 
 def transform(df: DataFrame, aggregator: Any) -> DataFrame:
@@ -225,7 +228,7 @@ def predict(df: DataFrame, model: Any, n_reasons: int = 3) -> DataFrame:
 
 
 class _Decisions:
-    """A Spark frame of (customer, as_of), checked, and packed by customer."""
+    """A Spark frame of (customer, as_of, ...), checked, and packed by customer."""
 
     def __init__(self, df: DataFrame, customer: str, log: pa.Schema) -> None:
         names = df.columns
@@ -236,10 +239,14 @@ class _Decisions:
         kind = parse_ids(empty[own], own).converted.type
         local.check_decision_ids(kind, log.field(customer).type)
 
+        self.other = [field for field in df.schema.fields if field.name not in (own, "as_of")]
+        local.check_other_columns([field.name for field in self.other])
+
         by_place = df.toDF(*_numbered(names))
         pairs = by_place.select(
             by_place[names.index(own)].alias("customer"),
             by_place[names.index("as_of")].alias("as_of"),
+            *[by_place[names.index(field.name)] for field in self.other],
         )
         roles = {"customer": "customer", "time": "as_of", "amount": "amount"}
         found = _findings(pairs.withColumn("amount", F.lit(0.0)), roles)
@@ -249,7 +256,8 @@ class _Decisions:
         )
         if found:
             found.zones.check("as_of")
-        self.packed = pairs.groupBy("customer").agg(F.collect_list("as_of").alias("as_of"))
+        decisions = F.struct(*[name for name in pairs.columns if name != "customer"])
+        self.packed = pairs.groupBy("customer").agg(F.collect_list(decisions).alias("decisions"))
 
 
 def _arrow_schema(df: DataFrame) -> pa.Schema:
@@ -297,10 +305,12 @@ def _inspect(batches: Batches, roles: dict[str, str]) -> Batches:
 
 def _nest(
     batches: Batches,
+    *,
     names: list[str],
     roles: dict[str, Any],
     kind: pa.DataType,
     moment: int | None = None,
+    other: Sequence[str] = (),
 ) -> Batches:
     """Turn the rows of each customer into a history, with the code of the local door."""
     customer = roles["customer"]
@@ -317,23 +327,11 @@ def _nest(
                     kind,
                 )
             continue
-        moments = batch.column("as_of")
-        asked = pa.table(
-            {
-                customer: ids.take(pc.list_parent_indices(moments)),
-                "as_of": moments.flatten(),
-            }
-        )
-        if usable.num_rows:
-            yield _history_batch(local.to_histories(usable, **roles, as_of=asked), kind)
-        elif asked.num_rows:
-            yield pa.record_batch(
-                {
-                    "customer": whole(parse_ids(asked[customer], customer).converted),
-                    "as_of": whole(parse_times(asked["as_of"], "as_of").converted),
-                    "history": pa.array([[]] * asked.num_rows, kind),
-                }
-            )
+        decisions = batch.column("decisions")
+        columns = {customer: ids.take(pc.list_parent_indices(decisions))}
+        columns |= dict(zip(["as_of", *other], decisions.flatten().flatten(), strict=True))
+        asked = local.read_decisions(pa.table(columns), customer, usable[customer].type)
+        yield _history_batch(local.histories_of_decisions(usable, **roles, decisions=asked), kind)
 
 
 def _history_batch(histories: pd.DataFrame, kind: pa.DataType) -> pa.RecordBatch:
@@ -341,6 +339,11 @@ def _history_batch(histories: pd.DataFrame, kind: pa.DataType) -> pa.RecordBatch
         {
             "customer": pa.array(histories.index),
             "as_of": pa.array(histories["as_of"], pa.timestamp("us")),
+            **{
+                name: whole(arrow_column(column))
+                for name, column in histories.items()
+                if name not in ("as_of", "history")
+            },
             "history": whole(arrow_column(histories["history"])).cast(kind),
         }
     )
@@ -353,7 +356,9 @@ def _history_type(schema: pa.Schema, roles: dict[str, str]) -> pa.DataType:
     return pa.list_(pa.struct(fields + [(name, schema.field(name).type) for name in extras]))
 
 
-def _history_schema(df: DataFrame, schema: pa.Schema, roles: dict[str, str]) -> T.StructType:
+def _history_schema(
+    df: DataFrame, schema: pa.Schema, roles: dict[str, str], other: list[T.StructField]
+) -> T.StructType:
     """Return the Spark schema of histories."""
     extras = further_columns(schema.names, **roles)
     fields = [T.StructField("time", T.TimestampNTZType()), T.StructField("amount", T.DoubleType())]
@@ -363,6 +368,7 @@ def _history_schema(df: DataFrame, schema: pa.Schema, roles: dict[str, str]) -> 
         [
             T.StructField("customer", T.LongType() if whole_number else T.StringType()),
             T.StructField("as_of", T.TimestampNTZType()),
+            *other,
             T.StructField("history", T.ArrayType(T.StructType(fields))),
         ]
     )
@@ -386,10 +392,13 @@ def _map(
     """Put what a model computes of histories in the place of these."""
     check_columns(df.columns, ["customer", "as_of", "history"], of="the histories")
     # The columns of a customer without transactions are those of all.
+    schema = _arrow_schema(df)
+    other = [field for field in schema if field.name not in ("customer", "as_of", "history")]
     stranger = pa.table(
         {
             "as_of": pa.array([0], pa.timestamp("us")),
-            "history": pa.array([[]], _arrow_schema(df).field("history").type),
+            **{field.name: pa.nulls(1, field.type) for field in other},
+            "history": pa.array([[]], schema.field("history").type),
         }
     )
     made = compute(model, _local_histories(stranger, pd.RangeIndex(1)))
@@ -397,12 +406,13 @@ def _map(
     kept = [field for field in df.schema.fields if field.name != "history"]
     added = [T.StructField(name, _SPARK_TYPES[kind]) for name, kind in kinds.items()]
     shipped = _Shipped.of(model, df.sparkSession)
-    work = partial(_compute, compute=compute, shipped=shipped, kinds=kinds)
-    return df.mapInArrow(work, T.StructType(kept + added))
+    work = partial(_compute, names=df.columns, compute=compute, shipped=shipped, kinds=kinds)
+    return df.toDF(*_numbered(df.columns)).mapInArrow(work, T.StructType(kept + added))
 
 
 def _compute(
     batches: Batches,
+    names: list[str],
     compute: Callable[[Any, pd.DataFrame], pd.DataFrame],
     shipped: "_Shipped",
     kinds: dict[str, pa.DataType],
@@ -410,6 +420,7 @@ def _compute(
     for batch in batches:
         if not batch.num_rows:
             continue
+        batch = batch.rename_columns(names)  # noqa: PLW2901 (their own names again)
         histories = _local_histories(batch, pd.Index(batch.column("customer").to_pandas()))
         made = compute(shipped.load(), histories)
         # A table, as pandas may hold a column of text in several chunks.
@@ -422,8 +433,14 @@ def _compute(
 
 def _local_histories(batch: pa.RecordBatch | pa.Table, customers: pd.Index) -> pd.DataFrame:
     lists = pd.arrays.ArrowExtensionArray(batch.column("history"))
+    other = {
+        name: pd.arrays.ArrowExtensionArray(batch.column(name))
+        for name in batch.schema.names
+        if name not in ("customer", "as_of", "history")
+    }
     as_of = batch.column("as_of").to_pandas().array
-    return pd.DataFrame({"as_of": as_of, "history": lists}, index=customers.rename("customer"))
+    columns = {"as_of": as_of, **other, "history": lists}
+    return pd.DataFrame(columns, index=customers.rename("customer"))
 
 
 _SPARK_TYPES = {

@@ -150,6 +150,23 @@ def test_decisions(on_spark, log):
     assert spark.transform(made, features).count() == len(asked)
 
 
+def test_other_columns_of_decisions(on_spark, log):
+    """What is known of an application is kept, and makes the features that it makes locally."""
+    ids = [*log["CustomerId"].unique(), "a stranger"]
+    asked = pd.DataFrame({"customer": ids, "as_of": pd.Timestamp("2019-02-01")})
+    asked["asked.for"] = np.linspace(0.1, 9.9, len(asked))
+    asked["purpose"] = np.where(np.arange(len(asked)) % 3, "car", None)
+    made = spark.to_histories(on_spark(log), as_of=on_spark(asked))
+    assert made.columns == ["customer", "as_of", "asked.for", "purpose", "history"]
+    local = rfmrisk.to_histories(log, as_of=asked).sort_index()
+    features = rfmrisk.customer_features().fit(local)
+    table = as_local(spark.transform(made, features))
+    expected = features.transform(local)
+    columns = ["application__asked.for", "application__purpose", "rfm__monetary"]
+    for name in columns:
+        assert table[name].fillna("-").tolist() == expected[name].fillna("-").tolist()
+
+
 def test_more_partitions_than_customers(session):
     """Empty partitions give nothing, and a further column of the histories goes along."""
     df = session.createDataFrame([("ann", NOON, 1.0), ("bob", NOON, 2.0)], list(ROLES.values()))
