@@ -84,8 +84,8 @@ def to_histories(
     -------
     pyspark.sql.DataFrame of shape (n_customers, 3 + n_other_columns)
         ``customer``, bigint or string; ``as_of``, timestamp_ntz in UTC; the other columns of
-        the decisions; ``history``, ``array<struct<time, amount, ...>>`` sorted by time. The rows have
-        no order; each is what `rfmrisk.to_histories` gives, transactions at the same time
+        the decisions; ``history``, ``array<struct<time, amount, ...>>`` sorted by time. The rows
+        have no order; each is what `rfmrisk.to_histories` gives, transactions at the same time
         included.
 
     Raises
