@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         customer_features,
     )
     from rfmrisk.histories import (
+        describe_histories,
         histories_in_parts,
         read_transactions,
         rewind,
@@ -48,6 +49,7 @@ __all__ = [
     "TemporalAggregator",
     "WOEEncoder",
     "customer_features",
+    "describe_histories",
     "histories_in_parts",
     "label_stability",
     "leakage_report",
@@ -68,7 +70,13 @@ _HOMES = {
         "TemporalAggregator",
         "customer_features",
     ],
-    "histories": ["histories_in_parts", "read_transactions", "rewind", "to_histories"],
+    "histories": [
+        "describe_histories",
+        "histories_in_parts",
+        "read_transactions",
+        "rewind",
+        "to_histories",
+    ],
     "proxy": [
         "ProxyLabeler",
         "ProxyTargetClassifier",
