@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         to_histories,
     )
     from rfmrisk.proxy import (
+        OutcomeUpdatedClassifier,
         ProxyLabeler,
         ProxyTargetClassifier,
         RFMSegments,
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ApplicationColumns",
     "CategoryAggregator",
+    "OutcomeUpdatedClassifier",
     "ProxyLabeler",
     "ProxyTargetClassifier",
     "RFMAggregator",
@@ -78,6 +80,7 @@ _HOMES = {
         "to_histories",
     ],
     "proxy": [
+        "OutcomeUpdatedClassifier",
         "ProxyLabeler",
         "ProxyTargetClassifier",
         "RFMSegments",

@@ -29,6 +29,7 @@ TRUSTED_TYPES = [
     "rfmrisk.aggregation.temporal.TemporalAggregator",
     "rfmrisk.proxy.classifier.ProxyTargetClassifier",
     "rfmrisk.proxy.labeler.ProxyLabeler",
+    "rfmrisk.proxy.updating.OutcomeUpdatedClassifier",
     "rfmrisk.scorecard.scorecard.Scorecard",
     "rfmrisk.woe.encoder.WOEEncoder",
     "sklearn.calibration._CalibratedClassifier",

@@ -8,6 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from rfmrisk import (
     ApplicationColumns,
     CategoryAggregator,
+    OutcomeUpdatedClassifier,
     ProxyLabeler,
     ProxyTargetClassifier,
     RFMAggregator,
@@ -21,6 +22,7 @@ from tests.history_checks import HISTORY_CHECKS
 
 CALENDAR = ("hour", "night", "weekday", "weekend", "month_part", "month")
 MODEL = make_pipeline(customer_features(), WOEEncoder(), LogisticRegression())
+SMALL = make_pipeline(RFMAggregator(), WOEEncoder(), LogisticRegression())
 
 # Of those that take histories, scikit-learn runs what needs no plain numbers.
 ESTIMATORS = [
@@ -31,6 +33,7 @@ ESTIMATORS = [
     ApplicationColumns(),
     ProxyLabeler(),
     ProxyTargetClassifier(MODEL),
+    OutcomeUpdatedClassifier(ProxyTargetClassifier(MODEL), MODEL),
     WOEEncoder(),
     WOEEncoder(monotonic="auto_shape", unseen="missing", min_bin_size=0.1),
     Scorecard(),
@@ -52,6 +55,7 @@ OF_HISTORIES = {
     "customer_features": customer_features(),
     "pipeline": MODEL,
     "proxy_target": ProxyTargetClassifier(MODEL),
+    "outcome_updated": OutcomeUpdatedClassifier(ProxyTargetClassifier(SMALL, outcome="30D"), SMALL),
 }
 
 

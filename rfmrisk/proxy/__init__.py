@@ -16,6 +16,7 @@ from rfmrisk.proxy.leakage import LeakageReport, leakage_report
 from rfmrisk.proxy.outcome import absence_curve, suggest_outcome
 from rfmrisk.proxy.rfm_segments import RFMSegments
 from rfmrisk.proxy.stability import LabelStability, label_stability
+from rfmrisk.proxy.updating import OutcomeUpdatedClassifier
 
 __all__ = [
     "AbsenceDisplay",
@@ -23,6 +24,7 @@ __all__ = [
     "LabelStability",
     "LeakageDisplay",
     "LeakageReport",
+    "OutcomeUpdatedClassifier",
     "ProxyLabeler",
     "ProxyTargetClassifier",
     "ProxyValidation",

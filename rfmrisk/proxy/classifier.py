@@ -15,7 +15,6 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from rfmrisk.histories.flat import flatten
 from rfmrisk.proxy.target import (
     N_CUTOFFS,
     OUTCOMES,
@@ -23,6 +22,7 @@ from rfmrisk.proxy.target import (
     ProxyTarget,
     derive_target,
     label_again,
+    without_history,
 )
 
 # The decision value of a customer without any history: above whatever a classifier gives.
@@ -178,7 +178,7 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         predicted = self.classifier_.predict(histories)
-        return np.where(_without_history(histories), self.classes_[1], predicted)
+        return np.where(without_history(histories), self.classes_[1], predicted)
 
     @available_if(_has("predict_proba"))
     def predict_proba(self, histories: pd.DataFrame) -> np.ndarray:
@@ -195,7 +195,7 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         known = self.classifier_.predict_proba(histories)
-        return np.where(_without_history(histories)[:, None], [0.0, 1.0], known)
+        return np.where(without_history(histories)[:, None], [0.0, 1.0], known)
 
     @available_if(_has("decision_function"))
     def decision_function(self, histories: pd.DataFrame) -> np.ndarray:
@@ -212,7 +212,7 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         known = self.classifier_.decision_function(histories)
-        return np.where(_without_history(histories), _RISKIEST, known)
+        return np.where(without_history(histories), _RISKIEST, known)
 
     def score(self, histories: pd.DataFrame, y: Any = None, sample_weight: Any = None) -> float:
         """Return the ROC-AUC against labels derived from these histories' own outcome windows.
@@ -250,11 +250,6 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
     def _labelled_again(self, histories: pd.DataFrame) -> ProxyTarget:
         windows = [OutcomeWindow(**{**window, "rule": None}) for window in self.windows_]
         return label_again(histories, windows)
-
-
-def _without_history(histories: pd.DataFrame) -> np.ndarray:
-    flat = flatten(histories)
-    return flat.ends == flat.starts
 
 
 def _fitted(classifier: Any, target: ProxyTarget) -> Any:

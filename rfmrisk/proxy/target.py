@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -227,6 +228,12 @@ def label_again(histories: pd.DataFrame, windows: list[OutcomeWindow]) -> ProxyT
     if not labelled:
         raise ValueError(f"no outcome window fits these histories. {'; '.join(left_out)}")
     return _stacked(views, labelled, [window.outcome for window, _ in labelled], left_out)
+
+
+def without_history(histories: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell which rows have no transaction: a state of its own."""
+    flat = flatten(histories)
+    return flat.ends == flat.starts
 
 
 _Labelled = tuple[OutcomeWindow, Ints]
