@@ -7,6 +7,7 @@ from rfmrisk.proxy.display import (
     AbsenceDisplay,
     ClusterDisplay,
     LeakageDisplay,
+    OutcomeCurveDisplay,
     ProxyValidationDisplay,
     RollingOriginDisplay,
     StabilityDisplay,
@@ -17,6 +18,7 @@ from rfmrisk.proxy.outcome import absence_curve, suggest_outcome
 from rfmrisk.proxy.rfm_segments import RFMSegments
 from rfmrisk.proxy.stability import LabelStability, label_stability
 from rfmrisk.proxy.updating import OutcomeUpdatedClassifier
+from rfmrisk.proxy.worth import OutcomeCurve, outcome_curve
 
 __all__ = [
     "AbsenceDisplay",
@@ -24,6 +26,8 @@ __all__ = [
     "LabelStability",
     "LeakageDisplay",
     "LeakageReport",
+    "OutcomeCurve",
+    "OutcomeCurveDisplay",
     "OutcomeUpdatedClassifier",
     "ProxyLabeler",
     "ProxyTargetClassifier",
@@ -36,6 +40,7 @@ __all__ = [
     "absence_curve",
     "label_stability",
     "leakage_report",
+    "outcome_curve",
     "rolling_origin",
     "suggest_outcome",
     "validate_proxy",

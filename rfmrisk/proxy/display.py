@@ -15,6 +15,7 @@ from rfmrisk.proxy.backtest import RollingOrigin
 from rfmrisk.proxy.leakage import TELLTALE, LeakageReport, leakage_report
 from rfmrisk.proxy.outcome import CANDIDATES, absence_curve
 from rfmrisk.proxy.stability import ACCEPTED, NUISANCES, LabelStability, label_stability
+from rfmrisk.proxy.worth import OutcomeCurve, outcome_curve
 
 _SAFE, _RISKY, _NEUTRAL = "#2a7f9e", "#c8553d", "#8a8f98"
 _MOST_POINTS = 5_000
@@ -478,6 +479,105 @@ class RollingOriginDisplay:
         self.ax_.invert_yaxis()
         self.ax_.tick_params(axis="x", rotation=30)
         self.ax_.legend(frameon=False, loc="upper right")
+        return self
+
+
+class OutcomeCurveDisplay:
+    """AUC of the proxy, the supervised model and the updated proxy, over the number of outcomes.
+
+    Parameters
+    ----------
+    curve : OutcomeCurve
+        As `outcome_curve` returns it.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("agg")
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from rfmrisk import ProxyTargetClassifier, RFMAggregator, to_histories
+    >>> from rfmrisk.datasets import make_transactions
+    >>> from rfmrisk.proxy import OutcomeCurveDisplay
+    >>> log, defaults = make_transactions(n_customers=600, random_state=0, return_defaults=True)
+    >>> histories = to_histories(log)
+    >>> model = make_pipeline(RFMAggregator(), StandardScaler(), LogisticRegression())
+    >>> display = OutcomeCurveDisplay.from_estimators(
+    ...     ProxyTargetClassifier(model),
+    ...     model,
+    ...     histories,
+    ...     defaults.loc[histories.index],
+    ...     sizes=(50, 200),
+    ...     n_draws=2,
+    ... )
+    >>> display.ax_.get_xlabel()
+    'outcomes'
+    """
+
+    def __init__(self, *, curve: OutcomeCurve) -> None:
+        self.curve = curve
+
+    @classmethod
+    def from_estimators(
+        cls,
+        proxy: Any,
+        classifier: Any,
+        histories: pd.DataFrame,
+        y: Any,
+        *,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Compute the curve of a proxy and a supervised model and draw it.
+
+        Parameters
+        ----------
+        proxy, classifier : estimators
+        histories : DataFrame of shape (n_rows, n_columns)
+        y : array-like of shape (n_rows,)
+        ax : matplotlib Axes or None, default=None
+        **options
+            Further parameters of `outcome_curve`.
+
+        Returns
+        -------
+        OutcomeCurveDisplay
+            Drawn.
+        """
+        return cls(curve=outcome_curve(proxy, classifier, histories, y, **options)).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw a line per model, and the interval of the draws as a band.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+
+        Returns
+        -------
+        self
+        """
+        self.ax_, self.figure_ = _axes(ax)
+        table = self.curve.table
+        for name, color in (("proxy", _NEUTRAL), ("supervised", _SAFE), ("updated", _RISKY)):
+            self.ax_.plot(table.index, table[name], "o-", color=color, label=name)
+            low, high = table[f"{name}_low"], table[f"{name}_high"]
+            self.ax_.fill_between(table.index, low, high, color=color, alpha=0.12, linewidth=0)
+        self.ax_.set_xscale("log")
+        self.ax_.set_xticks(table.index, [f"{size:,}" for size in table.index])
+        self.ax_.minorticks_off()
+        self.ax_.set(
+            xlabel="outcomes",
+            ylabel="ROC-AUC on held-out customers",
+            title="What the proxy is worth",
+        )
+        self.ax_.legend(frameon=False)
         return self
 
 

@@ -19,7 +19,7 @@ from rfmrisk.histories.nesting import rewind_rows
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.timestamps import DAY, parse_duration
 from rfmrisk.proxy.labeler import ProxyLabeler
-from rfmrisk.proxy.outcome import suggest_outcome
+from rfmrisk.proxy.outcome import other_outcome, suggest_outcome
 from rfmrisk.proxy.rule import LabelRule, label_rule
 
 OUTCOMES = ("30D", "60D", "90D")
@@ -319,32 +319,40 @@ def _label_each(
 
     Degenerate labels are left out unless all are.
     """
-    if len(asked) == 1:
-        return [_label(views, *asked[0], labeler)], []
+    several = len(asked) > 1
     sound: list[_Labelled] = []
     degenerate: list[_Labelled] = []
     left_out: list[str] = []
     flaws: list[str] = []
     for window in asked:
         with warnings.catch_warnings():
-            # Left out, or said once for all.
-            warnings.filterwarnings("ignore", f"{_DEGENERATE}|all .* {_BOUGHT}", UserWarning)
+            # Left out, or said below.
+            said = f"{_DEGENERATE}|all .* {_BOUGHT}" if several else _DEGENERATE
+            warnings.filterwarnings("ignore", said, UserWarning)
             try:
                 found = _label(views, *window, labeler)
             except ValueError as error:
+                if not several:
+                    raise
                 left_out.append(f"{_name(*window)}: {error}")
                 continue
         flaw = " and ".join(getattr(found[0].labeler[-1], "degenerate_", []))
         if flaw:
             degenerate.append(found)
-            flaws.append(f"{_name(*window)}: {_DEGENERATE}: {flaw}")
+            flaws.append(f"{_name(*window)}: {flaw}")
         else:
             sound.append(found)
     if sound:
-        return sound, left_out + flaws
+        return sound, left_out + [f"{flaw} ({_DEGENERATE})" for flaw in flaws]
     if not degenerate:
         raise ValueError(f"no outcome window can be labelled. {'; '.join(left_out)}")
-    warnings.warn(f"{_DEGENERATE} in every window. {'; '.join(flaws)}", stacklevel=3)
+    outcomes = [window.outcome for window, _ in degenerate]
+    warnings.warn(
+        f"{_DEGENERATE}: {'; '.join(flaws)}. Use another labeler or outcome"
+        f"{other_outcome(views.histories, outcomes)}",
+        UserWarning,
+        stacklevel=3,
+    )
     return degenerate, left_out
 
 
@@ -354,7 +362,7 @@ def _label(views: _Views, outcome: Outcome, back: int, labeler: Any) -> _Labelle
     if not isinstance(labeler, Pipeline):
         pipeline = make_pipeline(RFMAggregator(window=outcome), pipeline)
     past, known, present = views.around(outcome, back)
-    absent = 0.0 if outcome is None else _share_absent(past, present, outcome)
+    absent = 0.0 if outcome is None else _share_absent(views, past, present, outcome)
     pipeline.fit(known)
     table = pipeline[:-1].transform(present) if len(pipeline) > 1 else present
     y = np.asarray(pipeline[-1].predict(table))
@@ -397,21 +405,23 @@ def _stacked(
     )
 
 
-def _share_absent(past: pd.DataFrame, present: pd.DataFrame, outcome: Outcome) -> float:
+def _share_absent(
+    views: _Views, past: pd.DataFrame, present: pd.DataFrame, outcome: Outcome
+) -> float:
     """Return the share of the customers who did not buy in a window; all is an error."""
     before, after = flatten(past), flatten(present)
     bought = (after.ends - after.starts) > (before.ends - before.starts)
     if not bought.any():
         raise ValueError(
             f"none of the {len(bought):,} customers known {outcome} earlier bought in the outcome "
-            "window: a label would repeat what was known before it. Take a longer outcome "
-            "(suggest_outcome)"
+            "window: a label would repeat what was known before it. Take a longer outcome"
+            f"{other_outcome(views.histories, [outcome])}"
         )
     if bought.all():
         warnings.warn(
             f"all {len(bought):,} customers known {outcome} earlier {_BOUGHT}: "
             "nobody stayed away, and the label tells only who bought least. A shorter outcome "
-            "tells more (suggest_outcome)",
+            f"tells more{other_outcome(views.histories, [outcome])}",
             UserWarning,
             stacklevel=5,
         )

@@ -5,7 +5,7 @@ import pytest
 
 from rfmrisk import suggest_outcome, to_histories
 from rfmrisk.datasets import make_transactions
-from rfmrisk.proxy.outcome import absence_curve
+from rfmrisk.proxy.outcome import absence_curve, other_outcome
 
 
 def every(days, n=200, customers=170):
@@ -69,3 +69,39 @@ def test_a_log_that_is_too_short_is_refused():
     log = pd.DataFrame({"CustomerId": [1], "TransactionStartTime": ["2024-01-01"], "Amount": [1.0]})
     with pytest.raises(ValueError, match="too short to suggest a window"):
         suggest_outcome(to_histories(log))
+
+
+def test_decisions_do_not_change_the_rhythm():
+    """What lies just before each as_of is not the rhythm: here everybody has just bought."""
+    log = pd.DataFrame(
+        [
+            {"CustomerId": c, "TransactionStartTime": start, "Amount": 1.0}
+            for c in range(120)
+            for start in pd.date_range("2023-01-01", periods=8, freq="40D") + pd.Timedelta(days=c)
+        ]
+    )
+    last = log.groupby("CustomerId")["TransactionStartTime"].max() + pd.Timedelta("2h")
+    decisions = last.rename("as_of").reset_index()
+    assert suggest_outcome(to_histories(log, as_of=decisions)) == "30D"
+    assert absence_curve(to_histories(log, as_of=decisions))["share_absent"].idxmin() == "7D"
+
+
+def test_where_nobody_returns_it_warns():
+    """Absence says nothing of customers who all came once; the longest window is the least bad."""
+    log = pd.DataFrame(
+        {
+            "CustomerId": range(200),
+            "TransactionStartTime": pd.date_range("2023-01-01", periods=200, freq="1D"),
+            "Amount": 1.0,
+        }
+    )
+    with pytest.warns(UserWarning, match="nobody returns: 0 of 200 customers"):
+        assert suggest_outcome(to_histories(log)) == "90D"
+
+
+def test_what_is_set_is_not_advised():
+    """The window that is suggested is never advised to who has it; another one is named."""
+    histories = every(20, n=400)
+    assert suggest_outcome(histories) == "14D"
+    assert other_outcome(histories, ["30D", "14D"]) == ""
+    assert other_outcome(histories, ["30D"]) == ": suggest_outcome finds 14D"
