@@ -1,6 +1,7 @@
 """Whether a label is no more than one threshold of one column, so that clusters decide nothing."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,13 +49,14 @@ class LabelRule:
         )
 
 
-def label_rule(table: pd.DataFrame, labels: Ints) -> LabelRule | None:
+def label_rule(table: Any, labels: Ints) -> LabelRule | None:
     """Return the one threshold that gives the labels of at least 99 % of the customers.
 
     Parameters
     ----------
     table : DataFrame of shape (n_customers, n_columns)
-        What the label was made of; columns that are no numbers are not looked at. A missing value
+        What the label was made of; one without names has no rule, and columns that are no
+        numbers are not looked at. A missing value
         counts as the highest: no recency is the longest.
     labels : ndarray of int of shape (n_customers,)
         1 is high-risk; both occur.
@@ -74,7 +76,7 @@ def label_rule(table: pd.DataFrame, labels: Ints) -> LabelRule | None:
     'high-risk is who had no transaction in the window, for 100.0% of the customers; K-Means ...'
     """
     found = []
-    for name in table.columns:
+    for name in table.columns if isinstance(table, pd.DataFrame) else ():
         if not pd.api.types.is_numeric_dtype(table[name].dtype):
             continue
         values = table[name].to_numpy(np.float64, na_value=np.nan)

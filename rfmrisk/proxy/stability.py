@@ -19,6 +19,7 @@ from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import FlatHistories, flatten
 from rfmrisk.histories.nesting import rewind_rows
 from rfmrisk.histories.segments import Ints, first_at_or_after
+from rfmrisk.proxy.rule import LabelRule, label_rule
 
 SHIFTS = ("1D", "7D", "14D")
 LOST = 0.05
@@ -50,11 +51,15 @@ class LabelStability:
     flagged_share : float
         Share of the customers flagged by the undisturbed fit.
     n_customers : int
+    rule : LabelRule or None
+        The one threshold of one column that gives the labels, where there is one: the clusters
+        then decide nothing, and that they are stable says nothing.
     """
 
     table: pd.DataFrame
     flagged_share: float
     n_customers: int
+    rule: LabelRule | None = None
 
     @property
     def is_stable(self) -> bool:
@@ -69,6 +74,8 @@ class LabelStability:
         n_failed = int(self.table["failed"].reindex(list(NUISANCES)).sum())
         if n_failed:
             return f"unstable: {n_failed} refits found too few different customers"
+        if self.is_stable and self.rule:
+            return f"stable, as every flag of this kind is: {self.rule.text}"
         if self.is_stable:
             return (
                 f"stable: at most {flips.max():.2%} of the labels flip on average under "
@@ -199,7 +206,7 @@ def label_stability(
         results.append((flips, float(np.mean(new_flags)), float(rand)))
     rows_of_table = {name: _summary(results, failed[name]) for name, results in found.items()}
     summary = pd.DataFrame.from_dict(rows_of_table, orient="index").rename_axis("perturbation")
-    return LabelStability(summary, float(np.mean(flags)), len(histories))
+    return LabelStability(summary, float(np.mean(flags)), len(histories), label_rule(table, flags))
 
 
 def _as_pipeline(labeler: Any, window: str | None) -> Pipeline:

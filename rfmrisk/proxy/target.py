@@ -371,8 +371,9 @@ def _label(views: _Views, outcome: Outcome, back: int, labeler: Any) -> _Labelle
             f"all {len(y):,} customers known {outcome} earlier have the label {y[0]}: the "
             "outcome window must tell them apart; try another outcome"
         )
-    rule = label_rule(table, y) if isinstance(table, pd.DataFrame) else None
-    window = OutcomeWindow(outcome, back, pipeline, len(y), float(np.mean(y)), absent, rule)
+    window = OutcomeWindow(
+        outcome, back, pipeline, len(y), float(np.mean(y)), absent, label_rule(table, y)
+    )
     return window, y
 
 

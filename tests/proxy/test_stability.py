@@ -151,3 +151,19 @@ def test_bad_input_is_refused(histories, labeler, options, message):
     """Each gets one clear error."""
     with pytest.raises(ValueError, match=message):
         label_stability(labeler, histories, **options)
+
+
+def test_a_flag_of_absence_is_no_stable_label():
+    """Where the label is who stayed away, the verdict says that and no share of flips."""
+    days = [d for c in range(300) for d in ([c % 60, 99] if c % 3 else [c % 60])]
+    log = pd.DataFrame(
+        {
+            "CustomerId": [c for c in range(300) for _ in range(2 if c % 3 else 1)],
+            "TransactionStartTime": pd.Timestamp("2024-01-01") + pd.to_timedelta(days, "D"),
+            "Amount": 1.0,
+        }
+    )
+    histories = to_histories(log, as_of="2024-04-15")
+    stability = label_stability(ProxyLabeler(n_clusters=2), histories, 3, window="10D")
+    assert stability.rule.is_absence
+    assert stability.verdict.startswith("stable, as every flag of this kind is: high-risk is who")
