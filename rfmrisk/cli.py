@@ -14,8 +14,10 @@ from typing import Any
 import pandas as pd
 
 from rfmrisk import __version__
-from rfmrisk.histories.nesting import AMOUNT, CUSTOMER, TIME, read_transactions, to_histories
+from rfmrisk.histories.nesting import to_histories
 from rfmrisk.histories.partitions import ROWS_PER_PART
+from rfmrisk.histories.reading import read_transactions
+from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
 
 BAD_INPUT = 2

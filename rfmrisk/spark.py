@@ -31,6 +31,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from rfmrisk.histories import nesting as local
+from rfmrisk.histories.amounts import PLAIN
 from rfmrisk.histories.columns import (
     arrow_column,
     as_table,
@@ -40,15 +41,12 @@ from rfmrisk.histories.columns import (
     parse_times,
     whole,
 )
-from rfmrisk.histories.roles import (
-    Findings,
-    OnBad,
-    check_on_bad,
-    check_schema,
-    further_columns,
-    inspect,
-)
-from rfmrisk.histories.timestamps import check_known, iso, midnight_after, parse_moment
+from rfmrisk.histories.datetimes import ISO
+from rfmrisk.histories.ending import end_of_log
+from rfmrisk.histories.findings import Findings, check_on_bad, check_schema, inspect
+from rfmrisk.histories.options import RECOGNISED, OnBad, OptionNeededError, ReadingOptions
+from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Formats, Roles, find_formats_of
+from rfmrisk.histories.timestamps import check_known, parse_moment
 from rfmrisk.persistence import dump, load
 from rfmrisk.scoring.model import FACTS_FILE, MODEL_FILE, ScoringModel, bad_probability
 
@@ -58,11 +56,16 @@ Batches = Iterator[pa.RecordBatch]
 def to_histories(
     df: DataFrame,
     *,
-    customer: str = local.CUSTOMER,
-    time: str = local.TIME,
-    amount: str = local.AMOUNT,
+    customer: str = CUSTOMER,
+    time: str = TIME,
+    amount: str = AMOUNT,
+    order: str | None = None,
     as_of: Any = None,
     on_bad: OnBad = "raise",
+    decimal: str | None = None,
+    thousands: str | None = None,
+    time_format: str | None = None,
+    time_unit: str | None = None,
 ) -> DataFrame:
     """Nest a transaction log into one row per customer, as `rfmrisk.to_histories` does.
 
@@ -72,13 +75,16 @@ def to_histories(
         It is read twice, once now to judge its rows: ``cache()`` one that is dear to compute.
         Timestamps are moments whatever the session's time zone; timestamps without a zone and
         text without one are taken as UTC.
-    customer, time, amount : str
+    customer, time, amount, order : str
         As in `rfmrisk.to_histories`.
     as_of : datetime-like, pyspark.sql.DataFrame or None, default=None
         As in `rfmrisk.to_histories`; a Spark frame has the columns ``as_of`` and ``customer``
         (or the log's own name for it), and gives one row per decision; its other columns are kept.
     on_bad : {"raise", "drop"}, default="raise"
         As in `rfmrisk.to_histories`.
+    decimal, thousands, time_format, time_unit : str or None, default=None
+        As in `rfmrisk.to_histories`. Where text or numbers are not plainly ISO-8601 times and
+        numbers, their distinct values come to the driver to be judged.
 
     Returns
     -------
@@ -109,12 +115,18 @@ def to_histories(
     [('ann', 2), ('bob', 1)]
     """
     check_on_bad(on_bad)
-    roles = {"customer": customer, "time": time, "amount": amount}
-    schema = check_schema(_arrow_schema(df), **roles)
+    roles = Roles(customer, time, amount, order)
+    options = ReadingOptions(
+        decimal=decimal, thousands=thousands, time_format=time_format, time_unit=time_unit
+    )
+    schema = _arrow_schema(df)
+    roles.check(schema.names)
+    formats = _formats(df, schema, roles, options)
+    schema = check_schema(schema, roles)
     asked = _Decisions(as_of, customer, schema) if isinstance(as_of, DataFrame) else None
     moment = None if as_of is None or asked else parse_moment(as_of, "as_of")
 
-    findings = _findings(df, roles)
+    findings = _findings(df, roles, options, formats)
     if findings is None:
         raise ValueError("the log is empty: at least one transaction is needed")
     findings.check(on_bad)
@@ -130,13 +142,14 @@ def to_histories(
         .groupBy(by_place[key].alias("customer"))
         .agg(F.collect_list(rows).alias("rows"))
     )
-    nest = partial(_nest, names=further, roles=roles, kind=_history_type(schema, roles))
+    kind = _history_type(schema, roles)
+    nest = partial(_nest, names=further, roles=roles, options=options, formats=formats, kind=kind)
     other: list[T.StructField] = []
     if asked:
         packed, other = asked.packed.join(packed, "customer", "left"), asked.other
         nest = partial(nest, other=[field.name for field in other])
     elif moment is None:
-        nest = partial(nest, moment=midnight_after(findings.last))
+        nest = partial(nest, moment=end_of_log(findings.days, time))
     else:
         nest = partial(nest, moment=moment)
     return packed.mapInArrow(nest, _history_schema(df, schema, roles, other))
@@ -248,7 +261,7 @@ class _Decisions:
             by_place[names.index("as_of")].alias("as_of"),
             *[by_place[names.index(field.name)] for field in self.other],
         )
-        roles = {"customer": "customer", "time": "as_of", "amount": "amount"}
+        roles = Roles("customer", "as_of", "amount")
         found = _findings(pairs.withColumn("amount", F.lit(0.0)), roles)
         bad = {name: rows.count for name, rows in found.bad.items()} if found else {}
         local.check_decisions(
@@ -270,12 +283,39 @@ def _numbered(names: list[str]) -> list[str]:
     return [f"column_{place}" for place in range(len(names))]
 
 
-def _findings(df: DataFrame, roles: dict[str, str]) -> Findings | None:
+def _formats(df: DataFrame, schema: pa.Schema, roles: Roles, options: ReadingOptions) -> Formats:
+    """Find out how times and amounts are written: of plain ISO-8601 and numbers by a few rows."""
+    head = df.select(*[_named(df, name) for name in roles.sources(schema.names)]).limit(1000)
+    few = as_table(head.toArrow())
+    try:
+        formats = find_formats_of(lambda _: [few], schema, roles, options)
+    except OptionNeededError:
+        formats = None
+    if formats and formats.time in (None, ISO) and formats.amount in (None, PLAIN):
+        return formats
+
+    def distinct(names: list[str]) -> Iterator[pa.Table]:
+        yield as_table(df.select(*[_named(df, name) for name in names]).distinct().toArrow())
+
+    return find_formats_of(distinct, schema, roles, options)
+
+
+def _named(df: DataFrame, name: str) -> Any:
+    return df[f"`{name.replace('`', '``')}`"]
+
+
+def _findings(
+    df: DataFrame,
+    roles: Roles,
+    options: ReadingOptions = RECOGNISED,
+    formats: Formats = Formats(),  # noqa: B008 (it is frozen)
+) -> Findings | None:
     """Run a job that counts what is wrong with the rows; None where there are none."""
-    places = [df.columns.index(name) for name in roles.values()]
+    names = roles.sources(df.columns)
     by_place = df.toDF(*_numbered(df.columns))
-    told = by_place.select(*[by_place[place] for place in places]).mapInArrow(
-        partial(_inspect, roles=roles), "number int, found string, error string"
+    judge = partial(_inspect, names=names, roles=roles, options=options, formats=formats)
+    told = by_place.select(*[by_place[df.columns.index(name)] for name in names]).mapInArrow(
+        judge, "number int, found string, error string"
     )
     parts = sorted(told.collect())
     for part in parts:
@@ -285,13 +325,15 @@ def _findings(df: DataFrame, roles: dict[str, str]) -> Findings | None:
     return reduce(add, found) if found else None
 
 
-def _inspect(batches: Batches, roles: dict[str, str]) -> Batches:
+def _inspect(
+    batches: Batches, names: list[str], roles: Roles, options: ReadingOptions, formats: Formats
+) -> Batches:
     """Say what is wrong with the rows of a partition, in one row."""
     found, told = [], None
     try:
         for batch in batches:
-            table = pa.Table.from_batches([batch]).rename_columns(list(roles.values()))
-            found.append(inspect(as_table(table), **roles)[1])
+            table = as_table(pa.Table.from_batches([batch]).rename_columns(names))
+            found.append(inspect(table, roles, options, formats, days=True)[1])
     except ValueError as error:
         told = str(error)
     context = TaskContext.get()
@@ -307,31 +349,30 @@ def _nest(
     batches: Batches,
     *,
     names: list[str],
-    roles: dict[str, Any],
+    roles: Roles,
+    options: ReadingOptions,
+    formats: Formats,
     kind: pa.DataType,
     moment: int | None = None,
     other: Sequence[str] = (),
 ) -> Batches:
     """Turn the rows of each customer into a history, with the code of the local door."""
-    customer = roles["customer"]
+    customer = roles.customer
     for batch in batches:
         rows, ids = batch.column("rows"), batch.column("customer")
         columns = {customer: ids.take(pc.list_parent_indices(rows))}
         columns |= dict(zip(names, rows.flatten().flatten(), strict=True))
-        usable, _ = inspect(as_table(pa.table(columns)), **roles)
+        usable, _ = inspect(as_table(pa.table(columns)), roles, options, formats)
         if moment is not None:
-            known = usable.filter(pa.array(microseconds(usable[roles["time"]]) < moment))
+            known = usable.filter(pa.array(microseconds(usable[roles.time]) < moment))
             if known.num_rows:
-                yield _history_batch(
-                    local.to_histories(known, **roles, as_of=iso(moment)),
-                    kind,
-                )
+                yield _history_batch(local.histories_at(known, roles, moment), kind)
             continue
         decisions = batch.column("decisions")
         columns = {customer: ids.take(pc.list_parent_indices(decisions))}
         columns |= dict(zip(["as_of", *other], decisions.flatten().flatten(), strict=True))
         asked = local.read_decisions(pa.table(columns), customer, usable[customer].type)
-        yield _history_batch(local.histories_of_decisions(usable, **roles, decisions=asked), kind)
+        yield _history_batch(local.histories_of_decisions(usable, roles, asked), kind)
 
 
 def _history_batch(histories: pd.DataFrame, kind: pa.DataType) -> pa.RecordBatch:
@@ -349,21 +390,25 @@ def _history_batch(histories: pd.DataFrame, kind: pa.DataType) -> pa.RecordBatch
     )
 
 
-def _history_type(schema: pa.Schema, roles: dict[str, str]) -> pa.DataType:
+def _history_type(schema: pa.Schema, roles: Roles) -> pa.DataType:
     """Return the Arrow type of a history."""
-    extras = further_columns(schema.names, **roles)
     fields = [("time", pa.timestamp("us")), ("amount", pa.float64())]
-    return pa.list_(pa.struct(fields + [(name, schema.field(name).type) for name in extras]))
+    if roles.order is not None:
+        fields.append(("order", schema.field(roles.order).type))
+    others = roles.other_columns(schema.names)
+    return pa.list_(pa.struct(fields + [(name, schema.field(name).type) for name in others]))
 
 
 def _history_schema(
-    df: DataFrame, schema: pa.Schema, roles: dict[str, str], other: list[T.StructField]
+    df: DataFrame, schema: pa.Schema, roles: Roles, other: list[T.StructField]
 ) -> T.StructType:
     """Return the Spark schema of histories."""
-    extras = further_columns(schema.names, **roles)
     fields = [T.StructField("time", T.TimestampNTZType()), T.StructField("amount", T.DoubleType())]
-    fields += [field for field in df.schema.fields if field.name in extras]
-    whole_number = pa.types.is_integer(schema.field(roles["customer"]).type)
+    by_name = {field.name: field for field in df.schema.fields}
+    if roles.order is not None:
+        fields.append(T.StructField("order", by_name[roles.order].dataType))
+    fields += [by_name[name] for name in roles.other_columns(schema.names)]
+    whole_number = pa.types.is_integer(schema.field(roles.customer).type)
     return T.StructType(
         [
             T.StructField("customer", T.LongType() if whole_number else T.StringType()),

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.pipeline import FeatureUnion
 
 from rfmrisk.aggregation.application import ApplicationColumns
-from rfmrisk.aggregation.base import HistoryAggregator
+from rfmrisk.aggregation.base import FieldType, HistoryAggregator
 from rfmrisk.aggregation.category import CategoryAggregator
 from rfmrisk.aggregation.rfm import RFMAggregator
 from rfmrisk.aggregation.spend import SpendAggregator
@@ -112,6 +112,27 @@ class CustomerFeatures(FeatureUnion):
 
 
 _LAST_NAMES = "_transformers_feature_names_out"
+
+
+def needed_fields(step: Any) -> dict[str, FieldType]:
+    """Name the fields of a transaction that an aggregator, or a union of such, looks at.
+
+    Parameters
+    ----------
+    step : transformer
+        Fitted; what is no aggregator of histories, nor a union, names none.
+
+    Returns
+    -------
+    dict of str to {"number", "category", "date"}
+        Each field beside time and amount, and what its values are read as.
+    """
+    if isinstance(step, HistoryAggregator):
+        return step.needed_fields()
+    fields: dict[str, FieldType] = {}
+    for _, part in getattr(step, "transformer_list", ()):
+        fields |= needed_fields(part)
+    return fields
 
 
 def customer_features(

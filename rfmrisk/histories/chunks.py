@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-from pyarrow import dataset, parquet
+from pyarrow import parquet
 
-from rfmrisk.histories.reading import is_parquet, read_table
+from rfmrisk.histories.schemas import partition_keys, unite_schemas
+from rfmrisk.histories.sources import log_files
 
 _BATCH = 65_536
 
@@ -30,20 +31,11 @@ class LogFiles(Protocol):
     def stretches(self, rows: int) -> list[Any]:
         """Divide the log into stretches of at least so many rows, the same in every run."""
 
-    def read(self, stretch: Any, rows: int) -> Iterator[pa.Table]:
-        """Give a stretch as tables of about so many rows."""
+    def read(self, stretch: Any, rows: int, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """Give a stretch as tables of about so many rows; of all columns, or of some."""
 
 
-def open_log(path: Path, customer: str, time: str, amount: str) -> LogFiles:
-    """Open a Parquet file or folder, or read a CSV file."""
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {str(path)!r}")
-    if is_parquet(path):
-        return ParquetFiles(path)
-    return LoadedFile(read_table(path, customer, time, amount))
-
-
-def of_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
+def of_type(column: Any, kind: pa.DataType) -> Any:
     """Return a column in another type; Arrow's own cast makes dictionaries of text alone."""
     if column.type == kind:
         return column
@@ -54,17 +46,48 @@ def of_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
     return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered)
 
 
+def conformed(data: Any, schema: pa.Schema, keys: dict[str, Any]) -> Any:
+    """Give a table or batch of one file the columns of the whole log.
+
+    What its folder is called fills columns that it has not; others are missing in all rows.
+    """
+    columns = []
+    for field in schema:
+        if field.name in data.schema.names:
+            column = data.column(field.name)
+        else:
+            column = pa.repeat(pa.scalar(keys.get(field.name), field.type), len(data))
+        columns.append(of_type(column, field.type))
+    return type(data).from_arrays(columns, schema=schema)
+
+
 class ParquetFiles:
     """A Parquet file, or a folder of them, of which a few row groups are in memory at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        files = log_files(path)
+        self._keys = partition_keys(files, path)
         with self._readable():
-            source = parquet.ParquetDataset(path)
+            # Folders called name=value are read here: Arrow would take "01" for 1.
+            source = parquet.ParquetDataset([str(file) for file in files], partitioning=None)
             self._fragments = source.fragments
             self.n_rows = sum(fragment.metadata.num_rows for fragment in self._fragments)
-        # Without the metadata that would make an index of some columns.
-        self.schema = source.schema.remove_metadata()
+            # Without the metadata that would make an index of some columns.
+            schemas = [fragment.physical_schema.remove_metadata() for fragment in self._fragments]
+        self.schema = unite_schemas(
+            (str(file.relative_to(path)) if file != path else file.name, _with_keys(schema, keys))
+            for file, schema, keys in zip(files, schemas, self._keys, strict=True)
+        )
+
+    def read_all(self) -> pa.Table:
+        """Give the whole log."""
+        with self._readable():
+            tables = [
+                conformed(fragment.to_table(), self.schema, keys)
+                for fragment, keys in zip(self._fragments, self._keys, strict=True)
+            ]
+        return pa.concat_tables(tables)
 
     def stretches(self, rows: int) -> list[list[tuple[int, int]]]:
         """Divide the log: a stretch is a list of (file, row group)."""
@@ -79,22 +102,27 @@ class ParquetFiles:
                 missing -= row_group.num_rows
         return found
 
-    def read(self, stretch: list[tuple[int, int]], rows: int) -> Iterator[pa.Table]:
+    def read(
+        self, stretch: list[tuple[int, int]], rows: int, columns: list[str] | None = None
+    ) -> Iterator[pa.Table]:
         """Give a stretch as tables of about so many rows, however large a row group is."""
+        schema = self.schema if columns is None else _selected(self.schema, columns)
         batches: list[pa.RecordBatch] = []
         n_rows = 0
-        for batch in self._batches(stretch):
+        for batch in self._batches(stretch, schema):
             batches.append(batch)
             n_rows += len(batch)
             if n_rows >= rows:
                 yield pa.Table.from_batches(batches)
                 batches, n_rows = [], 0
-        yield pa.Table.from_batches(batches, self.schema)
+        yield pa.Table.from_batches(batches, schema)
 
-    def _batches(self, stretch: list[tuple[int, int]]) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, stretch: list[tuple[int, int]], schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
         for file in dict.fromkeys(file for file, _ in stretch):
             fragment = self._fragments[file]
-            keys = dataset.get_partition_keys(fragment.partition_expression)
+            keys = self._keys[file]
             row_groups = [row_group for owner, row_group in stretch if owner == file]
             with (
                 self._readable(),
@@ -103,19 +131,9 @@ class ParquetFiles:
                     fragment.path, filesystem=fragment.filesystem, buffer_size=2**20
                 ) as source,
             ):
-                for batch in source.iter_batches(_BATCH, row_groups=row_groups):
-                    yield self._conformed(batch, keys)
-
-    def _conformed(self, batch: pa.RecordBatch, keys: dict[str, Any]) -> pa.RecordBatch:
-        """Give a batch the columns of the whole log, as a folder may have several schemas."""
-        columns = []
-        for field in self.schema:
-            if field.name in batch.schema.names:
-                column = batch.column(field.name)
-            else:
-                column = pa.repeat(pa.scalar(keys.get(field.name)), len(batch))
-            columns.append(of_type(column, field.type))
-        return pa.record_batch(columns, schema=self.schema)
+                names = [n for n in source.schema_arrow.names if n in schema.names]
+                for batch in source.iter_batches(_BATCH, row_groups=row_groups, columns=names):
+                    yield conformed(batch, schema, keys)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -137,6 +155,18 @@ class LoadedFile:
         """Divide the log: a stretch is its first row."""
         return list(range(0, self.n_rows, rows))
 
-    def read(self, stretch: int, rows: int) -> Iterator[pa.Table]:
+    def read(self, stretch: int, rows: int, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """Give a stretch as one table."""
-        yield self._table.slice(stretch, rows)
+        table = self._table if columns is None else self._table.select(columns)
+        yield table.slice(stretch, rows)
+
+
+def _with_keys(schema: pa.Schema, keys: dict[str, Any]) -> pa.Schema:
+    for name, value in keys.items():
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, pa.scalar(value).type))
+    return schema
+
+
+def _selected(schema: pa.Schema, columns: list[str]) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in columns])

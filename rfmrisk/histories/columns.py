@@ -10,6 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from rfmrisk.histories.amounts import NumberFormat, parse_number_text
+from rfmrisk.histories.datetimes import Zones, parse_number_times, parse_text_times
+from rfmrisk.histories.options import RECOGNISED, ReadingOptions
 from rfmrisk.histories.segments import Ints
 
 _PLAIN = (
@@ -17,8 +20,30 @@ _PLAIN = (
     *(np.dtype(f"datetime64[{unit}]") for unit in ("s", "ms", "us", "ns")),
 )
 
-# The time of day with a zone after it: "...T02:18:49Z", "... 02:18:49.5+01:00".
-_ZONED = r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)$"
+# What programs write for an id that is missing.
+_MISSING_IDS = pa.array(
+    [
+        "",
+        "NA",
+        "N/A",
+        "n/a",
+        "#N/A",
+        "NaN",
+        "nan",
+        "NULL",
+        "Null",
+        "null",
+        "None",
+        "<NA>",
+        "NaT",
+        "\\N",
+    ],
+    pa.large_string(),
+)
+_LONGEST_MISSING = 5
+
+# The first second of year 1 and the one after year 9999, since 1970.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_800
 
 
 class Parsed(NamedTuple):
@@ -27,21 +52,6 @@ class Parsed(NamedTuple):
     converted: pa.ChunkedArray
     bad: np.ndarray
     raw: pa.ChunkedArray
-
-
-class Zones(NamedTuple):
-    """How many readable times have a zone, and how many have none."""
-
-    with_: int = 0
-    without: int = 0
-
-    def check(self, name: str) -> None:
-        """Raise where a column mixes the two."""
-        if self.with_ and self.without:
-            raise ValueError(
-                f"column {name!r} mixes {self.with_:,} times with a zone and {self.without:,} "
-                "without: give all of them a zone, or none"
-            )
 
 
 def as_table(frame: Any) -> pa.Table:
@@ -77,11 +87,11 @@ def check_columns(names: list[str], needed: list[str], of: str = "the log") -> N
 
 def parse_ids(column: pa.ChunkedArray, name: str) -> Parsed:
     """Convert ids to 64-bit integers or text; missing ones count as bad."""
-    ids = _decoded(column)
+    ids = decoded(column)
     kind = ids.type
     allowed = f"column {name!r} must hold ids that are integers, text, categories or UUIDs"
     if is_text(kind):
-        ids = ids.cast(pa.large_string())
+        ids = _named(ids.cast(pa.large_string()))
     elif isinstance(kind, pa.UuidType):
         text = [_uuid_text(chunk.storage) for chunk in ids.chunks]
         ids = pa.chunked_array(text, pa.large_string())
@@ -98,39 +108,66 @@ def parse_ids(column: pa.ChunkedArray, name: str) -> Parsed:
     return Parsed(ids, _missing(ids), column)
 
 
-def parse_times(column: pa.ChunkedArray, name: str) -> Parsed:
+def _named(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return ids of text, those missing that are blank or spell a missing value."""
+    lengths = pc.min_max(pc.binary_length(ids)).as_py()
+    if lengths["min"] is not None and lengths["min"] <= _LONGEST_MISSING:
+        ids = pc.if_else(pc.is_in(ids, value_set=_MISSING_IDS), None, ids)
+    if pc.any(pc.starts_with(ids, " ")).as_py():
+        ids = pc.if_else(pc.equal(pc.utf8_trim_whitespace(ids), ""), None, ids)
+    return ids
+
+
+def parse_times(column: pa.ChunkedArray, name: str, options: ReadingOptions = RECOGNISED) -> Parsed:
     """Convert times to naive UTC microseconds; missing and unreadable ones count as bad."""
-    parsed, zones = read_times(column, name)
+    parsed, zones = read_times(column, name, options)
     zones.check(name)
     return parsed
 
 
-def read_times(column: pa.ChunkedArray, name: str) -> tuple[Parsed, Zones]:
-    """Convert times as `parse_times` does, and count the zones of text instead of judging them."""
-    times = _decoded(column)
-    kind = times.type
+def read_times(
+    column: pa.ChunkedArray,
+    name: str,
+    options: ReadingOptions = RECOGNISED,
+    written: str | None = None,
+) -> tuple[Parsed, Zones]:
+    """Convert times as `parse_times` does, and count the zones of text instead of judging them.
+
+    ``written`` is how text or numbers are written, where the column is a part of one.
+    """
+    times = decoded(column)
+    dtype = times.type
     zones = Zones()
-    if is_text(kind):
-        times, zones = _parse_text_times(times)
-    elif types.is_timestamp(kind) and kind.unit == "ns":
+    if is_text(dtype):
+        times, zones = parse_text_times(times, name, options, written)
+    elif is_number(dtype):
+        times = parse_number_times(times, name, options, written)
+    elif types.is_timestamp(dtype) and dtype.unit == "ns":
         times = pc.floor_temporal(times.cast(pa.timestamp("ns")), unit="microsecond")
-    elif not (types.is_timestamp(kind) or types.is_date(kind) or types.is_null(kind)):
+    elif not (types.is_timestamp(dtype) or types.is_date(dtype) or types.is_null(dtype)):
         raise ValueError(
-            f"column {name!r} must hold timestamps, dates or ISO-8601 text; its type is {kind}. "
-            "Numbers need a unit: convert them first, as with pandas.to_datetime(..., unit='s')"
+            f"column {name!r} must hold timestamps, dates or ISO-8601 text; its type is {dtype}"
         )
-    times = times.cast(pa.timestamp("us"))
+    times = _in_calendar(times)
     return Parsed(times, _missing(times), column), zones
 
 
-def parse_amounts(column: pa.ChunkedArray, name: str) -> Parsed:
-    """Convert amounts to float64; missing, infinite and unreadable ones count as bad."""
-    amounts = _decoded(column)
-    kind = amounts.type
-    if is_text(kind):
-        amounts = _parse_text_amounts(amounts)
-    elif not (is_number(kind) or types.is_null(kind)):
-        raise ValueError(f"column {name!r} must hold numbers; its type is {kind}")
+def parse_amounts(
+    column: pa.ChunkedArray,
+    name: str,
+    options: ReadingOptions = RECOGNISED,
+    written: NumberFormat | None = None,
+) -> Parsed:
+    """Convert amounts to float64; missing, infinite and unreadable ones count as bad.
+
+    ``written`` is how text is written, where the column is a part of one.
+    """
+    amounts = decoded(column)
+    dtype = amounts.type
+    if is_text(dtype):
+        amounts = parse_number_text(amounts, name, options, written)
+    elif not (is_number(dtype) or types.is_null(dtype)):
+        raise ValueError(f"column {name!r} must hold numbers; its type is {dtype}")
     # Adding 0 turns -0.0 into 0.0: equal amounts are the same to the last bit.
     amounts = pc.add(amounts.cast(pa.float64(), safe=False), 0.0)
     return Parsed(amounts, ~np.isfinite(amounts.to_numpy()), column)
@@ -205,35 +242,30 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the values of a dictionary."""
     return column.cast(column.type.value_type) if types.is_dictionary(column.type) else column
 
 
-def _parse_text_times(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Zones]:
-    for zone in (None, "UTC"):
+def _in_calendar(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times in microseconds; those beyond the years 1 to 9999 become missing."""
+    dtype = times.type
+    if not types.is_timestamp(dtype):
+        dtype = pa.timestamp("s" if types.is_date32(dtype) else "ms")
         try:
-            times = text.cast(pa.timestamp("us", zone))
+            times = times.cast(dtype)
         except pa.ArrowInvalid:
-            continue
-        valid = len(times) - times.null_count
-        return times, Zones(valid, 0) if zone else Zones(0, valid)
-    text = pc.utf8_trim_whitespace(text)
-    # pandas reads "now" and "today" too.
-    dated = pc.if_else(pc.match_substring_regex(text, r"^\d{4}"), text, None)
-    parsed = pd.to_datetime(dated.to_pandas(), format="ISO8601", errors="coerce", utc=True)
-    naive = parsed.dt.tz_localize(None).dt.floor("us")
-    times = pa.chunked_array([pa.array(naive, pa.timestamp("us"), from_pandas=True)])
-    zoned = pc.match_substring_regex(text, _ZONED).filter(times.is_valid())
-    n_zoned = pc.sum(zoned, min_count=0).as_py()
-    return times, Zones(n_zoned, len(zoned) - n_zoned)
-
-
-def _parse_text_amounts(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    try:
-        return text.cast(pa.float64())
-    except pa.ArrowInvalid:
-        numbers = pd.to_numeric(text.to_pandas(), errors="coerce")
-        return pa.chunked_array([pa.array(numbers, pa.float64(), from_pandas=True)])
+            days = times.cast(pa.int32()).cast(pa.int64())
+            times = pc.multiply(days, 86_400).cast(dtype)
+    counted = times.cast(pa.int64())
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[dtype.unit]
+    if per_second < 10**9 and len(counted):
+        spread = pc.min_max(counted).as_py()
+        first, last = _FIRST_SECOND * per_second, _LAST_SECOND * per_second
+        if spread["min"] is not None and (spread["min"] < first or spread["max"] >= last):
+            inside = pc.and_(pc.greater_equal(counted, first), pc.less(counted, last))
+            times = pc.if_else(inside, times, None)
+    return times.cast(pa.timestamp(dtype.unit)).cast(pa.timestamp("us"))
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -7,7 +7,6 @@ the log's columns are bound here and nowhere else; all that follows knows only `
 
 import datetime as dt
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,69 +24,19 @@ from rfmrisk.histories.columns import (
     parse_times,
     whole,
 )
+from rfmrisk.histories.ending import days_of, end_of_log
+from rfmrisk.histories.findings import bind_roles
 from rfmrisk.histories.flat import flatten, nest
+from rfmrisk.histories.options import OnBad, ReadingOptions
 from rfmrisk.histories.ranks import encode, encode_ids
-from rfmrisk.histories.reading import read_table
-from rfmrisk.histories.roles import OnBad, bind_roles, further_columns
+from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles
 from rfmrisk.histories.segments import Ints, first_at_or_after, group, sort_groups
 from rfmrisk.histories.timestamps import (
     check_known,
     iso,
-    midnight_after,
     parse_duration,
     parse_moment,
 )
-
-CUSTOMER = "CustomerId"
-TIME = "TransactionStartTime"
-AMOUNT = "Amount"
-
-
-def read_transactions(
-    path: str | Path,
-    *,
-    customer: str = CUSTOMER,
-    time: str = TIME,
-    amount: str = AMOUNT,
-    on_bad: OnBad = "raise",
-) -> pd.DataFrame:
-    """Read a transaction log from a CSV or Parquet file, with its times parsed.
-
-    Parameters
-    ----------
-    path : str or Path
-        A ``.csv``, ``.csv.gz`` or ``.parquet`` file, or a folder of Parquet files.
-    customer, time, amount : str
-        The columns that hold the customer's id, the time and the amount of a transaction. The
-        defaults are the names of the Xente log.
-    on_bad : {"raise", "drop"}, default="raise"
-        What to do with rows that have no id, no readable time or no finite amount.
-
-    Returns
-    -------
-    DataFrame of shape (n_transactions, n_columns)
-        The log with its own column names; ``time`` is datetime64 in naive UTC. Ids in a CSV
-        stay text where a number would change them (``00017``).
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    ValueError
-        The file is of another type or broken, a column is missing, or rows are bad.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from rfmrisk.datasets import make_transactions
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     make_transactions(n_customers=10, random_state=0).to_csv(f"{folder}/log.csv")
-    ...     log = read_transactions(f"{folder}/log.csv")
-    >>> log["TransactionStartTime"].dtype
-    dtype('<M8[us]')
-    """
-    table = read_table(Path(path), customer, time, amount)
-    return bind_roles(table, customer, time, amount, on_bad).to_pandas()
 
 
 def to_histories(
@@ -96,8 +45,13 @@ def to_histories(
     customer: str = CUSTOMER,
     time: str = TIME,
     amount: str = AMOUNT,
+    order: str | None = None,
     as_of: Any = None,
     on_bad: OnBad = "raise",
+    decimal: str | None = None,
+    thousands: str | None = None,
+    time_format: str | None = None,
+    time_unit: str | None = None,
 ) -> pd.DataFrame:
     """Nest a transaction log into one row per customer, as known at a moment of decision.
 
@@ -109,16 +63,23 @@ def to_histories(
     ----------
     log : DataFrame of shape (n_transactions, n_columns)
         Anything that speaks the Arrow C stream: pandas, Polars, pyarrow, DuckDB. It is not
-        changed. Times are timestamps, dates or ISO-8601 text; those with a zone are converted
-        to UTC, those without are taken as UTC, and a mix of the two is an error.
+        changed. Times are timestamps, dates, or text or numbers as `read_transactions` takes
+        them; those with a zone are converted to UTC, those without are taken as UTC, and a mix
+        of the two is an error.
     customer, time, amount : str
         The columns that hold the customer's id (integers, text, categories or UUIDs), the time
-        and the amount (numbers) of a transaction. All further columns are kept, with their
-        names and types, inside the history.
+        and the amount (numbers) of a transaction. The time may be two columns, of the date and
+        the time of day (``"date,clock"``), and the amount a product (``"quantity*price"``). All
+        other columns are kept, with their names and types, inside the history.
+    order : str or None, default=None
+        The column of the order, invoice or basket, where the rows of the log are its lines.
+        Frequency, gaps and counts are then of orders, each at the time of its first line; rows
+        without one are orders of their own. It is called ``order`` inside the history.
     as_of : datetime-like, DataFrame or None, default=None
         The moment of decision: a history holds the transactions strictly before it.
 
-        - None: the midnight that ends the log's last day.
+        - None: the midnight that ends the log's last day, which may be no day in the future,
+          nor one far behind all others.
         - a moment: the same for all customers; those without an earlier transaction are left
           out.
         - a frame with the columns ``as_of`` and ``customer`` (or the log's own name for it):
@@ -129,6 +90,8 @@ def to_histories(
     on_bad : {"raise", "drop"}, default="raise"
         Rows with no id, no readable time or no finite amount are an error that counts them and
         shows the first few, or are left out with a warning that counts them.
+    decimal, thousands, time_format, time_unit : str or None, default=None
+        How amounts and times are written, as in `read_transactions`; None is recognised.
 
     Returns
     -------
@@ -163,17 +126,26 @@ def to_histories(
     >>> histories["history"].map(len).tolist()
     [2, 1]
     """
-    table = bind_roles(as_table(log), customer, time, amount, on_bad)
+    roles = Roles(customer, time, amount, order)
+    options = ReadingOptions(
+        decimal=decimal, thousands=thousands, time_format=time_format, time_unit=time_unit
+    )
+    table = bind_roles(as_table(log), roles, on_bad, options)
     if hasattr(as_of, "__arrow_c_stream__"):
         decisions = read_decisions(as_of, customer, table[customer].type)
-        return histories_of_decisions(table, customer, time, amount, decisions)
-    log = _pack(table, customer, time, amount)
-    ids, starts, ends = log.customers, log.offsets[:-1], log.offsets[1:]
+        return histories_of_decisions(table, roles, decisions)
     if as_of is None:
-        moment = midnight_after(int(log.times.max()))
+        moment = end_of_log(days_of(microseconds(table[time])), time)
     else:
         moment = parse_moment(as_of, "as_of")
-        ends = first_at_or_after(log.times, starts, ends, np.full(len(ids), moment))
+    return histories_at(table, roles, moment)
+
+
+def histories_at(table: pa.Table, roles: Roles, moment: int) -> pd.DataFrame:
+    """Nest a log whose roles are bound, as known at one moment of decision for all."""
+    log = _pack(table, roles)
+    ids, starts, ends = log.customers, log.offsets[:-1], log.offsets[1:]
+    ends = first_at_or_after(log.times, starts, ends, np.full(len(ids), moment))
     known = np.flatnonzero(ends > starts)
     if not len(known):
         check_known(int(log.times.min()), moment)
@@ -183,11 +155,9 @@ def to_histories(
     return Decisions(ids, moments, {}).frame(nest(log.transactions, starts, ends))
 
 
-def histories_of_decisions(
-    table: pa.Table, customer: str, time: str, amount: str, decisions: "Decisions"
-) -> pd.DataFrame:
+def histories_of_decisions(table: pa.Table, roles: Roles, decisions: "Decisions") -> pd.DataFrame:
     """Nest a log whose roles are bound, which may be empty, for the decisions asked for."""
-    log = _pack(table, customer, time, amount)
+    log = _pack(table, roles)
     found = decisions.among(log.customers)
     # An unknown customer is numbered -1 and takes the empty segment put last.
     starts, ends = np.append(log.offsets[:-1], 0)[found], np.append(log.offsets[1:], 0)[found]
@@ -262,11 +232,14 @@ class _Packed(NamedTuple):
     transactions: pa.StructArray
 
 
-def _pack(table: pa.Table, customer: str, time: str, amount: str) -> _Packed:
-    extras = further_columns(table.column_names, customer, time, amount)
-    customers = whole(table[customer])
-    columns = {"amount": whole(table[amount])} | {name: whole(table[name]) for name in extras}
-    order, offsets, times = _order(customers, microseconds(table[time]), list(columns.values()))
+def _pack(table: pa.Table, roles: Roles) -> _Packed:
+    customers = whole(table[roles.customer])
+    columns = {"amount": whole(table[roles.amount])}
+    if roles.order is not None:
+        columns["order"] = whole(table[roles.order])
+    columns |= {name: whole(table[name]) for name in roles.other_columns(table.column_names)}
+    times = microseconds(table[roles.time])
+    order, offsets, times = _order(customers, times, list(columns.values()))
     fields: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
     fields |= {name: _gathered(column, pa.array(order)) for name, column in columns.items()}
     transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))

@@ -7,7 +7,7 @@ a run that was interrupted goes on behind the last of them.
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -20,20 +20,22 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from rfmrisk.histories.chunks import of_type, open_log
+from rfmrisk.histories.chunks import LoadedFile, LogFiles, ParquetFiles, of_type
 from rfmrisk.histories.columns import as_table, microseconds, whole
+from rfmrisk.histories.ending import end_of_log
+from rfmrisk.histories.findings import Findings, check_on_bad, check_schema, inspect
 from rfmrisk.histories.nesting import (
-    AMOUNT,
-    CUSTOMER,
-    TIME,
     Decisions,
+    histories_at,
     histories_of_decisions,
     read_decisions,
-    to_histories,
 )
-from rfmrisk.histories.roles import Findings, OnBad, check_on_bad, check_schema, inspect
+from rfmrisk.histories.options import RECOGNISED, OnBad, ReadingOptions
+from rfmrisk.histories.reading import read_table
+from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles, find_formats_of
 from rfmrisk.histories.segments import Ints, group
-from rfmrisk.histories.timestamps import check_known, iso, midnight_after, parse_moment
+from rfmrisk.histories.sources import is_parquet
+from rfmrisk.histories.timestamps import check_known, parse_moment
 
 ROWS_PER_PART = 1_000_000
 
@@ -46,8 +48,15 @@ def histories_in_parts(
     customer: str = CUSTOMER,
     time: str = TIME,
     amount: str = AMOUNT,
+    order: str | None = None,
     as_of: Any = None,
     on_bad: OnBad = "raise",
+    separator: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
+    time_format: str | None = None,
+    time_unit: str | None = None,
     rows_per_part: int = ROWS_PER_PART,
     folder: str | Path | None = None,
 ) -> Iterator[pd.DataFrame]:
@@ -60,13 +69,15 @@ def histories_in_parts(
     ----------
     path : str or Path
         A Parquet file or a folder of them. A CSV file is taken too, but read at once.
-    customer, time, amount : str
+    customer, time, amount, order : str
         As in `to_histories`.
     as_of : datetime-like, DataFrame or None, default=None
         The moment of decision; None is the midnight that ends the last day of the whole log. A
         frame holds decisions, as in `to_histories`; it is in memory as a whole.
     on_bad : {"raise", "drop"}, default="raise"
         As in `to_histories`. Bad rows are counted in the whole log, before the first part.
+    separator, decimal, thousands, encoding, time_format, time_unit : str or None, default=None
+        How the log is written, as in `read_transactions`.
     rows_per_part : int, default=1_000_000
         About how many transactions a part holds. A customer is never divided, so one with more
         makes a larger part.
@@ -99,8 +110,9 @@ def histories_in_parts(
     >>> sum(len(part) for part in features)
     100
     """
-    roles = {"customer": customer, "time": time, "amount": amount}
-    log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part)
+    roles = Roles(customer, time, amount, order)
+    options = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
+    log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part, options=options)
     return _yield_parts(log, folder)
 
 
@@ -121,7 +133,7 @@ class SplitLog:
     ----------
     pieces : list of Path
     n_parts : int
-    roles : dict
+    roles : Roles
     moment : int or Decisions
         The moment of decision, in microseconds, or the decisions.
     stored, schema : pyarrow.Schema
@@ -130,7 +142,7 @@ class SplitLog:
 
     pieces: list[Path]
     n_parts: int
-    roles: dict[str, Any]
+    roles: Roles
     moment: int | Decisions
     stored: pa.Schema
     schema: pa.Schema
@@ -148,9 +160,9 @@ class SplitLog:
         restored = [of_type(whole(column), kind) for column, kind in columns]
         log = pa.table(restored, schema=self.schema)
         if isinstance(self.moment, int):
-            return to_histories(log, **self.roles, as_of=iso(self.moment)) if len(log) else None
+            return histories_at(log, self.roles, self.moment) if len(log) else None
         asked = self.moment.take(self.positions(number))
-        return histories_of_decisions(log, **self.roles, decisions=asked) if len(asked) else None
+        return histories_of_decisions(log, self.roles, asked) if len(asked) else None
 
     def positions(self, number: int) -> Ints:
         """Return the positions, in the frame that was given, of the decisions of a partition."""
@@ -165,13 +177,17 @@ class PartitionedLog:
     Parameters
     ----------
     path : str or Path
-    roles : dict
-        The columns of ``customer``, ``time`` and ``amount``.
+    roles : Roles
     as_of, on_bad, rows_per_part
         As in `histories_in_parts`.
+    options : ReadingOptions
+    texts : collection of str
+        As in `read_table`.
 
     Attributes
     ----------
+    formats : Formats
+        How times and amounts are written.
     n_parts : int
         How many partitions of customers there are.
     """
@@ -179,26 +195,42 @@ class PartitionedLog:
     def __init__(
         self,
         path: str | Path,
-        roles: dict[str, Any],
+        roles: Roles,
         as_of: Any,
         on_bad: OnBad,
         rows_per_part: int = ROWS_PER_PART,
+        *,
+        options: ReadingOptions = RECOGNISED,
+        texts: Collection[str] = (),
     ) -> None:
         check_on_bad(on_bad)
         if rows_per_part < 1:
             raise ValueError(f"rows_per_part must be 1 or more; got {rows_per_part!r}")
         self.roles, self.on_bad, self.rows_per_part = roles, on_bad, rows_per_part
-        self._files = open_log(Path(path), **roles)
-        self.schema = check_schema(self._files.schema, **roles)
+        self._options = options
+        self._files: LogFiles
+        if is_parquet(Path(path)):
+            self._files = ParquetFiles(Path(path))
+            roles.check(self._files.schema.names)
+            self.formats = find_formats_of(self._columns, self._files.schema, roles, options)
+        else:
+            log = read_table(Path(path), roles, options, on_bad, texts)
+            self._files, self.formats = LoadedFile(log.table), log.formats
+        self.schema = check_schema(self._files.schema, roles)
         self.as_of: int | Decisions | None
         if hasattr(as_of, "__arrow_c_stream__"):
-            id_type = self.schema.field(roles["customer"]).type
-            self.as_of = read_decisions(as_of, roles["customer"], id_type)
+            id_type = self.schema.field(roles.customer).type
+            self.as_of = read_decisions(as_of, roles.customer, id_type)
         else:
             self.as_of = None if as_of is None else parse_moment(as_of, "as_of")
         # Batches of one file may not differ in their dictionaries.
         self._stored = pa.schema([field.with_type(_plain(field.type)) for field in self.schema])
         self.n_parts = max(1, -(-self._files.n_rows // rows_per_part))
+
+    def _columns(self, names: list[str]) -> Iterator[pa.Table]:
+        """Give some columns of the whole log, table after table."""
+        for stretch in self._files.stretches(self.rows_per_part):
+            yield from self._files.read(stretch, self.rows_per_part, names)
 
     def split(self, folder: Path, watch: Watch = lambda steps, *_: steps) -> SplitLog:
         """Split what is not split yet, and judge the rows.
@@ -242,14 +274,14 @@ class PartitionedLog:
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         with pa.ipc.new_file(str(partial), self._stored, options=options) as writer:
             for table in tables:
-                usable, findings = inspect(as_table(table), **self.roles)
+                usable, findings = inspect(
+                    as_table(table), self.roles, self._options, self.formats, days=True
+                )
                 found.append(findings)
                 if self.as_of is not None:
                     last = self.as_of if isinstance(self.as_of, int) else self.as_of.as_of.max()
-                    usable = usable.filter(
-                        pa.array(microseconds(usable[self.roles["time"]]) < last)
-                    )
-                ids = whole(usable[self.roles["customer"]])
+                    usable = usable.filter(pa.array(microseconds(usable[self.roles.time]) < last))
+                ids = whole(usable[self.roles.customer])
                 order, offsets = group(_part_of(ids, self.n_parts), self.n_parts)
                 taken = usable.cast(self._stored).take(pa.array(order)).combine_chunks()
                 for start, end in pairwise(offsets):
@@ -261,7 +293,7 @@ class PartitionedLog:
         """Raise where the rows cannot be used; return the moment of decision, or the decisions."""
         findings.check(self.on_bad, stacklevel=3)
         if self.as_of is None:
-            return midnight_after(findings.last)
+            return end_of_log(findings.days, self.roles.time)
         if isinstance(self.as_of, int):
             check_known(findings.first, self.as_of)
         return self.as_of

@@ -19,9 +19,11 @@ from pyarrow import parquet
 
 from rfmrisk import __version__
 from rfmrisk._progress import progress
-from rfmrisk.histories.nesting import AMOUNT, CUSTOMER, TIME
+from rfmrisk.aggregation.union import needed_fields
+from rfmrisk.histories.options import OnBad, ReadingOptions
 from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog, write_whole
-from rfmrisk.histories.roles import OnBad
+from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles
+from rfmrisk.histories.sources import log_files
 from rfmrisk.scoring.model import ScoringModel
 
 _CUSTOMERS_AT_ONCE = 50_000
@@ -35,8 +37,15 @@ def score_file(
     customer: str = CUSTOMER,
     time: str = TIME,
     amount: str = AMOUNT,
+    order: str | None = None,
     as_of: Any = None,
     on_bad: OnBad = "raise",
+    separator: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
+    time_format: str | None = None,
+    time_unit: str | None = None,
     n_reasons: int = 3,
     rows_per_part: int = ROWS_PER_PART,
 ) -> tuple[int, int]:
@@ -55,12 +64,15 @@ def score_file(
         A Parquet file or a folder of them. A CSV file is taken too, but read at once.
     output : str or Path
         A ``.csv`` or ``.parquet`` file; one that is there is replaced.
-    customer, time, amount : str
+    customer, time, amount, order : str
         The columns of the log, as in `to_histories`.
     as_of : datetime-like or None, default=None
         The moment of decision; None is the midnight that ends the last day of the whole log.
     on_bad : {"raise", "drop"}, default="raise"
         Bad rows of the whole log are an error, or are left out with a warning that counts them.
+    separator, decimal, thousands, encoding, time_format, time_unit : str or None, default=None
+        How the log is written, as in `read_transactions`. What the model has as categories is
+        read as text from a file of text.
     n_reasons : int, default=3
         How many reasons to give; see `ScoringModel.score`.
     rows_per_part : int, default=1_000_000
@@ -100,9 +112,13 @@ def score_file(
         raise ValueError(f"the output must be a .csv or .parquet file; got {str(output)!r}")
     if not output.absolute().parent.is_dir():
         raise ValueError(f"the output's folder {str(output.parent)!r} does not exist")
-    roles = {"customer": customer, "time": time, "amount": amount}
-    log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part)
-    options = {**roles, "as_of": log.as_of, "on_bad": on_bad, "n_reasons": n_reasons}
+    roles = Roles(customer, time, amount, order)
+    reading = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
+    fields = needed_fields(model.pipeline[0])
+    texts = [name for name, dtype in fields.items() if dtype == "category"]
+    log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part, options=reading, texts=texts)
+    options = {**roles.plain, **reading.given, "as_of": log.as_of, "on_bad": on_bad}
+    options["n_reasons"] = n_reasons
     work = work_folder(output)
     _open_work(work, _manifest(model, Path(path), options | {"rows_per_part": rows_per_part}))
     try:
@@ -130,7 +146,7 @@ def work_folder(output: Path) -> Path:
 
 def _manifest(model: ScoringModel, path: Path, options: dict[str, Any]) -> str:
     """Return as text all that the parts depend on: log, model, options and versions."""
-    stats = [(str(file.resolve()), file.stat()) for file in _log_files(path)]
+    stats = [(str(file.resolve()), file.stat()) for file in log_files(path)]
     packages = ("numpy", "pandas", "pyarrow", "scikit-learn")
     versions = {name: version(name) for name in packages} | {"rfmrisk": __version__}
     content = {
@@ -140,14 +156,6 @@ def _manifest(model: ScoringModel, path: Path, options: dict[str, Any]) -> str:
         "versions": versions | {"python": platform.python_version()},
     }
     return json.dumps(content, indent=2)
-
-
-def _log_files(path: Path) -> list[Path]:
-    """Return the files of a log; hidden ones are none of it."""
-    if not path.is_dir():
-        return [path]
-    found = (file for file in path.rglob("*") if file.is_file())
-    return sorted(f for f in found if not any(p[0] in "._" for p in f.relative_to(path).parts))
 
 
 def _open_work(work: Path, manifest: str) -> None:

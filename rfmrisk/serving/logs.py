@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -17,14 +17,17 @@ from rfmrisk.histories.columns import (
     is_number,
     is_text,
     microseconds,
-    parse_amounts,
     parse_ids,
     read_times,
 )
+from rfmrisk.histories.findings import read_amounts
 from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.nesting import to_histories
-from rfmrisk.histories.reading import UNREADABLE, integer_ids, read_csv
+from rfmrisk.histories.options import OptionNeededError, ReadingOptions
+from rfmrisk.histories.reading import UNREADABLE, read_header, read_sources
+from rfmrisk.histories.roles import Formats, Roles, find_formats, with_time
 from rfmrisk.histories.segments import Ints
+from rfmrisk.histories.sources import Source
 from rfmrisk.serving.bodies import Kind
 from rfmrisk.serving.champion import Champion
 from rfmrisk.serving.problems import Problem, not_allowed, shown, too_large
@@ -42,7 +45,8 @@ BATCH = 1_000
 
 Batches = Iterator[tuple[pd.DataFrame, Scores]]
 
-_GIVEN = ("customer", "time", "amount", "as_of")
+_READING = ("separator", "decimal", "thousands", "encoding", "time_format", "time_unit")
+_GIVEN = ("customer", "time", "amount", "as_of", *_READING)
 _NEEDS = {
     "customer": "an id",
     "time": f"a time in {MOMENT}",
@@ -112,27 +116,40 @@ def _read_log(
     if unknown:
         allowed = f"is not a known parameter; known are {', '.join(_GIVEN)}"
         raise not_allowed(shown(unknown[0]), allowed)
-    roles = {role: given.get(role) or trained for role, trained in champion.roles.items()}
+    roles = Roles(**{role: given.get(role) or own for role, own in champion.roles.items()})
+    try:
+        options = ReadingOptions(**{name: given.get(name) or None for name in _READING})
+    except ValueError as error:
+        raise Problem(422, str(error)) from error
     fields = champion.reader.fields
-    needed = [*roles.values(), *fields]
-    if len(set(needed)) < len(needed):
-        raise Problem(
-            422,
-            "customer, time, amount and the further columns that the model uses must be different "
-            "columns; one was named twice",
-        )
     read = _read_csv if media_type == CSV_TYPE else _read_parquet
-    table = read(body, roles, fields, champion.reader.settings)
-    table, times, zoned = _with_roles(table, roles)
+    try:
+        table, formats = read(body, roles, fields, champion.reader.settings, options)
+        table, times, zoned = _with_roles(table, roles, options, formats)
+    except OptionNeededError as error:
+        raise _needs(error) from error
     for name, kind in fields.items():
         _check_field(table[name], name, kind)
-    return to_histories(
-        table,
-        customer=roles["customer"],
-        time=roles["time"],
-        amount=roles["amount"],
-        as_of=_as_of(given.get("as_of"), times, zoned),
-    )
+    as_of = _as_of(given.get("as_of"), times, zoned)
+    try:
+        return to_histories(
+            table,
+            customer=roles.customer,
+            time=roles.time,
+            amount=roles.amount,
+            order=roles.order,
+            as_of=as_of,
+        )
+    except OptionNeededError as error:
+        raise _needs(error) from error
+
+
+def _needs(error: OptionNeededError) -> Problem:
+    """Return what an option would help with, and which parameter it is here."""
+    known = [name for name in error.options if name in _GIVEN]
+    advice = f". {error.advice} the parameter {' or '.join(known)}" if known else ""
+    fields = {error.column: error.problem} if error.column else {}
+    return Problem(422, f"{error.problem}{advice}", fields)
 
 
 def _as_of(text: str | None, times: Ints, zoned: bool) -> np.datetime64 | None:
@@ -155,39 +172,34 @@ def _score(champion: Champion, histories: pd.DataFrame) -> Batches:
 
 
 def _read_csv(
-    body: bytes, roles: Mapping[str, str], fields: Mapping[str, Kind], limits: Settings
-) -> pa.Table:
-    texts = [*roles.values()]
+    body: bytes, roles: Roles, fields: Mapping[str, Kind], limits: Settings, options: ReadingOptions
+) -> tuple[pa.Table, Formats]:
+    source = Source("the body", ".csv", body)
+    texts = [name for name, kind in fields.items() if kind == "level"]
     try:
-        table = read_csv(body, texts)
-        _check_columns(table.column_names, roles, fields)
-        # A level is no date, though all of a column may look like one.
-        dated = [
-            name
-            for name, kind in fields.items()
-            if kind == "level" and types.is_temporal(table.schema.field(name).type)
-        ]
-        if dated:
-            table = read_csv(body, texts + dated)
-    except UNREADABLE as error:
+        names = read_header(source, roles, options)
+        needed = _check_columns(names, roles, fields)
+        log = read_sources([source], roles, options, texts=texts)
+    except OptionNeededError:
+        raise
+    except (ValueError, *UNREADABLE) as error:
         # What Arrow says may quote the file.
         raise Problem(
             422,
-            "the body is not a CSV file in UTF-8 with a header and as many values in each row as "
-            "the header has",
+            "the body is not a CSV file with a header and as many values in each row as the "
+            "header has",
         ) from error
-    _check_size(table.num_rows, limits)
-    return integer_ids(table, roles["customer"]).select([*texts, *fields])
+    _check_size(log.table.num_rows, limits)
+    return log.table.select(needed), log.formats
 
 
 def _read_parquet(
-    body: bytes, roles: Mapping[str, str], fields: Mapping[str, Kind], limits: Settings
-) -> pa.Table:
+    body: bytes, roles: Roles, fields: Mapping[str, Kind], limits: Settings, options: ReadingOptions
+) -> tuple[pa.Table, Formats]:
     try:
         file = parquet.ParquetFile(pa.BufferReader(body))
-        _check_columns(file.schema_arrow.names, roles, fields)
+        needed = _check_columns(file.schema_arrow.names, roles, fields)
         _check_size(file.metadata.num_rows, limits)
-        needed = [*roles.values(), *fields]
         table = as_table(file.read(columns=needed).select(needed))
     except UNREADABLE as error:
         raise Problem(422, "the body is not a whole Parquet file") from error
@@ -197,11 +209,19 @@ def _read_parquet(
         except pa.ArrowInvalid as error:
             raise not_allowed(name, "must hold whole values, and text in UTF-8") from error
     # Without the metadata that would make an index of some columns.
-    return table.replace_schema_metadata()
+    return table.replace_schema_metadata(), find_formats(table, roles, options)
 
 
-def _check_columns(names: list[str], roles: Mapping[str, str], fields: Mapping[str, Kind]) -> None:
-    missing = [name for name in (*roles.values(), *fields) if name not in names]
+def _check_columns(names: list[str], roles: Roles, fields: Mapping[str, Kind]) -> list[str]:
+    """Return the columns that are needed, each of which is there, and once."""
+    needed = [*roles.sources(names), *fields]
+    if len(set(needed)) < len(needed):
+        raise Problem(
+            422,
+            "customer, time, amount and the further columns that the model uses must be different "
+            "columns; one was named twice",
+        )
+    missing = [name for name in needed if name not in names]
     if missing:
         listed = ", ".join(map(repr, map(shown, missing)))
         raise Problem(
@@ -217,6 +237,7 @@ def _check_columns(names: list[str], roles: Mapping[str, str], fields: Mapping[s
                 422,
                 f"columns {first} and {place + 1} have the same name; each needs one of its own",
             )
+    return needed
 
 
 def _check_size(n_rows: int, limits: Settings) -> None:
@@ -226,39 +247,55 @@ def _check_size(n_rows: int, limits: Settings) -> None:
         raise Problem(422, "the file holds no transaction; at least one is needed")
 
 
-def _with_roles(table: pa.Table, roles: Mapping[str, str]) -> tuple[pa.Table, Ints, bool]:
+def _with_roles(
+    table: pa.Table, roles: Roles, options: ReadingOptions, formats: Formats
+) -> tuple[pa.Table, Ints, bool]:
     """Check the columns of the roles; return them converted, the times, and if they have a zone."""
-    converted: list[Parsed] = [_converted(parse_ids, table, roles, "customer")]
-    times, zones = _converted(read_times, table, roles, "time")
-    converted += [times, _converted(parse_amounts, table, roles, "amount")]
-    kind = table[roles["time"]].type
-    for (role, column), parsed in zip(roles.items(), converted, strict=True):
+    table = with_time(table, roles)
+    kind = table[roles.time].type
+    ids = _converted("customer", roles.customer, lambda: parse_ids(table[roles.customer], ""))
+    times, zones = _converted(
+        "time", roles.time, lambda: read_times(table[roles.time], roles.time, options, formats.time)
+    )
+    amounts = _converted(
+        "amount", roles.amount, lambda: read_amounts(table, roles, options, formats)
+    )
+    converted: dict[str, tuple[str, Parsed]] = {
+        "customer": (roles.customer, ids),
+        "time": (roles.time, times),
+        "amount": (roles.amount, amounts),
+    }
+    for role, (column, parsed) in converted.items():
         bad = np.flatnonzero(parsed.bad)
         if len(bad):
             raise not_allowed(
                 _row(column, bad[0]),
                 f"must have {_NEEDS[role]}; {len(bad):,} of {table.num_rows:,} rows have none",
             )
-        table = table.set_column(table.column_names.index(column), column, parsed.converted)
+    bound = {column: parsed.converted for column, parsed in converted.values()}
+    others = {name: table[name] for name in table.column_names if name not in bound}
+    table = pa.table(bound | others)
     if zones.with_ and zones.without:
         raise not_allowed(
-            roles["time"],
+            roles.time,
             f"must hold times that all have a zone, or none; {zones.with_:,} have one and "
             f"{zones.without:,} have none",
         )
-    moments = microseconds(table[roles["time"]])
-    check_times(moments, lambda row: _row(roles["time"], row))
-    check_numbers(table[roles["amount"]].to_numpy(), lambda row: _row(roles["amount"], row))
+    moments = microseconds(table[roles.time])
+    check_times(moments, lambda row: _row(roles.time, row))
+    check_numbers(table[roles.amount].to_numpy(), lambda row: _row(roles.amount, row))
     zoned = zones.with_ > 0 or (types.is_timestamp(kind) and kind.tz is not None)
     return table, moments, zoned
 
 
-def _converted(convert: Any, table: pa.Table, roles: Mapping[str, str], role: str) -> Any:
+def _converted(role: str, column: str, convert: Callable[[], Any]) -> Any:
     try:
-        return convert(table[roles[role]], roles[role])
+        return convert()
+    except OptionNeededError:
+        raise
     except (ValueError, pa.ArrowException) as error:
         # What Arrow says may quote a value.
-        raise not_allowed(roles[role], _HOLDS[role]) from error
+        raise not_allowed(column, _HOLDS[role]) from error
 
 
 def _check_field(column: pa.ChunkedArray, name: str, kind: Kind) -> None:

