@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,11 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from rfmrisk.woe.binning import psi_of
+from rfmrisk.woe.binning import psi_by_bin, psi_of
+from rfmrisk.woe.bins import MISSING, UNSEEN, interval_labels, quoted_label
 from rfmrisk.woe.encoder import WOEEncoder
 from rfmrisk.woe.inputs import as_levels, as_numbers, column_kind
-from rfmrisk.woe.target import check_target, check_weight
+from rfmrisk.woe.target import check_target, check_weight, mean_weight
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -146,6 +148,26 @@ def information_value(
     return float(encoder.information_value_[0])
 
 
+@overload
+def population_stability_index(
+    expected: ArrayLike,
+    actual: ArrayLike,
+    *,
+    bins: int | ArrayLike = ...,
+    expected_weight: ArrayLike | None = ...,
+    actual_weight: ArrayLike | None = ...,
+    by_bin: Literal[False] = ...,
+) -> float: ...
+@overload
+def population_stability_index(
+    expected: ArrayLike,
+    actual: ArrayLike,
+    *,
+    bins: int | ArrayLike = ...,
+    expected_weight: ArrayLike | None = ...,
+    actual_weight: ArrayLike | None = ...,
+    by_bin: Literal[True],
+) -> pd.DataFrame: ...
 def population_stability_index(
     expected: ArrayLike,
     actual: ArrayLike,
@@ -153,13 +175,16 @@ def population_stability_index(
     bins: int | ArrayLike = 10,
     expected_weight: ArrayLike | None = None,
     actual_weight: ArrayLike | None = None,
-) -> float:
+    by_bin: bool = False,
+) -> float | pd.DataFrame:
     """Compute the population stability index of a score or a column against a reference.
 
     PSI is the sum over bins of (actual share - expected share) * ln(actual / expected share)
-    (Siddiqi 2006, chapter 9). The bins are those of the reference: its quantiles for numbers,
-    its levels for text; missing values, and levels the reference lacks, have bins of their own.
-    Under 0.1 is read as stable, over 0.25 as shifted. A share of zero counts as half a row.
+    (Siddiqi 2006, chapter 9). The bins are those of the reference: for numbers its quantiles, or
+    its values where they are few, and a value that fills more than a bin is one by itself; for
+    text, categories and booleans its categories. Missing values, and categories that the
+    reference lacks, have bins of their own. Under 0.1 is read as stable, over 0.25 as shifted. A
+    bin that one sample lacks counts as half a row of mean weight.
 
     Parameters
     ----------
@@ -168,21 +193,28 @@ def population_stability_index(
     actual : array-like of shape (m,)
         The new sample.
     bins : int or array-like of shape (b - 1,), default=10
-        Number of quantile bins of the reference, or the cut points themselves; not used for text.
+        Number of quantile bins of the reference, or the cut points themselves, ascending; a bin
+        begins at its cut. Not used for text.
     expected_weight : array-like of shape (n,) or None, default=None
-        Weights of the reference.
+        Weights of the reference, in any unit.
     actual_weight : array-like of shape (m,) or None, default=None
-        Weights of the new sample.
+        Weights of the new sample, in any unit.
+    by_bin : bool, default=False
+        Whether to return the table of the bins in place of the index.
 
     Returns
     -------
-    float
-        Zero or more.
+    float or DataFrame of shape (b, 4)
+        The index, zero or more. By bin: the columns bin, expected and actual (shares), and psi,
+        which adds up to the index.
 
     Raises
     ------
     ValueError
-        If a sample is empty or holds infinite values, or a weight is negative.
+        If a sample is empty or holds infinite values, a weight is negative, or cut points are
+        not finite and ascending.
+    TypeError
+        If one sample holds numbers and the other text.
 
     Examples
     --------
@@ -193,39 +225,55 @@ def population_stability_index(
     0.0
     >>> round(population_stability_index(reference, reference + 200), 2)
     1.27
+    >>> population_stability_index([0] * 9 + [1], [0, 1], by_bin=True).round(2)
+            bin  expected  actual   psi
+    0    [0, 0]       0.9     0.5  0.24
+    1  [1, inf)       0.1     0.5  0.64
     """
     before, after = _series(expected), _series(actual)
     if not len(before) or not len(after):
-        raise ValueError(f"Both samples need rows; got {len(before)} and {len(after)}.")
+        raise ValueError(f"both samples need rows; got {len(before)} and {len(after)}")
     weights = (
         check_weight(expected_weight, len(before)),
         check_weight(actual_weight, len(after)),
     )
-    if column_kind(before, "expected") == "numeric":
-        reference, new = as_numbers(before, "expected"), as_numbers(after, "actual")
-        cuts = (
-            quantile_cuts(reference, weights[0], bins) if np.ndim(bins) == 0 else np.asarray(bins)
-        )
+    numbers = _as_numbers(before, after)
+    if numbers:
+        cuts = stability_cuts(numbers[0], weights[0], bins) if np.ndim(bins) == 0 else _cuts(bins)
+        labels = [*interval_labels(cuts), MISSING]
         codes = [
             np.where(np.isnan(x), len(cuts) + 1, np.searchsorted(cuts, x, side="right"))
-            for x in (reference, new)
+            for x in numbers
         ]
     else:
-        (first, levels), (second, new_levels) = (
+        (first, categories), (second, new_categories) = (
             as_levels(before, "expected"),
             as_levels(after, "actual"),
         )
-        place = {level: k for k, level in enumerate(levels)}
-        renumber = [place.get(level, len(levels) + 1) for level in new_levels]
+        labels = [*map(quoted_label, categories), MISSING, UNSEEN]
+        place = {category: k for k, category in enumerate(categories)}
+        renumber = [place.get(category, len(place) + 1) for category in new_categories]
         codes = [
-            np.where(first < 0, len(levels), first),
-            np.array([*renumber, len(levels)])[second],
+            np.where(first < 0, len(place), first),
+            np.array([*renumber, len(place)])[second],
         ]
-    n_bins = int(max(c.max() for c in codes)) + 1
     counts = [
-        np.bincount(c, weights=w, minlength=n_bins) for c, w in zip(codes, weights, strict=True)
+        np.bincount(c, weights=w, minlength=len(labels))
+        for c, w in zip(codes, weights, strict=True)
     ]
-    return psi_of(counts[0], counts[1])
+    units = mean_weight(weights[0]), mean_weight(weights[1])
+    if not by_bin:
+        return psi_of(counts[0], counts[1], units)
+    shares = [count / count.sum() for count in counts]
+    table = pd.DataFrame(
+        {
+            "bin": labels,
+            "expected": shares[0],
+            "actual": shares[1],
+            "psi": psi_by_bin(counts[0], counts[1], units),
+        }
+    )
+    return table[(shares[0] > 0) | (shares[1] > 0)].reset_index(drop=True)
 
 
 def stability_report(expected: Any, actual: Any, *, bins: int = 10) -> pd.DataFrame:
@@ -382,18 +430,61 @@ def _series(values: ArrayLike) -> pd.Series:
     return values if isinstance(values, pd.Series) else pd.Series(np.asarray(values))
 
 
-def quantile_cuts(
+def _as_numbers(before: pd.Series, after: pd.Series) -> list[NDArray[np.float64]] | None:
+    """Return two samples as numbers, None where they hold text; True goes with the number 1."""
+    samples = {"expected": before, "actual": after}
+    for name, sample in samples.items():
+        present = sample.dropna()
+        if not len(present):
+            samples[name] = pd.Series(np.full(len(sample), np.nan))
+        elif pd.api.types.infer_dtype(present) == "boolean":
+            samples[name] = sample.astype("boolean")
+    kinds = {name: column_kind(sample, name) for name, sample in samples.items()}
+    if "numeric" not in kinds.values():
+        return None
+    texts = [
+        name
+        for name, sample in samples.items()
+        if kinds[name] != "numeric" and not pd.api.types.is_bool_dtype(sample)
+    ]
+    if texts and not any(sample.isna().all() for sample in samples.values()):
+        raise TypeError(
+            f"both samples must hold numbers, or both text; {texts[0]} holds text, such as "
+            f"{samples[texts[0]].dropna().iloc[0]!r}"
+        )
+    return None if texts else [as_numbers(sample, name) for name, sample in samples.items()]
+
+
+def _cuts(bins: ArrayLike) -> NDArray[np.float64]:
+    cuts = np.asarray(bins, dtype=np.float64)
+    if cuts.ndim != 1 or not np.isfinite(cuts).all() or (np.diff(cuts) <= 0).any():
+        raise ValueError(f"the cut points of bins must be finite and ascending; got {bins!r}")
+    return cuts
+
+
+def stability_cuts(
     x: NDArray[np.float64], weight: NDArray[np.float64] | None, n_bins: Any
 ) -> NDArray[np.float64]:
-    """Return cuts that divide a sample into bins of equal weight; ties stay together."""
-    if n_bins < 2:
-        raise ValueError(f"bins must be at least 2, or cut points; got {n_bins}.")
+    """Return the cuts of a sample's bins for a stability index; a bin begins at its cut.
+
+    They are quantiles. Of a sample with no more values than bins each value begins a bin; and a
+    value that weighs more than a bin has one that ends right behind it.
+    """
+    if isinstance(n_bins, bool) or not isinstance(n_bins, Integral) or n_bins < 2:
+        raise ValueError(f"bins must be an integer of at least 2, or cut points; got {n_bins!r}")
     present = ~np.isnan(x)
-    values = x[present]
-    w = np.ones(len(values)) if weight is None else weight[present]
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(w[order])
-    if not len(reached):
+    w = np.ones(len(x)) if weight is None else weight
+    present &= w > 0
+    values, codes = np.unique(x[present], return_inverse=True)
+    if not len(values):
         return np.empty(0)
-    wanted = np.arange(1, n_bins) / n_bins * reached[-1]
-    return np.unique(values[order][np.searchsorted(reached, wanted, side="right")])
+    sizes = np.bincount(codes, weights=w[present])
+    share = sizes.sum() / n_bins
+    alone = values[sizes > share * (1 + 1e-9)]
+    if len(values) <= n_bins:
+        cuts = values
+    else:
+        reached = np.cumsum(sizes)
+        wanted = np.arange(1, n_bins) * share
+        cuts = values[np.searchsorted(reached, wanted * (1 + 1e-12), side="right")]
+    return np.unique(np.concatenate([cuts, alone, np.nextafter(alone, np.inf)]))

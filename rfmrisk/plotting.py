@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from rfmrisk.woe.bins import MISSING, UNSEEN
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -154,19 +156,24 @@ class WOEDisplay:
         return axes[:n]
 
 
+def literal(text: str) -> str:
+    """Return text as matplotlib draws it letter by letter: a dollar begins no formula."""
+    return text.replace("$", r"\$")
+
+
 def _draw(ax: Any, name: str, table: pd.DataFrame, kind: str) -> None:
     total = table.iloc[-1]
     bins = table.iloc[:-1]
     bins = bins[bins["count"] > 0]
-    labels = [label if len(label) <= 18 else label[:16] + "…" for label in bins["bin"]]
+    labels = [literal(label if len(label) <= 18 else label[:16] + "…") for label in bins["bin"]]
     place = np.arange(len(bins))
     ax.bar(place, bins["count"], color="#c9d3df")
     ax.set_xticks(place, labels, rotation=30, ha="right")
     ax.set_ylabel("customers")
-    ax.set_title(f"{name} (IV {total['iv']:.3f})")
+    ax.set_title(f"{literal(name)} (IV {total['iv']:.3f})")
     line = ax.twinx()
     # Missing values have no place in the order of the bins: a point, not the line.
-    ordered = ~bins["bin"].isin(["missing", "unseen"]).to_numpy()
+    ordered = ~bins["bin"].isin([MISSING, UNSEEN]).to_numpy()
     line.plot(place[ordered], bins[kind][ordered], color="#b3331c", marker="o")
     line.plot(place[~ordered], bins[kind][~ordered], color="#b3331c", marker="o", linestyle="")
     line.axhline(total[kind], color="#b3331c", linewidth=0.8, linestyle=":")

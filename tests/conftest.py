@@ -1,5 +1,10 @@
 """What several tests start from: a small sample bank, and the real logs where they are at hand."""
 
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -56,3 +61,42 @@ def real_log(request: pytest.FixtureRequest) -> tuple[pd.DataFrame, dict[str, st
         pytest.skip(f"the real logs are not at hand: no {name} in shared/data beside the project")
     roles = {"customer": customer, "time": time, "amount": amount}
     return read_transactions(DATA / name, **roles), roles
+
+
+def binary(name):
+    """Return a program of PostgreSQL, which Debian keeps off the path."""
+    places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(places[-1]) if places else shutil.which(name)
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """Run a server of our own on a free port; give the address of its database."""
+    if not binary("initdb") or not binary("pg_ctl"):
+        pytest.skip("PostgreSQL is not installed")
+    # The server refuses to run as the superuser.
+    other = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="rfmrisk-pg"))
+    folder.chmod(0o777)
+    data = str(folder / "data")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def run(program, *arguments):
+        subprocess.run(
+            [*other, binary(program), *arguments],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+        )
+
+    run("initdb", "-D", data, "-U", "postgres", "--auth", "trust")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    run("pg_ctl", "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start")
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder)

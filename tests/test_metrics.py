@@ -94,6 +94,7 @@ def test_report_refuses(y, score, message):
         risk_report(y, score)
 
 
+@pytest.mark.filterwarnings("ignore:each bin of .* holds goods alone")
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), min_size=4, max_size=60))
 def test_information_value_is_never_negative(rows):
     """Whatever the levels and the labels."""
@@ -144,7 +145,7 @@ class TestStability:
         """Nothing cannot shift."""
         with pytest.raises(ValueError, match="need rows; got 0 and 1"):
             population_stability_index([], [1])
-        with pytest.raises(ValueError, match="bins must be at least 2"):
+        with pytest.raises(ValueError, match="bins must be an integer of at least 2"):
             population_stability_index([1, 2], [1], bins=1)
 
     def test_report_has_a_row_for_each_column(self):
@@ -158,3 +159,75 @@ class TestStability:
     def test_readings(self):
         """The usual thresholds."""
         assert [psi_reading(p) for p in (0.099, 0.1, 0.25)] == ["stable", "watch", "shifted"]
+
+
+class TestStabilityOfAnyDistribution:
+    """The index is right whatever the values are."""
+
+    @pytest.mark.parametrize(
+        "dtype", [int, float, bool, "Int64", "boolean", "float32", str, object]
+    )
+    def test_a_flag(self, dtype):
+        """A flag that goes from 5 % to 95 % has shifted, in every type."""
+        old, new = (pd.Series([0] * n + [1] * (1_000 - n)).astype(dtype) for n in (950, 50))
+        expected = 2 * 0.9 * np.log(19)
+        assert population_stability_index(old, new) == pytest.approx(expected)
+
+    def test_a_constant_that_moves(self):
+        """A value that fills more than a bin is one, and what lies above and below is another."""
+        for move in (50, -50, 5.0000001):
+            index = population_stability_index([5] * 100, [5] * 20 + [move] * 80)
+            assert index == pytest.approx(0.8 * np.log(5) + (0.8 - 0.005) * np.log(160))
+
+    @given(
+        st.lists(st.integers(-3, 3), min_size=2, max_size=60),
+        st.lists(st.integers(-3, 3), min_size=1, max_size=60),
+    )
+    def test_few_values_are_bins_of_their_own(self, old, new):
+        """Numbers with few values have the index of the same values as text, where none is new."""
+        new = [value for value in new if value in old] or [old[0]]
+        as_text = population_stability_index(list(map(str, old)), list(map(str, new)))
+        assert population_stability_index(old, new) == pytest.approx(as_text)
+
+    @given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
+    def test_the_unit_of_weights_changes_nothing(self, one, other):
+        """Neither sample's, though a bin is empty."""
+        rng = np.random.default_rng(0)
+        a, b = rng.normal(size=300), rng.normal(0.2, 1, 100)
+        b, weight = b[b < 1.2], rng.uniform(0.5, 2, 300)
+        expected = population_stability_index(a, b, expected_weight=weight)
+        found = population_stability_index(
+            a, b, expected_weight=weight * one, actual_weight=np.full(len(b), other)
+        )
+        assert found == pytest.approx(expected, abs=1e-9)
+
+    def test_true_is_one(self):
+        """A column of booleans is the column of 0 and 1; text is neither."""
+        flag = pd.Series([True, False, None] * 100)
+        number = pd.Series([1.0, 0.0, np.nan] * 100)
+        for old, new in ((flag, number), (number, flag), (flag, flag)):
+            assert population_stability_index(old, new) == pytest.approx(0)
+        with pytest.raises(TypeError, match="actual holds text, such as 'True'"):
+            population_stability_index(number, ["True", "False"])
+
+    def test_by_bin(self):
+        """The table says what moved, and adds up to the index."""
+        old, new = [1.0] * 70 + [2.0] * 20 + [np.nan] * 10, [1.0] * 20 + [3.0] * 80
+        table = population_stability_index(old, new, by_bin=True)
+        assert table["bin"].tolist() == ["[1, 1]", "[2, 2]", "[2.0000000000000004, inf)", "missing"]
+        assert table["actual"].tolist() == [0.2, 0, 0.8, 0]
+        assert table["psi"].sum() == pytest.approx(population_stability_index(old, new))
+        text = population_stability_index(["a", None, "missing"], ["b"], by_bin=True)
+        assert text["bin"].tolist() == ["a", '"missing"', "missing", "unseen"]
+
+    @pytest.mark.parametrize("cuts", [[3, 1], [1, 1], [np.nan], [np.inf, 2], [[1, 2]]])
+    def test_cuts_are_checked(self, cuts):
+        """They ascend, and are numbers."""
+        with pytest.raises(ValueError, match="must be finite and ascending; got"):
+            population_stability_index([1, 2, 3], [1], bins=cuts)
+
+    def test_nothing_but_missing_values(self):
+        """A column that is missing everywhere can be compared with any."""
+        assert population_stability_index([None, None], [None]) == 0
+        assert population_stability_index([np.nan] * 50, [1.0] * 50) > 1
+        assert population_stability_index(["a"] * 50, [None] * 50) > 1

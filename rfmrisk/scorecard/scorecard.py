@@ -13,14 +13,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
-from rfmrisk.metrics import psi_reading, quantile_cuts
+from rfmrisk.metrics import psi_reading, stability_cuts
 from rfmrisk.woe.binning import psi_of
 from rfmrisk.woe.bins import bin_labels, missing_bin
 from rfmrisk.woe.encoder import WOEEncoder
 from rfmrisk.woe.inputs import as_levels, read_table
 from rfmrisk.woe.serialization import encoder_from_plain, encoder_to_plain
 from rfmrisk.woe.sql import score_sql
-from rfmrisk.woe.target import check_weight, classes_of
+from rfmrisk.woe.target import check_weight, classes_of, mean_weight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,7 +176,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
     covariance_ : ndarray
         Covariance of the intercept and the coefficients of ``used_``.
     score_cuts_, score_counts_ : ndarray
-        Deciles of the training scores and the weights between them, for `stability_report`.
+        Cuts between the training scores, and the weights between them (of mean 1), for
+        `stability_report`.
     classes_ : ndarray of shape (2,)
         Good and bad.
     feature_names_in_ : ndarray of str, shape (f,)
@@ -230,7 +231,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n,)
             0 or False is good, 1 or True is bad (of any two numbers, the greater).
         sample_weight : array-like of shape (n,) or None, default=None
-            A weight of w counts as w such customers.
+            Weights of the rows, in any unit: the classifier is given weights of mean 1.
 
         Returns
         -------
@@ -254,12 +255,14 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         codes = self.encoder_.bin_numbers(X)
         self.classes_, bad = classes_of(y, len(codes))
         weight = check_weight(sample_weight, len(bad))
+        if weight is not None:
+            weight = weight / mean_weight(weight)
         columns = self.encoder_.bins_
         woe = np.column_stack([c["woe"][codes[:, j]] for j, c in enumerate(columns)])
         self._fit_coefficients(woe, bad, weight)
         self._scale_points()
         score = self._add_up(codes)
-        self.score_cuts_ = quantile_cuts(score.astype(np.float64), weight, 10)
+        self.score_cuts_ = stability_cuts(score.astype(np.float64), weight, 10)
         self.score_counts_ = self._count_scores(score, weight)
         return self
 
@@ -293,6 +296,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
                 break
             used = np.delete(used, coefficients.argmax())
         self.coef_[used] = coefficients
+        used, coefficients = used[coefficients != 0], coefficients[coefficients != 0]
         self.intercept_ = float(np.ravel(self.classifier_.intercept_)[0])
         names = self.encoder_.column_names()
         self.wrong_sign_ = [names[j] for j in np.flatnonzero(self.coef_ > 0)]
@@ -399,7 +403,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         -------
         DataFrame
             The columns feature, bin, woe, coefficient and points: the base points first, then
-            every bin of every feature that counts, missing and (for levels) unseen included.
+            every bin of every feature that counts, missing and (for levels) unseen included. A
+            feature that is itself called "base" is "base (feature)".
         """
         check_is_fitted(self)
         names = self.encoder_.column_names()
@@ -409,7 +414,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             column = self.encoder_.bins_[j]
             rows += [
                 {
-                    "feature": names[j],
+                    "feature": beside(names[j], "base"),
                     "bin": label,
                     "woe": float(column["woe"][k]),
                     "coefficient": float(self.coef_[j]),
@@ -422,8 +427,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
     def reasons(self, X: Any, n: int = 3) -> pd.DataFrame:
         """List the features that cost each customer the most points.
 
-        The cost is the distance to the best attainable: the most points of any bin of the
-        feature that training customers were in.
+        The cost is the distance to the best attainable: the most points of any ordinary bin of
+        the feature that training customers were in. To be missing, or a special value, is
+        nothing that a customer could attain.
 
         Parameters
         ----------
@@ -482,9 +488,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         columns, used = self.encoder_.bins_, self.used_.tolist()
         lost = np.zeros((len(codes), len(used)), dtype=self.points_[0].dtype)
         for k, j in enumerate(used):
-            trained = np.append(columns[j]["goods"] + columns[j]["bads"] > 0, False)
             points = self.points_[j]
-            lost[:, k] = np.maximum(points[trained].max() - points[codes[:, j]], 0)
+            lost[:, k] = np.maximum(self.best_points(j) - points[codes[:, j]], 0)
         order = np.argsort(-lost, axis=1, kind="stable")[:, :n]
         cost = np.take_along_axis(lost, order, axis=1)
         row, rank = np.nonzero(cost > 0)
@@ -517,6 +522,24 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         }
         return pd.DataFrame(found, index=row)
 
+    def best_points(self, j: int) -> float:
+        """Return the most points of an ordinary bin of a feature that training customers were in.
+
+        Parameters
+        ----------
+        j : int
+            Position of the feature.
+
+        Returns
+        -------
+        int or float
+            The least points of all bins where training customers were in no ordinary one.
+        """
+        column, points = self.encoder_.bins_[j], self.points_[j]
+        ordinary = points[: column["n_bins"]]
+        trained = (column["goods"] + column["bads"] > 0)[: column["n_bins"]]
+        return (ordinary[trained].max() if trained.any() else points.min()).item()
+
     def summary(self, confidence: float = 0.95) -> pd.DataFrame:
         """Lay out the coefficients with their uncertainty.
 
@@ -532,7 +555,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            Indexed by feature, intercept first: coefficient, std_error, z, p_value, ci_low,
+            Indexed by feature, intercept first (a feature that is itself called "intercept" is
+            "intercept (feature)"): coefficient, std_error, z, p_value, ci_low,
             ci_high, information_value and right_sign.
         """
         check_is_fitted(self)
@@ -556,13 +580,17 @@ class Scorecard(ClassifierMixin, BaseEstimator):
                 ),
                 "right_sign": np.append(True, coefficient[1:] <= 0),
             },
-            index=pd.Index(["intercept", *(names[j] for j in self.used_)], name="feature"),
+            index=pd.Index(
+                ["intercept", *(beside(names[j], "intercept") for j in self.used_)],
+                name="feature",
+            ),
         )
 
     def stability_report(self, X: Any, sample_weight: ArrayLike | None = None) -> pd.DataFrame:
         """Compare a new sample with the training sample, by the population stability index.
 
-        The bins are those of the scorecard, and deciles of the training scores.
+        The bins are those of the scorecard, and for the score those that
+        `rfmrisk.metrics.population_stability_index` makes of the training scores.
 
         Parameters
         ----------
@@ -575,19 +603,21 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         -------
         DataFrame
             Indexed by "score" and every feature that counts: psi and reading ("stable" under
-            0.1, "watch" to 0.25, "shifted" from there; Siddiqi 2006, chapter 9).
+            0.1, "watch" to 0.25, "shifted" from there; Siddiqi 2006, chapter 9). A feature that
+            is itself called "score" is "score (feature)".
         """
         codes = self._codes(X)
         weight = check_weight(sample_weight, len(codes))
+        unit = mean_weight(weight)
         names = self.encoder_.column_names()
-        found = {
-            "score": psi_of(self.score_counts_, self._count_scores(self._add_up(codes), weight))
-        }
+        scores = self._count_scores(self._add_up(codes), weight)
+        found = {"score": psi_of(self.score_counts_, scores, (1.0, unit))}
         for j in self.used_.tolist():
             column = self.encoder_.bins_[j]
             before = np.append(column["goods"] + column["bads"], 0.0)
             after = np.bincount(codes[:, j], weights=weight, minlength=len(before))
-            found[names[j]] = psi_of(before, after)
+            units = self.encoder_.mean_weight_, unit
+            found[beside(names[j], "score")] = psi_of(before, after, units)
         psi = pd.Series(found).rename_axis("feature")
         return pd.DataFrame({"psi": psi, "reading": psi.map(psi_reading)})
 
@@ -717,6 +747,11 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def beside(name: str, row: str) -> str:
+    """Return the name of a feature in a table that has a row of another kind of that name."""
+    return f"{name} (feature)" if name == row else name
 
 
 def _right_signs(

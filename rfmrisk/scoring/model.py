@@ -12,7 +12,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from rfmrisk.metrics import quantile_cuts
+from rfmrisk.metrics import stability_cuts
 from rfmrisk.persistence import ModelFileError, dump, load
 from rfmrisk.scorecard.scorecard import Scorecard, probability_to_score
 from rfmrisk.scoring.contributions import Contributions, encode, tell_most, uncalibrated
@@ -207,8 +207,8 @@ def bounded_score(probability: np.ndarray, **scale: float) -> np.ndarray:
 def score_quantiles(score: np.ndarray) -> dict[str, list[float]]:
     """Return cuts between scores and how many lie between them, for a stability index.
 
-    They are deciles, or fewer where a tenth of the scores would be a handful: chance alone then
-    moves the index.
+    They are those of `rfmrisk.metrics.population_stability_index` with ten bins, or fewer where
+    a tenth of the scores would be a handful: chance alone then moves the index.
 
     Examples
     --------
@@ -216,7 +216,7 @@ def score_quantiles(score: np.ndarray) -> dict[str, list[float]]:
     {'cuts': [20.0, 40.0], 'counts': [20.0, 20.0, 20.0]}
     """
     values = np.rint(score)
-    cuts = quantile_cuts(values, None, min(max(len(values) // 20, 2), 10))
+    cuts = stability_cuts(values, None, min(max(len(values) // 20, 2), 10))
     places = np.searchsorted(cuts, values, side="right")
     counts = np.bincount(places, minlength=len(cuts) + 1).astype(float)
     return {"cuts": cuts.tolist(), "counts": counts.tolist()}

@@ -39,9 +39,8 @@ class CardRater:
         self.log_odds = padded([card.coef_[j] * card.encoder_.bins_[j]["woe"] for j in places])
         self.points = padded([card.points_[j] for j in places])
         lost = []
-        for j, column in zip(places, self.bins, strict=True):
-            trained = np.append(column["goods"] + column["bads"] > 0, False)
-            lost.append(np.maximum(card.points_[j][trained].max() - card.points_[j], 0))
+        for j in places:
+            lost.append(np.maximum(card.best_points(j) - card.points_[j], 0))
         self.lost = padded(lost)
         # Where the row of each feature begins in the tables laid out flat.
         self.begins = np.arange(len(places))[:, None] * self.lost.shape[1]

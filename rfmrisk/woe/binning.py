@@ -29,6 +29,10 @@ GRID = 1024
 WINDOW = 512
 
 
+# With fewer customers of a class, chance alone may separate them from the others.
+FEWEST = 3
+
+
 def cut_numbers(
     x: NDArray[np.float64],
     bad: NDArray[np.bool_],
@@ -37,6 +41,8 @@ def cut_numbers(
     rules: Rules,
 ) -> NDArray[np.float64]:
     """Find the cut points of a numeric column.
+
+    A column of which one cut separates the classes has that cut.
 
     Parameters
     ----------
@@ -60,8 +66,10 @@ def cut_numbers(
     if x.size == 0 or rules.max_bins < 2:
         return np.empty(0)
     keys, places = sort_column(x, bad, weight)
-    rows = places.starts[best_places(places, shape, rules)]
-    return np.array([roundest(_value(keys[r - 1] | 1), _value(keys[r] & ~1)) for r in rows])
+    rows = places.starts[_separating(keys, places, shape)]
+    if not len(rows):
+        rows = places.starts[best_places(places, shape, rules)]
+    return np.array([_between(_value(keys[r - 1] | 1), _value(keys[r] & ~1)) for r in rows])
 
 
 class Places(NamedTuple):
@@ -126,6 +134,22 @@ def sort_column(
         size = _before(weight)
     changes = np.flatnonzero((keys[1:] ^ keys[:-1]).view(np.uint64) > 1) + 1
     return keys, Places(np.concatenate([[0], changes, [len(keys)]]), size, bads)
+
+
+def _separating(keys: NDArray[np.int64], places: Places, shape: Shape) -> NDArray[np.intp]:
+    """Return the place that has all goods on one side and all bads on the other, if there is one.
+
+    The bins of the exact program hold some of both, and so it never sees this one. Rare bads make
+    a small bin, which is taken all the same: a column that knows the outcome is to be seen.
+    """
+    is_bad = keys & 1
+    changes = np.flatnonzero(is_bad[1:] != is_bad[:-1]) + 1
+    n_bads = int(is_bad.sum())
+    by_chance = min(n_bads, len(keys) - n_bads) < FEWEST
+    if len(changes) != 1 or by_chance or shape == ("descending" if is_bad[-1] else "ascending"):
+        return changes[:0]
+    place = np.searchsorted(places.starts, changes)
+    return place if places.starts[place[0]] == changes[0] else changes[:0]
 
 
 def _before(values: NDArray) -> NDArray:
@@ -283,6 +307,13 @@ def count_cuts(x: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.
     return codes.astype(np.intp)
 
 
+def _between(low: float, high: float) -> float:
+    """Return a round cut that also separates the two values as 32-bit floats, where one does."""
+    with np.errstate(over="ignore"):
+        above, below = max(low, float(np.float32(low))), min(high, float(np.float32(high)))
+    return roundest(above, below) if above < below else roundest(low, high)
+
+
 def roundest(low: float, high: float) -> float:
     """Return the number with the fewest digits in the half-open interval (low, high].
 
@@ -332,6 +363,13 @@ def group_levels(
     size_pooled = np.bincount(pool, weights=size)
     bads_pooled = np.bincount(pool, weights=bads)
     used = np.flatnonzero(size_pooled > 0)
+    is_bad = bads_pooled > 0
+    if rules.max_bins > 1 and (is_bad[used] == (bads_pooled[used] >= size_pooled[used])).all():
+        # The levels separate the classes. Ids do so too, but hardly any of them comes twice.
+        n_levels_of = np.bincount(is_bad[used], minlength=2)
+        n_rows_of = np.bincount(y.astype(np.intp), minlength=2)
+        if n_rows_of.min() >= FEWEST and (2 * n_levels_of <= n_rows_of).all():
+            return is_bad.astype(np.intp)[pool]
     used = used[np.argsort(bads_pooled[used] / size_pooled[used], kind="stable")]
     sorted_levels = Places(
         np.arange(len(used) + 1), _before(size_pooled[used]), _before(bads_pooled[used])
@@ -347,27 +385,45 @@ def weight_of_evidence(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Compute the WoE and the information value of each bin.
 
-    WoE = ln(share of goods / share of bads), positive is safer [1]_. A bin without a good or
-    without a bad has ``smoothing`` added to both; an empty bin is neutral (0).
+    WoE = ln(share of goods / share of bads), positive is safer [1]_. A bin that lacks goods or
+    bads has customers of average risk added: ``smoothing``, in units of weight, of the class that
+    is rarer in the sample, and of the other as many as there are to so many of the rarer. Its
+    WoE tends to 0 with them, and never passes it. An empty bin is neutral (0).
 
     References
     ----------
     .. [1] N. Siddiqi, Credit Risk Scorecards, Wiley, 2006, chapter 6.
     """
     g, b = np.asarray(goods, dtype=float), np.asarray(bads, dtype=float)
-    bump = np.where((g <= 0) | (b <= 0), smoothing, 0.0)
-    good_share, bad_share = (g + bump) / g.sum(), (b + bump) / b.sum()
+    bump = np.where((g <= 0) | (b <= 0), smoothing / min(g.sum(), b.sum()), 0.0)
+    good_share, bad_share = g / g.sum() + bump, b / b.sum() + bump
     ratio = np.divide(good_share, bad_share, out=np.ones_like(good_share), where=g + b > 0)
     woe = np.log(ratio)
     return woe, (good_share - bad_share) * woe
 
 
-def psi_of(expected: NDArray, actual: NDArray) -> float:
-    """Compute the population stability index of two sets of counts over the same bins.
+def psi_by_bin(
+    expected: NDArray, actual: NDArray, units: tuple[float, float] = (1.0, 1.0)
+) -> NDArray[np.float64]:
+    """Compute what each bin adds to the population stability index of two sets of counts.
 
-    A count of zero in one sample counts as half a row.
+    Parameters
+    ----------
+    expected, actual : ndarray of shape (b,)
+        Weights of two samples in the same bins.
+    units : (float, float), default=(1, 1)
+        The mean weight of a row in each: a bin that one sample lacks counts as half a row.
+
+    Returns
+    -------
+    ndarray of shape (b,)
+        0 for a bin that both lack.
     """
-    used = (expected > 0) | (actual > 0)
-    p = np.where(expected > 0, expected, 0.5)[used] / expected.sum()
-    q = np.where(actual > 0, actual, 0.5)[used] / actual.sum()
-    return float(np.sum((q - p) * np.log(q / p)))
+    p = np.where(expected > 0, expected, units[0] / 2) / expected.sum()
+    q = np.where(actual > 0, actual, units[1] / 2) / actual.sum()
+    return np.where((expected > 0) | (actual > 0), (q - p) * np.log(q / p), 0.0)
+
+
+def psi_of(expected: NDArray, actual: NDArray, units: tuple[float, float] = (1.0, 1.0)) -> float:
+    """Compute the population stability index of two sets of counts; see `psi_by_bin`."""
+    return float(psi_by_bin(expected, actual, units).sum())

@@ -6,6 +6,7 @@ Bins are numbered ordinary bins first, then special values, then missing, then, 
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -15,6 +16,7 @@ from scipy.special import rel_entr
 
 from rfmrisk.woe.binning import count_cuts, cut_numbers, group_levels, weight_of_evidence
 from rfmrisk.woe.inputs import as_levels, as_numbers, column_kind, level_text
+from rfmrisk.woe.target import mean_weight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from rfmrisk.woe.program import Rules, Shape
+
+
+MISSING, UNSEEN, TOTAL = "missing", "unseen", "total"
 
 
 class ColumnBins(TypedDict):
@@ -121,10 +126,8 @@ def fit_levels(
 
 
 def _groups(special: Sequence[Any], read: Any) -> list[list[Any]]:
-    return [
-        [read(code) for code in (entry if isinstance(entry, (list, tuple)) else [entry])]
-        for entry in special
-    ]
+    entries = [e if isinstance(e, list | tuple | np.ndarray) else [e] for e in special]
+    return [[read(code) for code in entry] for entry in entries]
 
 
 def _column(
@@ -163,7 +166,7 @@ def evaluate(
     n_counted = column["n_bins"] + len(column["special"]) + 1
     cells = np.bincount(codes * 2 + bad, weights=weight, minlength=2 * n_counted)
     goods, bads = cells[: 2 * n_counted].reshape(-1, 2).T.astype(np.float64)
-    woe, iv = weight_of_evidence(goods, bads, smoothing)
+    woe, iv = weight_of_evidence(goods, bads, smoothing * mean_weight(weight))
     column["goods"], column["bads"], column["iv"] = goods, bads, iv
     column["woe"] = np.append(woe, woe[-1] if unseen == "missing" else 0.0)
 
@@ -199,11 +202,16 @@ def bin_codes(values: Any, column: ColumnBins, name: str) -> NDArray[np.intp]:
         return codes_of_numbers(as_numbers(values, name), column)
     codes, levels = as_levels(values, name)
     numbers = levels and column["levels"] and column_kind(values, name) == "numeric"
-    if numbers and not any(map(_is_number, column["levels"])):
+    if numbers and set(column["levels"]) <= set(_FLAGS.values()):
+        levels = [_FLAGS.get(level, level) for level in levels]
+    elif numbers and not any(map(_is_number, column["levels"])):
         raise TypeError(
             f"Column {name!r} was fitted as text and now holds numbers, such as {levels[0]}."
         )
     return codes_of_levels(codes, levels, column)
+
+
+_FLAGS = {"0": "False", "1": "True"}
 
 
 def _is_number(level: str) -> bool:
@@ -222,24 +230,39 @@ def missing_bin(column: ColumnBins) -> int:
 def bin_labels(column: ColumnBins) -> list[str]:
     """Name the bins, in the order of their numbers; unseen only for levels."""
     if column["kind"] == "numeric":
-        labels = _interval_labels(column["cuts"])
+        labels = interval_labels(column["cuts"])
     else:
         members: list[list[str]] = [[] for _ in range(missing_bin(column))]
         for level, k in column["levels"].items():
             members[k].append(level)
         labels = [_level_label(sorted(group)) for group in members[: column["n_bins"]]]
     labels += [_level_label([level_text(code) for code in group]) for group in column["special"]]
-    return [*labels, "missing"] + (["unseen"] if column["kind"] == "categorical" else [])
+    return [*labels, MISSING] + ([UNSEEN] if column["kind"] == "categorical" else [])
 
 
-def _interval_labels(cuts: NDArray[np.float64]) -> list[str]:
-    ends = ["-inf", *map(level_text, cuts.tolist()), "inf"]
-    return [f"{'[' if k else '('}{low}, {high})" for k, (low, high) in enumerate(pairwise(ends))]
+def interval_labels(cuts: NDArray[np.float64]) -> list[str]:
+    """Name the intervals between ascending cuts: ``[low, high)``, or ``[v, v]`` of one value."""
+    ends = [-np.inf, *cuts.tolist(), np.inf]
+    labels = []
+    for low, high in pairwise(ends):
+        alone = high == np.nextafter(low, np.inf) and high < np.inf
+        start = "(-inf" if low == -np.inf else f"[{level_text(low)}"
+        end = f"{level_text(low)}]" if alone else f"{level_text(high)})"
+        labels.append(f"{start}, {end}")
+    return labels
+
+
+def quoted_label(level: str) -> str:
+    """Return a level as the name of a bin: in quotes where it could be read as something else."""
+    plain = level == level.strip() != "" and ", " not in level and level[0] != '"'
+    if plain and level not in (MISSING, UNSEEN, TOTAL):
+        return level
+    return json.dumps(level, ensure_ascii=False)
 
 
 def _level_label(levels: list[str], shown: int = 8) -> str:
     more = f" and {len(levels) - shown:,} more" if len(levels) > shown else ""
-    return ", ".join(levels[:shown]) + more
+    return ", ".join(map(quoted_label, levels[:shown])) + more
 
 
 def binning_table(column: ColumnBins) -> pd.DataFrame:
@@ -271,7 +294,7 @@ def binning_table(column: ColumnBins) -> pd.DataFrame:
         }
     )
     total = {
-        "bin": "total",
+        "bin": TOTAL,
         "count": count.sum(),
         "share": 1.0,
         "goods": goods.sum(),

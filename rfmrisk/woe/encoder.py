@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from rfmrisk.woe.binning import FEWEST
 from rfmrisk.woe.bins import (
     bin_codes,
     binning_table,
@@ -20,9 +23,9 @@ from rfmrisk.woe.bins import (
     fit_levels,
     fit_numbers,
 )
-from rfmrisk.woe.inputs import Table, as_levels, as_numbers, column_kind, read_table
+from rfmrisk.woe.inputs import Table, as_levels, as_numbers, column_kind, level_text, read_table
 from rfmrisk.woe.program import SHAPES, Rules
-from rfmrisk.woe.target import check_target, check_weight
+from rfmrisk.woe.target import check_target, check_weight, mean_weight
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,8 +57,9 @@ class WOEEncoder(TransformerMixin, BaseEstimator):
     min_bin_size : float, default=0.05
         Least share of all customers (by weight) in a bin.
     min_bin_events : float, default=0
-        Least goods, and least bads, in a bin (by weight). Whatever it is, a column is only split
-        into bins that hold some of both.
+        Least goods, and least bads, in a bin, in units of the mean weight. Whatever it is, a
+        column is only split into bins that hold some of both, unless one split separates the
+        classes.
     monotonic : {"auto", "ascending", "descending", "peak", "valley", "auto_shape"}, None or dict, \
 default="auto"
         Shape of the bad rate over the bins of a numeric column. "auto" takes the better of
@@ -78,7 +82,9 @@ default="auto"
     unseen : {"zero", "missing", "error"}, default="zero"
         WoE of a level that ``fit`` has not seen: 0, that of missing values, or an error.
     smoothing : float, default=0.5
-        Added to the goods and the bads of a bin that lacks either, so that its WoE is finite.
+        A bin that lacks goods or bads has customers of average risk added, so that its WoE is
+        finite and tends to 0: so many of the class that is rarer in the sample, in units of the
+        mean weight, and of the other as many as go with them.
     min_iv : float, default=0
         Columns with a smaller information value are left out of the output.
 
@@ -90,6 +96,10 @@ default="auto"
         Information value of each column, that of the missing bin included.
     selected_ : ndarray of bool, shape (f,)
         Which columns are in the output.
+    separating_ : list of str
+        Columns of which each bin holds goods alone or bads alone, which `fit` warns of.
+    mean_weight_ : float
+        The mean weight of the training rows that count; 1 without weights.
     feature_names_in_ : ndarray of str, shape (f,)
         Column names, where the input had them.
     n_features_in_ : int
@@ -159,7 +169,7 @@ default="auto"
             0 or False is good, 1 or True is bad (of any two numbers, the greater). Rows are
             matched by position; an index is not looked at.
         sample_weight : array-like of shape (n,) or None, default=None
-            A weight of w counts as w such customers.
+            Weights of the rows, in any unit: only their ratios matter.
 
         Returns
         -------
@@ -185,13 +195,15 @@ default="auto"
         rules = Rules(
             max_bins=self.max_bins,
             min_size=self.min_bin_size * total,
-            min_events=self.min_bin_events,
+            min_events=self.min_bin_events * mean_weight(weight),
             max_prebins=self.max_prebins,
             total_goods=total - total_bads,
             total_bads=total_bads,
         )
         self.bins_ = [self._fit_column(table, j, bad, weight, rules) for j in range(len(table))]
+        self.mean_weight_ = mean_weight(weight)
         self.information_value_ = np.array([column["iv"].sum() for column in self.bins_])
+        self._warn_of_separating(table.names, int(min(bad.sum(), (~bad).sum())))
         self.selected_ = self.information_value_ >= self.min_iv
         if not self.selected_.any():
             raise ValueError(
@@ -199,6 +211,21 @@ default="auto"
                 f"{self.information_value_.max():.4g}."
             )
         return self
+
+    def _warn_of_separating(self, names: list[str], n_rarer: int) -> None:
+        self.separating_ = [
+            name
+            for name, column in zip(names, self.bins_, strict=True)
+            if n_rarer >= FEWEST and not ((column["goods"] > 0) & (column["bads"] > 0)).any()
+        ]
+        if self.separating_:
+            warnings.warn(
+                f"each bin of {', '.join(map(repr, self.separating_))} holds goods alone or bads "
+                "alone: a column that separates the classes knows the outcome, until shown "
+                "otherwise. Leave it out, or say when it was known",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _fit_column(
         self,
@@ -396,6 +423,8 @@ default="auto"
             for name in value if isinstance(value, Mapping) else ():
                 known = f"a dict whose keys are among the columns {', '.join(names)}"
                 require(parameter, known, name in names)
+        for name, codes in (self.special_values or {}).items():
+            _check_special(name, codes)
         for name, cuts in (self.cut_points or {}).items():
             points = np.asarray(cuts, dtype=np.float64)
             if points.ndim != 1 or not np.isfinite(points).all() or (np.diff(points) <= 0).any():
@@ -412,3 +441,29 @@ default="auto"
         tags.target_tags.required = True
         tags.classifier_tags = ClassifierTags(multi_class=False)
         return tags
+
+
+def _check_special(name: str, codes: Any) -> None:
+    """Refuse special values that are no list, empty, missing, or in two bins."""
+    allowed = f"special_values of {name!r} must be a list of codes, or of lists of codes"
+    if isinstance(codes, str | bytes | Mapping) or not isinstance(codes, Sequence | np.ndarray):
+        raise ValueError(f"{allowed}; got {codes!r}")
+    flat: list[Any] = []
+    for entry in codes:
+        group = list(entry) if isinstance(entry, list | tuple | np.ndarray) else [entry]
+        if not group:
+            raise ValueError(f"{allowed}; got an empty one in {codes!r}")
+        flat += group
+    for code in flat:
+        if not isinstance(code, str | Real | np.bool_ | Decimal):
+            raise ValueError(f"{allowed}, each text or a number; got {code!r}")
+        if code != code:  # noqa: PLR0124 (only NaN differs from itself)
+            raise ValueError(
+                f"{allowed}; got NaN in {codes!r}, and missing values have a bin of their own"
+            )
+    texts = [level_text(code) for code in flat]
+    twice = sorted({text for text in texts if texts.count(text) > 1})
+    if twice:
+        raise ValueError(f"{allowed}, each in one bin; got {', '.join(twice)} twice in {codes!r}")
+    if not flat:
+        raise ValueError(f"{allowed}; got none")

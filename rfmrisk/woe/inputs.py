@@ -57,6 +57,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Table:
         If the columns' names, order or number differ from those of ``fit``, or if the table is
         empty, sparse or not two-dimensional.
     """
+    _check_two_dimensional(X)
     frame: Any = None
     if isinstance(X, pd.DataFrame) or hasattr(X, "__arrow_c_stream__"):
         frame = X
@@ -73,6 +74,8 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Table:
                 f"{type(estimator).__name__}."
             )
     else:
+        if isinstance(X, list | tuple):
+            X = np.array(X, dtype=object)  # numbers in a row of text stay numbers
         X = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator)
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     names = getattr(estimator, "feature_names_in_", None)
@@ -84,9 +87,26 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Table:
     def read(j: int) -> Any:
         if frame is None:
             return X[:, j]
-        return series[j] if series else _from_arrow(frame.column(j))
+        return _known(series[j]) if series else _from_arrow(frame.column(j))
 
     return Table([str(name) for name in names], X.shape[0] if frame is None else len(frame), read)
+
+
+def _check_two_dimensional(X: Any) -> None:
+    """Refuse what has no columns, with the line that would work."""
+    given = type(X).__name__
+    if isinstance(X, pd.Series) or (given == "Series" and hasattr(X, "to_frame")):
+        name = repr(X.name) if X.name not in (None, "") else None
+        line = f"X[[{name}]] of its frame, or " if name else ""
+        raise ValueError(f"Expected 2D input, a frame; got a Series. Give {line}X.to_frame()")
+    if isinstance(X, pa.Array | pa.ChunkedArray):
+        raise ValueError(f"Expected 2D input, a frame; got a {given}. Give pa.table({{'x': X}})")
+    if given == "LazyFrame":
+        raise TypeError("X is a LazyFrame, which has no values yet. Give X.collect()")
+    record = X[0] if isinstance(X, list | tuple) and X else X
+    if type(record) is dict:
+        line = "[X]" if record is X else "X"
+        raise TypeError(f"X is made of dicts. Give pandas.DataFrame({line})")
 
 
 def column_kind(values: Any, name: str) -> Kind:
@@ -118,7 +138,8 @@ def column_kind(values: Any, name: str) -> Kind:
         return "categorical"
     raise TypeError(
         f"Column {name!r} (dtype {dtype}) holds {found} values; numbers, text, categories and "
-        "booleans are supported. Turn dates into numbers first, such as days to a reference date."
+        "booleans are supported. Turn dates into numbers first, such as days to a reference date, "
+        "and intervals into text, with astype(str)"
     )
 
 
@@ -168,7 +189,7 @@ def as_levels(values: Any, name: str) -> tuple[NDArray[np.intp], list[str]]:
     try:
         texts = [level_text(level) for level in uniques]
     except TypeError as error:
-        raise TypeError(f"Column {name!r}: {error}.") from None
+        raise TypeError(f"Column {name!r}: {error}; make it text, with astype(str)") from None
     levels = list(dict.fromkeys(texts))
     if len(levels) < len(texts):  # such as 1 and "1" in one object column
         place = {text: k for k, text in enumerate(levels)}
@@ -193,10 +214,22 @@ def level_text(level: Any) -> str:
         return str(level)
     if isinstance(level, (bool, np.bool_)):
         return str(bool(level))
+    if isinstance(level, numbers.Integral):
+        return str(int(level))
+    if isinstance(level, Decimal) and level == level.to_integral_value():
+        return str(int(level))
     if isinstance(level, (numbers.Real, Decimal)):
         number = float(level)
-        return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
+        return str(int(number)) if number.is_integer() and abs(number) < 1e22 else repr(number)
     raise TypeError(f"argument must be a string or a number, got {type(level).__name__}")
+
+
+def _known(column: pd.Series) -> pd.Series:
+    """Return a column without Arrow's type of nothing, which says only that all is missing."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.ArrowDtype) and pa.types.is_null(dtype.pyarrow_dtype):
+        return pd.Series(np.full(len(column), None, dtype=object), index=column.index)
+    return column
 
 
 def _from_arrow(column: pa.ChunkedArray) -> pd.Series:
@@ -204,4 +237,4 @@ def _from_arrow(column: pa.ChunkedArray) -> pd.Series:
         return column.cast(pa.dictionary(pa.int64(), column.type.value_type)).to_pandas()
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.large_string())
-    return pd.Series(pd.arrays.ArrowExtensionArray(column))
+    return _known(pd.Series(pd.arrays.ArrowExtensionArray(column)))

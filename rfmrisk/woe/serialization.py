@@ -24,13 +24,15 @@ def encoder_to_plain(encoder: WOEEncoder) -> dict[str, Any]:
     Returns
     -------
     dict
-        parameters, named (whether columns had names) and columns.
+        parameters, named (whether columns had names), mean_weight, separating and columns.
     """
     return {
         "parameters": {
             name: value for name, value in encoder.get_params().items() if name not in _FIT_ONLY
         },
         "named": hasattr(encoder, "feature_names_in_"),
+        "mean_weight": encoder.mean_weight_,
+        "separating": encoder.separating_,
         "columns": [
             {
                 "name": name,
@@ -81,6 +83,8 @@ def encoder_from_plain(state: dict[str, Any]) -> WOEEncoder:
         )
         for column in columns
     ]
+    encoder.mean_weight_ = float(state["mean_weight"])
+    encoder.separating_ = list(state["separating"])
     encoder.information_value_ = np.array([column["iv"].sum() for column in encoder.bins_])
     encoder.selected_ = encoder.information_value_ >= encoder.min_iv
     return encoder

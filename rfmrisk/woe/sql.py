@@ -1,7 +1,13 @@
-"""Write a scorecard as one SELECT that gives the same points in a database."""
+"""Write a scorecard as one SELECT that gives the same points in a database.
+
+An inner SELECT reads each column as a number or as text, whatever type the database keeps it in,
+and the outer one looks the points up. What is no number where one is needed stops the statement.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfmrisk.woe.bins import missing_bin
@@ -11,12 +17,76 @@ if TYPE_CHECKING:
 
     from rfmrisk.woe.bins import ColumnBins
 
-# How each dialect says that a number is missing: NULL, and NaN where it has one.
-MISSING = {
-    "duckdb": "{column} IS NULL OR isnan(CAST({column} AS DOUBLE))",
-    "postgresql": "{column} IS NULL OR CAST({column} AS double precision) = 'NaN'",
-    "sqlite": "{column} IS NULL",
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a database says what differs, with ``{x}`` for a column and ``{v}`` for its value.
+
+    Attributes
+    ----------
+    number : str
+        The column as a double; an error where it holds other text.
+    text : str
+        The column as text.
+    number_of_text : str
+        The number that a column holds as a category, NULL where it holds none.
+    is_nan, is_infinite : str
+        Tests of a double.
+    refuse : str
+        An expression that stops the statement when a row is infinite.
+    double : str
+        The number ``{n}`` as a double.
+    """
+
+    number: str
+    text: str
+    number_of_text: str
+    is_nan: str
+    is_infinite: str
+    refuse: str
+    double: str = "{n}"
+
+
+DIALECTS = {
+    "duckdb": Dialect(
+        number="CAST({x} AS DOUBLE)",
+        text="CAST({x} AS VARCHAR)",
+        number_of_text="TRY_CAST({x} AS DOUBLE)",
+        is_nan="isnan({v})",
+        is_infinite="isinf({v})",
+        refuse="CAST('infinite: ' || {v} AS INTEGER)",
+    ),
+    "postgresql": Dialect(
+        number="CAST({x} AS double precision)",
+        text="CAST({x} AS text)",
+        number_of_text=(
+            r"CASE WHEN CAST({x} AS text) ~ '^-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?$' "
+            "THEN CAST(CAST({x} AS text) AS double precision) END"
+        ),
+        is_nan="{v} = 'NaN'",
+        is_infinite="{v} IN ('Infinity', '-Infinity')",
+        refuse="CAST('infinite: ' || {v} AS integer)",
+        double="CAST({n} AS double precision)",
+    ),
+    # SQLite takes text that is no number for 0; JSON does not.
+    "sqlite": Dialect(
+        number=(
+            "CAST(CASE WHEN typeof({x}) IN ('integer', 'real') THEN {x} "
+            "ELSE json_extract('{{\"v\":' || {x} || '}}', '$.v') END AS REAL)"
+        ),
+        text="CAST({x} AS TEXT)",
+        number_of_text=(
+            "CASE WHEN typeof({x}) IN ('integer', 'real') OR "
+            "{x} IN (CAST(CAST({x} AS REAL) AS TEXT), CAST(CAST({x} AS INTEGER) AS TEXT)) "
+            "THEN CAST({x} AS REAL) END"
+        ),
+        is_nan="FALSE",
+        is_infinite="{v} IN (9e999, -9e999)",
+        refuse="json_extract('infinite: ' || {v}, '$')",
+    ),
 }
+_EXACT = 2**53  # beyond it neighbouring whole numbers are one double
+_DEEP = 400  # databases refuse expressions that are nested a thousand deep
 
 
 def score_sql(
@@ -39,7 +109,7 @@ def score_sql(
     dialect : {"duckdb", "postgresql", "sqlite"}
         The database.
     table : str
-        Name of the table.
+        Name of the table, with that of its schema before a dot where it has one.
     key : sequence of str
         Columns to select beside the score.
     unseen_is_null : bool
@@ -48,24 +118,32 @@ def score_sql(
     Returns
     -------
     str
-        Column names are quoted, and text is escaped.
+        Column names are quoted and qualified, and text is escaped.
 
     Raises
     ------
     ValueError
         If the dialect is not known.
     """
-    if dialect not in MISSING:
-        raise ValueError(f"dialect must be one of {', '.join(MISSING)}; got {dialect!r}.")
-    terms = [_literal(base)]
-    for name, column, points in columns:
-        cases = (_numeric_cases if column["kind"] == "numeric" else _level_cases)(
-            quoted(name), column, points, dialect, unseen_is_null
-        )
+    if dialect not in DIALECTS:
+        raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}; got {dialect!r}")
+    says = DIALECTS[dialect]
+    read = [f"c.{quoted(name)} AS k{place}" for place, name in enumerate(key)]
+    terms = [_literal(base, says)]
+    for place, (name, bins, points) in enumerate(columns):
+        worth = [_literal(each, says) for each in points]
+        if unseen_is_null:
+            worth[missing_bin(bins) + 1] = "NULL"
+        cases_of = _number_cases if bins["kind"] == "numeric" else _category_cases
+        values, cases = cases_of(f"c.{quoted(name)}", place, bins, worth, says)
+        read += values
         terms.append("CASE\n" + "".join(f"      {case}\n" for case in cases) + "    END")
-    keys = "".join(f"  {quoted(name)},\n" for name in key)
-    score = "\n    + ".join(terms)
-    return f"SELECT\n{keys}  {score} AS score\nFROM {quoted(table)}"
+    keys = "".join(f"  v.k{place} AS {quoted(name)},\n" for place, name in enumerate(key))
+    inner = ",\n    ".join(read) or "1 AS k0"
+    return (
+        f"SELECT\n{keys}  {_sum(terms)} AS score\nFROM (\n  SELECT\n    {inner}\n"
+        f"  FROM {_table(table)} AS c\n) AS v"
+    )
 
 
 def quoted(name: str) -> str:
@@ -73,12 +151,26 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _table(name: str) -> str:
+    """Quote the name of a table and its schema; a part in double quotes may hold dots."""
+    parts = re.findall(r'"(?:[^"]|"")+"|[^.]+', name)
+    return ".".join(part if part.startswith('"') else quoted(part) for part in parts)
+
+
+def _sum(terms: list[str]) -> str:
+    """Add terms one after another, as Python does, or in halves where they are too many."""
+    if len(terms) <= _DEEP:
+        return "\n    + ".join(terms)
+    half = len(terms) // 2
+    return f"({_sum(terms[:half])})\n    + ({_sum(terms[half:])})"
+
+
 def _text(level: str) -> str:
     return "'" + level.replace("'", "''") + "'"
 
 
-def _literal(points: float) -> str:
-    return str(points) if isinstance(points, int) else _float(points)
+def _literal(points: float, says: Dialect) -> str:
+    return str(points) if isinstance(points, int) else says.double.format(n=_float(points))
 
 
 def _float(number: float) -> str:
@@ -87,34 +179,67 @@ def _float(number: float) -> str:
     return text if "e" in text else text + "e0"
 
 
-def _numeric_cases(
-    column: str, bins: ColumnBins, points: Sequence[float], dialect: str, _: bool
-) -> list[str]:
-    missing = MISSING[dialect].format(column=column)
-    cases = [f"WHEN {missing} THEN {_literal(points[missing_bin(bins)])}"]
+def _number_cases(
+    column: str, place: int, bins: ColumnBins, worth: list[str], says: Dialect
+) -> tuple[list[str], list[str]]:
+    value = f"v.x{place}"
+    missing = f"{value} IS NULL OR {says.is_nan.format(v=value)}"
+    cases = [
+        f"WHEN {missing} THEN {worth[missing_bin(bins)]}",
+        f"WHEN {says.is_infinite.format(v=value)} THEN {says.refuse.format(v=value)}",
+    ]
     for k, group in enumerate(bins["special"], start=bins["n_bins"]):
         codes = ", ".join(map(_float, group))
-        cases.append(f"WHEN {column} IN ({codes}) THEN {_literal(points[k])}")
-    for cut, worth in zip(bins["cuts"].tolist(), points, strict=False):
-        cases.append(f"WHEN {column} < {_float(cut)} THEN {_literal(worth)}")
-    return [*cases, f"ELSE {_literal(points[bins['n_bins'] - 1])}"]
+        cases.append(f"WHEN {value} IN ({codes}) THEN {worth[k]}")
+    for cut, below in zip(bins["cuts"].tolist(), worth, strict=False):
+        cases.append(f"WHEN {value} < {_float(cut)} THEN {below}")
+    cases.append(f"ELSE {worth[bins['n_bins'] - 1]}")
+    return [f"{says.number.format(x=column)} AS x{place}"], cases
 
 
-def _level_cases(
-    column: str, bins: ColumnBins, points: Sequence[float], _: str, unseen_is_null: bool
-) -> list[str]:
-    missing = missing_bin(bins)
-    cases = [f"WHEN {column} IS NULL THEN {_literal(points[missing])}"]
-    text = f"CAST({column} AS TEXT)"
+def _category_cases(
+    column: str, place: int, bins: ColumnBins, worth: list[str], says: Dialect
+) -> tuple[list[str], list[str]]:
+    """Match the text of a category, and its number where it is one: 1, 1.0 and '1.0' are 1."""
+    read = [f"{says.text.format(x=column)} AS x{place}"]
+    text, number = f"v.x{place}", f"v.n{place}"
+    by_bin: list[list[str]] = [[] for _ in range(missing_bin(bins))]
+    for level, k in bins["levels"].items():
+        by_bin[k].append(level)
+    of_numbers = _numbers_of(bins)
+    missing = f"{text} IS NULL"
     spellings = {level: [level] for level in bins["levels"]}
     if bins["levels"] and set(bins["levels"]) <= {"True", "False"}:
-        # A boolean is text of the database's own spelling, or 0 and 1 in SQLite.
+        # A boolean is text of the database's own spelling, or the number 1 or 0.
         text = f"LOWER({text})"
-        spellings = {"True": ["true", "1", "t"], "False": ["false", "0", "f"]}
-    for k in range(missing):
-        levels = sorted(level for level, b in bins["levels"].items() if b == k)
-        if levels:
-            known = ", ".join(_text(word) for level in levels for word in spellings[level])
-            cases.append(f"WHEN {text} IN ({known}) THEN {_literal(points[k])}")
-    unseen = "NULL" if unseen_is_null else _literal(points[missing + 1])
-    return [*cases, f"ELSE {unseen}"]
+        spellings = {"True": ["true", "t"], "False": ["false", "f"]}
+        of_numbers = {"True": 1.0, "False": 0.0}
+    if of_numbers:
+        read.append(f"{says.number_of_text.format(x=column)} AS n{place}")
+        missing += f" OR LOWER({text}) = 'nan'"
+    cases = [f"WHEN {missing} THEN {worth[missing_bin(bins)]}"]
+    for k, levels in enumerate(by_bin):
+        words = [_text(word) for level in sorted(levels) for word in spellings[level]]
+        if words:
+            cases.append(f"WHEN {text} IN ({', '.join(words)}) THEN {worth[k]}")
+    for k, levels in enumerate(by_bin):
+        codes = sorted({of_numbers[level] for level in levels if level in of_numbers})
+        if codes:
+            among = ", ".join(map(_float, codes))
+            cases.append(f"WHEN {number} IN ({among}) THEN {worth[k]}")
+    return read, [*cases, f"ELSE {worth[missing_bin(bins) + 1]}"]
+
+
+def _numbers_of(bins: ColumnBins) -> dict[str, float]:
+    """Return the categories that are numbers, each of another value and exact as a double."""
+    found: dict[str, float] = {}
+    for level in bins["levels"]:
+        try:
+            number = float(level)
+        except ValueError:
+            continue
+        digits = level.lstrip("-").isdecimal()
+        if abs(number) < (_EXACT if digits else float("inf")) and "_" not in level:
+            found[level] = number
+    values = list(found.values())
+    return {level: number for level, number in found.items() if values.count(number) == 1}

@@ -103,3 +103,11 @@ def check_weight(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.flo
     if not weight.any():
         raise ValueError("sample_weight is zero everywhere; some rows must count.")
     return weight
+
+
+def mean_weight(weight: NDArray[np.float64] | None) -> float:
+    """Return the mean weight of the rows that count; 1 where rows have no weights.
+
+    Whatever is added for want of rows is in this unit, so that weights may be in any.
+    """
+    return 1.0 if weight is None else float(weight[weight > 0].mean())
