@@ -94,7 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_roles(train, CUSTOMER, TIME, AMOUNT)
     train.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
     train.add_argument(
-        "--outcome", default="30D", help="outcome window, such as 60D; auto; or none (default 30D)"
+        "--outcome",
+        default="30D,60D,90D",
+        help="outcome windows, separated by commas; auto; or none (default 30D,60D,90D)",
+    )
+    train.add_argument(
+        "--n-cutoffs", type=int, default=3, help="the most windows of each length (default 3)"
     )
     train.add_argument("--models", default="scorecard,xgboost", help="names, separated by commas")
     train.add_argument("--search", choices=["grid", "random"], default="grid")
@@ -195,10 +200,8 @@ def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> N
 
 
 def _train(options: argparse.Namespace) -> None:
-    from sklearn.pipeline import make_pipeline
-
-    from rfmrisk.aggregation import RFMAggregator, customer_features
-    from rfmrisk.proxy import ProxyLabeler, suggest_outcome
+    from rfmrisk.aggregation import customer_features
+    from rfmrisk.proxy import suggest_outcome
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
     from rfmrisk.training.judging import RECENCY
     from rfmrisk.training.run import write_run
@@ -232,7 +235,7 @@ def _train(options: argparse.Namespace) -> None:
         if options.log is None:
             transactions.to_csv(folder / SAMPLE_FILE, index=False)
         _say(f"{len(histories):,} customers, as known at {histories['as_of'].max()}")
-        outcome = None if options.outcome == "none" else options.outcome
+        outcome = _outcome(options.outcome)
         if outcome == "auto":
             outcome = suggest_outcome(histories)
             _say(f"outcome window {outcome}")
@@ -242,10 +245,9 @@ def _train(options: argparse.Namespace) -> None:
             result = train(
                 histories,
                 outcome=outcome,
+                n_cutoffs=options.n_cutoffs,
                 features=customer_features(monetary=options.monetary),
-                labeler=make_pipeline(
-                    RFMAggregator(window=outcome, monetary=options.monetary), ProxyLabeler()
-                ),
+                monetary=options.monetary,
                 tracker=tracker,
                 progress=sys.stdout.isatty(),
                 **asked,
@@ -267,6 +269,14 @@ def _train(options: argparse.Namespace) -> None:
         f"        rfmrisk score {to_score} --model {uri} -o scores.csv\n"
         f"        mlflow ui --backend-store-uri {store_uri()}"
     )
+
+
+def _outcome(text: str) -> str | list[str] | None:
+    """Return the outcome windows that were asked for, one as a text."""
+    windows = [window.strip() for window in text.split(",")]
+    if windows == ["none"]:
+        return None
+    return windows[0] if len(windows) == 1 else windows
 
 
 def _upload(options: argparse.Namespace) -> None:

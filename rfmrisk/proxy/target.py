@@ -2,10 +2,10 @@
 
 import datetime as dt
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -140,6 +140,7 @@ def derive_target(
     outcome: Outcome | Sequence[Outcome] = OUTCOMES,
     n_cutoffs: int = N_CUTOFFS,
     labeler: Any = None,
+    monetary: Literal["gross", "net"] = "gross",
 ) -> ProxyTarget:
     """Rewind the histories to several cut-offs and label the customers by what followed each.
 
@@ -161,6 +162,8 @@ def derive_target(
     labeler : estimator or None, default=None
         A labeler of the RFM over the outcome window, `ProxyLabeler` by default; or a Pipeline
         from histories to labels, which then looks after its own windows.
+    monetary : {"gross", "net"}, default="gross"
+        Of the RFM that a labeler gets; see `RFMAggregator`.
 
     Returns
     -------
@@ -202,10 +205,16 @@ def derive_target(
     flatten(histories)
     if lengths == ["auto"]:
         lengths = [suggest_outcome(histories)]
-    labeler = ProxyLabeler() if labeler is None else labeler
+
+    def make(outcome: Outcome) -> Pipeline:
+        if isinstance(labeler, Pipeline):
+            return clone(labeler)
+        rfm = RFMAggregator(window=outcome, monetary=monetary)
+        return make_pipeline(rfm, ProxyLabeler() if labeler is None else clone(labeler))
+
     views = _Views(histories)
     asked, left_out = _reached(histories, lengths, int(n_cutoffs))
-    labelled, failed = _label_each(views, asked, labeler)
+    labelled, failed = _label_each(views, asked, make)
     used = [length for length in lengths if any(w.outcome == length for w, _ in labelled)]
     return _stacked(views, labelled, used if several else used[0], left_out + failed)
 
@@ -237,6 +246,7 @@ def without_history(histories: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 _Labelled = tuple[OutcomeWindow, Ints]
+_Make = Callable[[Outcome], Pipeline]
 
 
 class _Views:
@@ -313,7 +323,7 @@ def _reached(
 
 
 def _label_each(
-    views: _Views, asked: list[tuple[Outcome, int]], labeler: Any
+    views: _Views, asked: list[tuple[Outcome, int]], make: _Make
 ) -> tuple[list[_Labelled], list[str]]:
     """Label over each window; return also those that tell customers apart badly, and why.
 
@@ -330,7 +340,7 @@ def _label_each(
             said = f"{_DEGENERATE}|all .* {_BOUGHT}" if several else _DEGENERATE
             warnings.filterwarnings("ignore", said, UserWarning)
             try:
-                found = _label(views, *window, labeler)
+                found = _label(views, *window, make)
             except ValueError as error:
                 if not several:
                     raise
@@ -356,11 +366,9 @@ def _label_each(
     return degenerate, left_out
 
 
-def _label(views: _Views, outcome: Outcome, back: int, labeler: Any) -> _Labelled:
+def _label(views: _Views, outcome: Outcome, back: int, make: _Make) -> _Labelled:
     """Fit a labeler on all who were known when a window closed; label those known before it."""
-    pipeline = clone(labeler)
-    if not isinstance(labeler, Pipeline):
-        pipeline = make_pipeline(RFMAggregator(window=outcome), pipeline)
+    pipeline = make(outcome)
     past, known, present = views.around(outcome, back)
     absent = 0.0 if outcome is None else _share_absent(views, past, present, outcome)
     pipeline.fit(known)

@@ -20,6 +20,7 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, RandomizedSearc
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.training.catalogue import CatalogueModel
+from rfmrisk.training.split import Task
 
 _PREFIX = "features__"
 _Setting = dict[str, Any]
@@ -120,11 +121,10 @@ def feature_settings(space: Mapping[str, Any]) -> list[_Setting]:
 def feature_tables(
     features: Any,
     settings: list[_Setting],
-    histories: pd.DataFrame,
-    train_rows: np.ndarray,
+    task: Task,
     known: dict[str, pd.DataFrame],
 ) -> pd.DataFrame:
-    """Compute the features under each setting, those that are not known already.
+    """Compute the features of each sample under each setting, those that are not known already.
 
     Returns
     -------
@@ -133,8 +133,8 @@ def feature_tables(
     """
     for setting in settings:
         if repr(setting) not in known:
-            fitted = clone(features).set_params(**setting).fit(histories.iloc[train_rows])
-            known[repr(setting)] = fitted.transform(histories)
+            fitted = clone(features).set_params(**setting).fit(task.histories_of_train)
+            known[repr(setting)] = task.sampled(fitted.transform(task.histories))
     return pd.concat(dict(enumerate(known[repr(setting)] for setting in settings)), axis=1)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLE_FILE = "input_example.json"
 HELD_OUT_FILE = "held_out.parquet"
+SAMPLES_FILE = "samples.csv"
 SAMPLE_FILE = "transactions.csv"
 N_TOP = 6
 
@@ -70,15 +71,16 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
     result.metrics.to_csv(folder / "metrics.csv")
     result.candidates.to_csv(folder / "candidates.csv", index=False)
     result.customers.to_csv(folder / "customers.csv")
+    result.samples.to_csv(folder / SAMPLES_FILE)
 
-    is_train = (result.customers["part"] == "train").to_numpy()
+    is_train = (result.samples["part"] == "train").to_numpy()
     held_out = result.past[~is_train]
     write_histories(held_out, folder / HELD_OUT_FILE)
     example = json.dumps(to_records(held_out.iloc[:2]), indent=1, ensure_ascii=False)
     (folder / EXAMPLE_FILE).write_text(example + "\n", encoding="utf-8")
     _examples(result, held_out, ~is_train).to_csv(folder / "examples.csv")
 
-    encoder = WOEEncoder().fit(result.features[is_train], result.customers["target"][is_train])
+    encoder = WOEEncoder().fit(result.features[is_train], result.samples["target"][is_train])
     values = pd.Series(
         encoder.information_value_,
         index=result.features.columns.rename("feature"),
@@ -112,9 +114,11 @@ def write_tables(result: "TrainingResult", folder: Path, kind: TableFormat) -> N
         tables["rfm"] = rfm
         tables["rfm_clusters"] = labelled.drop(columns="is_high_risk")
         tables["rfm_labels"] = labelled.drop(columns="cluster")
-    whole = result.features.assign(target=result.customers["target"].to_numpy())
+        if "window" in result.samples:
+            tables["labels"] = result.samples[["window", "as_of", "target", "part"]]
+    whole = result.features.assign(target=result.samples["target"].to_numpy())
     tables["features_target"] = whole
-    part = result.customers["part"].to_numpy()
+    part = result.samples["part"].to_numpy()
     tables["train"], tables["test"] = whole[part == "train"], whole[part == "test"]
     (folder / "tables").mkdir()
     for name, table in tables.items():
@@ -167,18 +171,18 @@ def _examples(
 ) -> pd.DataFrame:
     """Score three held-out customers: the riskiest, the one nearest the threshold, the safest."""
     facts = result.model.facts
-    p = result.customers[f"probability_{facts['model']}"].to_numpy()[is_test]
+    p = result.samples[f"probability_{facts['model']}"].to_numpy()[is_test]
     nearest = np.argmin(np.abs(p - facts["threshold"]))
     places = [int(place) for place in (np.argmax(p), nearest, np.argmin(p))]
     scores = result.model.score(held_out.iloc[places])
     scores.insert(0, "example", ["riskiest", "nearest the threshold", "safest"])
-    scores["target"] = result.customers["target"].to_numpy()[is_test][places]
+    scores["target"] = result.samples["target"].to_numpy()[is_test][places]
     return scores
 
 
 def _drift(result: "TrainingResult", is_train: np.ndarray, top: list[Any]) -> pd.DataFrame:
     """Compare score and top features of the held-out customers with the training customers."""
-    probability = result.customers[f"probability_{result.model.facts['model']}"]
+    probability = result.samples[f"probability_{result.model.facts['model']}"].to_numpy()
     columns = result.features[top].assign(**{"probability of the model": probability})
     columns = columns[["probability of the model", *top]]
     return stability_report(columns[is_train], columns[~is_train])

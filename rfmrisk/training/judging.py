@@ -101,26 +101,27 @@ def held_out_metrics(
 
     Parameters
     ----------
-    probabilities : dict of str to array of shape (n_customers,)
-        Of all customers of the task, by model.
+    probabilities : dict of str to array of shape (n_samples,)
+        Of all samples of the task, by model.
     task : Task
     threshold : float
         From which probability on the decisions of all models are counted as bad.
     random_state : int
     """
-    held_out = task.histories.iloc[task.test_rows]
+    customers = task.customers[task.test_rows]
     y = task.y[task.test_rows]
     rows: dict[str, Any] = {
         name: risk_report(y, p[task.test_rows], threshold=threshold)
         | {"mean_probability": float(np.mean(p[task.test_rows])), "bad_share": float(np.mean(y))}
         for name, p in probabilities.items()
     }
-    recency = RFMAggregator().fit_transform(held_out)["recency"].to_numpy()
+    rfm = task.sampled(RFMAggregator().fit_transform(task.histories))
+    recency = rfm["recency"].to_numpy()[task.test_rows]
     # No recency is no history, the furthest that a customer can be.
     furthest = np.nanmax(recency, initial=0) + 1
     scores = [p[task.test_rows] for p in probabilities.values()]
     scores.append(np.where(np.isnan(recency), furthest, recency))
-    aucs = bootstrap_auc(np.array(scores), y == 1, held_out.index, N_RESAMPLES, random_state)
+    aucs = bootstrap_auc(np.array(scores), y == 1, customers, N_RESAMPLES, random_state)
     rows[RECENCY] = {"roc_auc": aucs[0, -1], "gini": 2 * aucs[0, -1] - 1}
     gains = aucs - aucs[:, -1:]
     spread = _bootstrap_figures(probabilities, task, threshold, random_state)
@@ -138,7 +139,7 @@ def _bootstrap_figures(
 ) -> dict[str, dict[str, float]]:
     """Return the ends of the interval of each figure but the ROC-AUC, for each model."""
     y = task.y[task.test_rows]
-    customers = task.histories.index[task.test_rows]
+    customers = task.customers[task.test_rows]
     draws: dict[str, list[dict[str, float]]] = {name: [] for name in probabilities}
     for weight in bootstrap_weights(customers, N_RESAMPLES_OF_FIGURES, random_state):
         if len(np.unique(y[weight > 0])) < 2:

@@ -42,11 +42,13 @@ def write_label(result: "TrainingResult", folder: Path) -> dict[str, Any]:
         stability = label_stability(
             result.target.labeler, result.histories, n_resamples=N_RESAMPLES
         )
+        # A leak is found in one window as well as in all.
+        past = result.past.iloc[: result.target.windows[0].n_customers]
         leakage = leakage_report(
             result.model.pipeline,
-            result.past,
-            result.customers["target"].to_numpy(),
-            outcome_from=result.past["as_of"] if result.target.outcome else None,
+            past,
+            result.samples["target"].to_numpy()[: len(past)],
+            outcome_from=past["as_of"] if result.target.outcome else None,
         )
     stability.table.to_csv(folder / "label_stability.csv")
     leakage.table.rename_axis("columns").to_csv(folder / "leakage.csv")

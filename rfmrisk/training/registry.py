@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError, load
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel, bad_probability
+from rfmrisk.training.folder import SAMPLES_FILE
 from rfmrisk.training.store import (
     first_line,
     out_of_reach,
@@ -274,7 +275,7 @@ def _trained_on(name: str, version: str) -> pd.MultiIndex:
     mlflow = quiet_mlflow()
     run_id = mlflow.MlflowClient().get_model_version(name, version).run_id
     path = mlflow.artifacts.download_artifacts(
-        run_id=run_id, artifact_path=f"{ARTIFACTS}/customers.csv"
+        run_id=run_id, artifact_path=f"{ARTIFACTS}/{SAMPLES_FILE}"
     )
     customers = pd.read_csv(path, dtype=str)
     trained = customers[customers["part"] == "train"]

@@ -14,7 +14,13 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import customer_features
-from rfmrisk.proxy.target import ProxyTarget, derive_target
+from rfmrisk.proxy.target import (
+    N_CUTOFFS,
+    OUTCOMES,
+    OutcomeWindow,
+    ProxyTarget,
+    derive_target,
+)
 from rfmrisk.scoring.model import ScoringModel, bounded_score, score_quantiles, typical_values
 from rfmrisk.training.candidates import (
     FeatureTables,
@@ -62,13 +68,18 @@ class TrainingResult:
         Every candidate of every search with its cross-validated score.
     customers : DataFrame
         Index ``customer``; ``as_of``, ``target``, ``part`` (train or test) and the probability
-        by each model.
+        by each model. Of several outcome windows it has one row per customer: the latest
+        ``as_of``, in ``target`` the share of its windows in which it was in the least engaged
+        cluster, ``n_windows`` and ``n_high_risk`` behind that share, and mean probabilities.
+    samples : DataFrame
+        What was learned and judged: one row per customer and outcome ``window``, with the same
+        columns, where ``target`` is 0 or 1. The same as ``customers`` for a single window.
     features : DataFrame
-        The customer feature table, in the order of ``customers``.
+        The customer feature table, in the order of ``samples``.
     histories : DataFrame
         Those that were trained on.
     past : DataFrame
-        What the features were computed from, in the order of ``customers``: the histories as
+        What the features were computed from, in the order of ``samples``: the histories as
         known before the outcome window.
     target : ProxyTarget or None
         How the target was derived; None where it was given.
@@ -86,6 +97,7 @@ class TrainingResult:
     metrics: pd.DataFrame
     candidates: pd.DataFrame
     customers: pd.DataFrame
+    samples: pd.DataFrame
     features: pd.DataFrame
     histories: pd.DataFrame
     past: pd.DataFrame
@@ -106,7 +118,8 @@ def train(
     histories: pd.DataFrame,
     y: Any = None,
     *,
-    outcome: str | dt.timedelta | None = "30D",
+    outcome: str | dt.timedelta | Sequence[str | dt.timedelta] | None = OUTCOMES,
+    n_cutoffs: int = N_CUTOFFS,
     models: Sequence[str] | Mapping[str, CatalogueModel] = ("scorecard", "xgboost"),
     search: Literal["grid", "random"] = "grid",
     n_iter: int = 20,
@@ -114,6 +127,7 @@ def train(
     scoring: str = "roc_auc",
     features: Any = None,
     labeler: Any = None,
+    monetary: Literal["gross", "net"] = "gross",
     class_weight: Literal["balanced"] | None = None,
     calibrate: Literal["sigmoid", "isotonic"] | None = None,
     missed_bad_cost: float | None = None,
@@ -137,10 +151,13 @@ def train(
     y : array-like of shape (n_customers,) or None, default=None
         1 is bad. None derives the proxy target from the outcome window. It is taken by position;
         a Series that has the same customers in another order is refused.
-    outcome : str, timedelta, "auto" or None, default="30D"
-        Length of the outcome window; see `ProxyTargetClassifier`. None labels by the RFM of the
-        very histories that the features see, which measures how well a model learns the
-        definition of its label, and is there for comparison only.
+    outcome : str, timedelta, "auto", None or sequence of durations, default=("30D", "60D", "90D")
+        Length of the outcome window, or several, whose samples are stacked; see
+        `ProxyTargetClassifier`. None labels by the RFM of the very histories that the features
+        see, which measures how well a model learns the definition of its label, and is there for
+        comparison only.
+    n_cutoffs : int, default=3
+        The most cut-offs of each length; see `ProxyTargetClassifier`.
     models : sequence of str or dict of str to CatalogueModel, default=("scorecard", "xgboost")
         Names in `rfmrisk.training.CATALOGUE`, or models with search spaces of your own.
     search : {"grid", "random"}, default="grid"
@@ -157,6 +174,8 @@ def train(
         search space that it does not have are left out.
     labeler : estimator or None, default=None
         See `ProxyTargetClassifier`.
+    monetary : {"gross", "net"}, default="gross"
+        Of the RFM that a labeler gets; that of the features is theirs.
     class_weight : {"balanced"} or None, default=None
         Whether goods and bads weigh the same in all. Probabilities are then those of a bank
         with as many bads as goods, unless they are calibrated.
@@ -224,13 +243,17 @@ def train(
     target = None
     past = histories
     if y is None:
-        target = derive_target(histories, outcome=outcome, n_cutoffs=1, labeler=labeler)
+        target = derive_target(
+            histories, outcome=outcome, n_cutoffs=n_cutoffs, labeler=labeler, monetary=monetary
+        )
         past, y = target.past, target.y
-    y = check_target(y, past.index, cv)
+    samples = target.samples if target is not None and len(target.windows) > 1 else None
+    y = check_target(y, past.index if samples is None else past.index[samples], cv)
     chosen = dict(models) if isinstance(models, Mapping) else {m: CATALOGUE[m] for m in models}
     asked = {
         "target": "given" if target is None else "proxy",
         "outcome": plain(outcome) if target else None,
+        "n_cutoffs": n_cutoffs if target else None,
         "labeler": _whole_text(target.labeler) if target else None,
         "features": _whole_text(features),
         "models": list(chosen),
@@ -244,7 +267,7 @@ def train(
         "test_size": test_size,
         "random_state": random_state,
     }
-    task = Task.divided(past, y, cv=cv, test_size=test_size, random_state=random_state)
+    task = Task.divided(past, y, samples, cv=cv, test_size=test_size, random_state=random_state)
 
     with tracker.run(asked) if tracker else nullcontext() as run_id:
         searches, failures = _search(
@@ -267,7 +290,7 @@ def train(
     }
     metrics = held_out_metrics(probabilities, task, threshold=threshold, random_state=random_state)
     candidates = candidates_table(searches)
-    extractor = clone(features).set_params(**best.setting).fit(past.iloc[task.train_rows])
+    extractor = clone(features).set_params(**best.setting).fit(task.histories_of_train)
     steps = [("calibrated", final[best.name])] if calibrate else final[best.name].steps
     facts = {
         "model": best.name,
@@ -279,8 +302,11 @@ def train(
         "threshold": threshold,
         **_SCALE,
         "high_risk_share": float(np.mean(y)),
-        "n_train": len(task.train_rows),
-        "n_test": len(task.test_rows),
+        "n_train": task.customers[task.train_rows].nunique(),
+        "n_test": task.customers[task.test_rows].nunique(),
+        "n_samples": len(y),
+        "windows_of_label": [] if target is None else [_described(w) for w in target.windows],
+        "left_out_of_label": [] if target is None else target.left_out,
         "data": describe(past),
         "features": list(map(str, best.table.columns)),
         "typical": typical_values(task.of(best.table)),
@@ -291,24 +317,55 @@ def train(
         "versions": package_versions(best.name),
         "trained_at": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
     } | (tracker.facts() if tracker else {})
-    part = np.full(len(y), "train", dtype=object)
-    part[task.test_rows] = "test"
+    told = _samples(task, target, probabilities)
     return TrainingResult(
         model=ScoringModel(Pipeline([("features", extractor), *steps]), facts),
         metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
         candidates=candidates,
-        customers=pd.DataFrame(
-            {"as_of": past["as_of"], "target": y, "part": part}
-            | {f"probability_{name}": p for name, p in probabilities.items()},
-            index=past.index,
-        ),
+        customers=told if samples is None else _per_customer(told),
+        samples=told,
         features=best.table,
         histories=histories,
-        past=past,
+        past=past if samples is None else past.iloc[samples],
         target=target,
         fitted={found.name: found.estimator for found in searches},
         run_id=run_id,
     )
+
+
+def _described(window: OutcomeWindow) -> dict[str, Any]:
+    """Return what a reader wants to know of an outcome window, as JSON can hold it."""
+    return {
+        "window": window.name,
+        "customers": window.n_customers,
+        "high_risk_share": window.high_risk_share,
+        "absent_share": window.absent_share,
+        "rule": window.rule.text if window.rule else None,
+    }
+
+
+def _samples(
+    task: Task, target: ProxyTarget | None, probabilities: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    """Return one row per sample: when, over which window, its label, its part, the answers."""
+    part = np.full(len(task.y), "train", dtype=object)
+    part[task.test_rows] = "test"
+    as_of = task.sampled(task.histories[["as_of"]])["as_of"]
+    told = {"as_of": as_of.to_numpy(), "target": task.y, "part": part}
+    if target is not None and len(target.windows) > 1:
+        names = [window.name for window in target.windows]
+        told["window"] = np.repeat(names, [window.n_customers for window in target.windows])
+    answers = {f"probability_{name}": p for name, p in probabilities.items()}
+    return pd.DataFrame(told | answers, index=task.customers)
+
+
+def _per_customer(samples: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per customer: the share of its windows in which it is high-risk, and means."""
+    groups = samples.groupby(level=0, sort=True)
+    told = groups.agg({"as_of": "max", "target": "mean", "part": "first"})
+    told["n_windows"], told["n_high_risk"] = groups["target"].size(), groups["target"].sum()
+    answers = [name for name in samples if str(name).startswith("probability_")]
+    return told.join(groups[answers].mean())
 
 
 def _search(
@@ -329,7 +386,7 @@ def _search(
     for name, model in chosen.items():
         space = search_space(model, asked["search"], features)
         settings = feature_settings(space)
-        tables = feature_tables(features, settings, task.histories, task.train_rows, known)
+        tables = feature_tables(features, settings, task, known)
         searcher = make_searcher(
             model,
             FeatureTables(features, settings),

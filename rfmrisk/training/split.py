@@ -176,16 +176,19 @@ def check_target(y: Any, index: pd.Index, cv: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Task:
-    """What there is to learn from: the customers, their target, and how they are divided.
+    """What there is to learn from: the samples, their target, and how customers are divided.
 
     Attributes
     ----------
-    histories : DataFrame of shape (n_customers, 2)
-    y : ndarray of shape (n_customers,)
+    histories : DataFrame of shape (n_histories, n_columns)
+        One row per customer and moment at which it is looked at.
+    y : ndarray of shape (n_samples,)
     train_rows, test_rows : ndarray
-        The places of either part.
+        Positions of the samples of either part.
     folds : Folds
-        Of the training part, by places in it.
+        Of the training part, by positions in it.
+    samples : ndarray of shape (n_samples,) or None
+        Which row of the histories each sample is of; None where each is a sample of its own.
     """
 
     histories: pd.DataFrame
@@ -193,23 +196,48 @@ class Task:
     train_rows: np.ndarray
     test_rows: np.ndarray
     folds: Folds
+    samples: np.ndarray | None = None
 
     @classmethod
     def divided(
-        cls, histories: pd.DataFrame, y: np.ndarray, *, cv: int, test_size: float, random_state: int
+        cls,
+        histories: pd.DataFrame,
+        y: np.ndarray,
+        samples: np.ndarray | None = None,
+        *,
+        cv: int,
+        test_size: float,
+        random_state: int,
     ) -> "Task":
         """Hold customers out and fold the others, stratified, each customer on one side."""
-        train_rows, test_rows = split(histories, y, test_size, random_state)
-        folds = make_folds(histories.iloc[train_rows], y[train_rows], cv, random_state)
-        return cls(histories, y, train_rows, test_rows, folds)
+        sampled = histories[["as_of"]] if samples is None else histories[["as_of"]].iloc[samples]
+        train_rows, test_rows = split(sampled, y, test_size, random_state)
+        folds = make_folds(sampled.iloc[train_rows], y[train_rows], cv, random_state)
+        return cls(histories, y, train_rows, test_rows, folds, samples)
+
+    @property
+    def customers(self) -> pd.Index:
+        """The customer of each sample."""
+        return self.sampled(self.histories[["as_of"]]).index
+
+    def sampled(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the row of each sample of a table with a row per history."""
+        return table if self.samples is None else table.iloc[self.samples]
 
     @property
     def y_train(self) -> np.ndarray:
-        """The target of the training customers."""
+        """The target of the training samples."""
         return self.y[self.train_rows]
 
+    @property
+    def histories_of_train(self) -> pd.DataFrame:
+        """The histories of the training samples, each once."""
+        if self.samples is None:
+            return self.histories.iloc[self.train_rows]
+        return self.histories.iloc[np.unique(self.samples[self.train_rows])]
+
     def of(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the training customers' rows of a table."""
+        """Return the training samples' rows of a table."""
         return table.iloc[self.train_rows]
 
 

@@ -17,7 +17,14 @@ from rfmrisk import __version__
 from rfmrisk.persistence import TRUSTED_TYPES
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
 from rfmrisk.training.exchange import read_histories, signature
-from rfmrisk.training.folder import EXAMPLE_FILE, HELD_OUT_FILE, SAMPLE_FILE, read_file, read_table
+from rfmrisk.training.folder import (
+    EXAMPLE_FILE,
+    HELD_OUT_FILE,
+    SAMPLE_FILE,
+    SAMPLES_FILE,
+    read_file,
+    read_table,
+)
 from rfmrisk.training.registry import (
     ARTIFACTS,
     MARGIN,
@@ -255,7 +262,7 @@ class Tracker:
         model = ScoringModel.load(folder)
         held_out = read_histories(folder / HELD_OUT_FILE)
         metrics = read_table(folder, "metrics.csv", "model")
-        customers = read_table(folder, "customers.csv", needed=("as_of", "target", "part"))
+        samples = read_table(folder, SAMPLES_FILE, needed=("as_of", "target", "part"))
         example = pd.DataFrame(json.loads(read_file(folder, EXAMPLE_FILE)))
         tracking = model.facts.get("tracking") or {}
         with self.run(
@@ -265,13 +272,13 @@ class Tracker:
         ):
             if self.failure is None:
                 try:
-                    logged = self._log(folder, model, metrics, customers, example)
+                    logged = self._log(folder, model, metrics, samples, example)
                     return register(
                         model,
                         logged.model_id,
                         self.mlflow.active_run().info.run_id,
                         held_out,
-                        customers.loc[customers["part"] == "test", "target"].to_numpy(),
+                        samples.loc[samples["part"] == "test", "target"].to_numpy(),
                         name=name,
                         alias=alias,
                         margin=margin,
@@ -289,7 +296,7 @@ class Tracker:
         folder: Path,
         model: ScoringModel,
         metrics: pd.DataFrame,
-        customers: pd.DataFrame,
+        samples: pd.DataFrame,
         example: pd.DataFrame,
     ) -> Any:
         """Log all that a folder holds; return the logged model."""
@@ -300,7 +307,7 @@ class Tracker:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow's hints about integer columns
             dataset = mlflow.data.from_pandas(
-                customers[["as_of", "target", "part"]],
+                samples[["as_of", "target", "part"]],
                 name=data["name"],
                 targets="target",
                 digest=data["fingerprint"][:32],
@@ -339,7 +346,7 @@ def describing_tags(facts: dict[str, Any]) -> dict[str, str]:
     tags = {
         "rfmrisk.version": facts["versions"]["rfmrisk"],
         "rfmrisk.model": facts["model"],
-        "rfmrisk.outcome": facts["asked"]["outcome"],
+        "rfmrisk.outcome": in_words(facts["asked"]["outcome"]),
         "rfmrisk.windows": ", ".join(window or "all" for window in facts["windows"] or ()) or None,
         "rfmrisk.label": facts["asked"]["labeler"],
         "rfmrisk.label_stability": facts.get("label_stability"),

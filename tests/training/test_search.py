@@ -12,6 +12,7 @@ pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 from scipy.stats import uniform
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
@@ -23,6 +24,8 @@ from rfmrisk.training.judging import choose_threshold
 from rfmrisk.training.split import Folds, Task, make_folds
 from tests.training.small import SMALL
 
+ONE = {"outcome": "30D", "n_cutoffs": 1}
+
 
 @pytest.fixture(scope="module")
 def histories():
@@ -31,7 +34,7 @@ def histories():
 
 @pytest.fixture(scope="module")
 def result(histories):
-    return train(histories, models=SMALL, cv=3)
+    return train(histories, **ONE, models=SMALL, cv=3)
 
 
 def test_parts_are_stratified_and_disjoint(result):
@@ -44,13 +47,13 @@ def test_parts_are_stratified_and_disjoint(result):
 
 def test_same_seed_gives_the_same_model_bit_for_bit(histories, result):
     """The result depends on the seed alone, not on the number of processes."""
-    again = train(histories, models=SMALL, cv=3, n_jobs=2)
+    again = train(histories, **ONE, models=SMALL, cv=3, n_jobs=2)
     np.testing.assert_array_equal(
         again.model.pipeline.predict_proba(histories),
         result.model.pipeline.predict_proba(histories),
     )
     pd.testing.assert_frame_equal(again.metrics, result.metrics)
-    other = train(histories, models=SMALL, cv=3, random_state=1)
+    other = train(histories, **ONE, models=SMALL, cv=3, random_state=1)
     assert not other.customers["part"].equals(result.customers["part"])
 
 
@@ -69,8 +72,6 @@ def test_the_best_pipeline_is_the_one_fitted_from_histories(histories, result):
 
 def test_recency_alone_stands_beside_the_models(histories, result):
     """The one-column baseline is judged on the same held-out customers."""
-    from sklearn.metrics import roc_auc_score
-
     test = (result.customers["part"] == "test").to_numpy()
     recency = result.features["rfm__recency"][test]
     auc = roc_auc_score(result.customers["target"][test], recency)
@@ -89,10 +90,32 @@ def test_the_future_of_a_customer_never_reaches_the_features(histories, result):
     pd.testing.assert_series_equal(result.features["rfm__recency"], expected["rfm__recency"])
 
 
+def test_several_windows_are_stacked_by_customer(histories):
+    """Samples are learned, a customer's are on one side, and its label is a share of them."""
+    stacked = train(histories, outcome=("30D", "60D"), n_cutoffs=2, models=["decision_tree"], cv=2)
+    samples, customers = stacked.samples, stacked.customers
+    assert len(samples) == len(stacked.past) == len(stacked.features) == len(stacked.target.y)
+    assert samples["target"].tolist() == stacked.target.y.tolist()
+    parts = samples.groupby("part").groups
+    assert not set(parts["train"]) & set(parts["test"])
+    assert customers.index.is_unique
+    shares = stacked.target.per_customer()
+    np.testing.assert_array_equal(customers["target"], shares["high_risk_share"])
+    np.testing.assert_array_equal(customers["n_windows"], shares["n_windows"])
+    test = samples[samples["part"] == "test"]
+    auc = roc_auc_score(test["target"], test["probability_decision_tree"])
+    assert stacked.metrics.loc["decision_tree", "roc_auc"] == pytest.approx(auc)
+    facts = stacked.model.facts
+    assert facts["n_train"] + facts["n_test"] == len(customers)
+    assert [w["customers"] for w in facts["windows_of_label"]] == [
+        window.n_customers for window in stacked.target.windows
+    ]
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_catalogue_model_trains_from_histories_to_a_probability(histories, name):
     """Each catalogue model is one pipeline with both kinds of search spaces."""
-    trained = train(histories, models=[name], cv=2, search="random", n_iter=2)
+    trained = train(histories, **ONE, models=[name], cv=2, search="random", n_iter=2)
     probability = trained.model.pipeline.predict_proba(histories)
     assert probability.shape == (len(histories), 2)
     np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-6)
@@ -182,7 +205,7 @@ def small_tree(**grid):
 def test_parameters_of_the_features_are_searched(histories):
     """The pipeline computes the features of the best candidate, among those of the windows."""
     models = small_tree(**{WINDOWS: [("14D", None), ("7D",)], "classifier__max_depth": [2, 3]})
-    trained = train(histories, models=models, cv=2)
+    trained = train(histories, **ONE, models=models, cv=2)
     assert len(trained.candidates) == 4
     assert trained.candidates["parameters"].str.contains('"14D"').sum() == 2
     best = json.loads(trained.model.facts["parameters"])[WINDOWS]
@@ -200,7 +223,7 @@ def test_the_search_is_the_one_from_histories(histories, search):
         "classifier__max_depth": [2, 3],
     }
     models = small_tree(**grid)
-    trained = train(histories, models=models, cv=3, search=search, n_iter=5)
+    trained = train(histories, **ONE, models=models, cv=3, search=search, n_iter=5)
     past = trained.past
     train_rows = (trained.customers["part"] == "train").to_numpy()
     y = trained.customers["target"].to_numpy()[train_rows]
@@ -222,7 +245,7 @@ def test_the_search_is_the_one_from_histories(histories, search):
 
 def test_features_of_ones_own_leave_out_what_they_lack(histories):
     """A search space's parameters of other features are not set on RFM alone."""
-    trained = train(histories, models=["decision_tree"], cv=2, features=RFMAggregator())
+    trained = train(histories, **ONE, models=["decision_tree"], cv=2, features=RFMAggregator())
     assert list(trained.features.columns) == ["recency", "frequency", "monetary"]
     assert not trained.candidates["parameters"].str.contains("windows").any()
 
@@ -231,13 +254,20 @@ def test_parameters_of_the_features_are_lists(histories):
     """A distribution over parameters of the features is refused, since each needs its table."""
     models = small_tree(features__rfm__window=uniform())
     with pytest.raises(ValueError, match="'features__rfm__window' has <scipy"):
-        train(histories, models=models, cv=2)
+        train(histories, **ONE, models=models, cv=2)
 
 
 @pytest.mark.parametrize("name", ["scorecard", "decision_tree"])
 def test_calibrated_probabilities_are_closer_to_the_shares(histories, name, tmp_path):
     """With weighed classes, calibration brings the mean probability back to the bad share."""
-    options = {"models": [name], "cv": 3, "search": "random", "n_iter": 1, "outcome": "14D"}
+    options = {
+        "models": [name],
+        "cv": 3,
+        "search": "random",
+        "n_iter": 1,
+        "outcome": "14D",
+        "n_cutoffs": 1,
+    }
     plain = train(histories, **options, class_weight="balanced")
     calibrated = train(histories, **options, class_weight="balanced", calibrate="sigmoid")
     train_rows = (plain.customers["part"] == "train").to_numpy()
@@ -256,7 +286,7 @@ def test_calibrated_probabilities_are_closer_to_the_shares(histories, name, tmp_
 def test_the_dearer_a_missed_bad_the_lower_the_threshold(histories):
     """The threshold has the least cost on out-of-fold probabilities."""
     thresholds = [
-        train(histories, models=SMALL, cv=2, missed_bad_cost=cost).model.facts["threshold"]
+        train(histories, **ONE, models=SMALL, cv=2, missed_bad_cost=cost).model.facts["threshold"]
         for cost in (0.2, 5.0)
     ]
     assert thresholds[1] < thresholds[0]
@@ -309,6 +339,7 @@ def test_all_that_was_asked_for_is_among_the_facts(histories):
         "test_size": 0.3,
         "random_state": 7,
         "outcome": "14D",
+        "n_cutoffs": 1,
     }
     first = train(histories, **options)
     asked = first.model.facts["asked"]

@@ -9,7 +9,7 @@ from skops.card import Card
 from rfmrisk.scoring.model import MODEL_FILE
 from rfmrisk.training.folder import read_file, read_table
 from rfmrisk.training.judging import RECENCY
-from rfmrisk.training.report.findings import figures, how_to_reproduce, to_watch
+from rfmrisk.training.report.findings import figures, how_to_reproduce, in_words, to_watch
 
 CARD_FILE = "model_card.md"
 
@@ -109,13 +109,24 @@ def _label(facts: dict[str, Any]) -> str:
     if asked["target"] == "given":
         return "The target was given with the histories; 1 is bad."
     when = (
-        f"in the {asked['outcome']} after the moment of decision"
+        f"in the {in_words(asked['outcome'])} after the moment of decision"
         if asked["outcome"]
         else "in the very transactions that the features see"
     )
+    windows = facts["windows_of_label"]
+    stacked = (
+        f" Each customer is in as many samples as there are windows before which it was known, "
+        f"{facts['n_samples']:,} in all ({'; '.join(window['window'] for window in windows)}), and "
+        "its label in `customers.csv` is the share of them in which it was in that cluster."
+        if len(windows) > 1
+        else ""
+    )
+    ruled = [window for window in windows if window["rule"]]
+    decided = "".join(f" {window['window']}: {window['rule']}." for window in ruled)
     return (
         f"A proxy. High-risk are the customers who, {when}, fell into the least engaged cluster by "
-        f"recency, frequency and monetary value (`{asked['labeler']}`). The label is "
+        f"recency, frequency and monetary value (`{asked['labeler']}`).{stacked}{decided} The "
+        "label is "
         f"{facts['label_stability']}. It says who stopped being a customer, not who failed to pay: "
         "against real defaults such labels are between no better than chance and a ROC-AUC of "
         "about 0.65. Use it to rank until outcomes are known, and measure it against them then."

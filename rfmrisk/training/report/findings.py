@@ -44,6 +44,12 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
             f"Only {bads} held-out customers are high-risk; with under {FEW_BADS} every figure "
             "has a wide interval."
         )
+    ruled = [window for window in facts.get("windows_of_label", []) if window["rule"]]
+    if ruled and asked["outcome"] and len(ruled) == len(facts.get("windows_of_label", [])):
+        said.append(
+            "The clusters decide nothing: one threshold of one column gives the label "
+            f"({ruled[0]['rule']})."
+        )
     if facts.get("label_stable") is False:
         said.append(f"The label is {facts['label_stability']}.")
     gap = abs(best["mean_probability"] - best["bad_share"])
@@ -61,6 +67,7 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
             "were divided at random, so this is the noise level of the index at this sample size."
         )
     said += [f"Left out of the comparison: {failure}." for failure in facts["failed"]]
+    said += [f"Left out of the label: {reason}." for reason in facts.get("left_out_of_label", [])]
     if is_proxy:
         said.append(
             "High-risk means disengaged. Compare the label with real defaults "

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from rfmrisk.training.folder import read_file, read_table
+from rfmrisk.training.folder import SAMPLES_FILE, read_file, read_table
 from rfmrisk.training.judging import N_RESAMPLES, N_RESAMPLES_OF_FIGURES, RECENCY
 from rfmrisk.training.label import CLUSTERS_PICTURE
 from rfmrisk.training.report.findings import figures, how_to_reproduce, to_watch, with_interval
@@ -67,7 +67,8 @@ def _content(folder: Path) -> dict[str, Any]:
     metrics = read_table(folder, "metrics.csv", "model")
     drift = read_table(folder, "drift.csv", "feature")
     values = read_table(folder, "information_value.csv", "feature")
-    test = customers[customers["part"] == "test"]
+    samples = read_table(folder, SAMPLES_FILE, "customer")
+    test = samples[samples["part"] == "test"]
     best = facts["model"]
     counts = metrics.loc[best]
     models = [name for name in metrics.index if name != RECENCY]
@@ -86,6 +87,8 @@ def _content(folder: Path) -> dict[str, Any]:
         "confusion": {name: int(counts[name]) for name in ("tn", "fp", "fn", "tp")},
         "information_value": _table(values.head(15)),
         "suspicious": int((values["information_value"] > _SUSPICIOUS).sum()),
+        "label_windows": _label_windows(facts),
+        "rules": [w for w in facts["windows_of_label"] if w["rule"]],
         "clusters": _optional(folder, "clusters.csv", "cluster", flip=True),
         "label_stability": _optional(folder, "label_stability.csv", "perturbation"),
         "clusters_picture": _encoded(folder / CLUSTERS_PICTURE),
@@ -98,6 +101,14 @@ def _content(folder: Path) -> dict[str, Any]:
         "candidates": _table(_candidates(read_table(folder, "candidates.csv", "model").head(10))),
         "pictures": [(path.stem, PICTURES[path.stem], _encoded(path)) for path in pictures],
     }
+
+
+def _label_windows(facts: dict[str, Any]) -> dict[str, list] | None:
+    """Lay out the outcome windows of a label, where there are several."""
+    if len(facts["windows_of_label"]) < 2:
+        return None
+    table = pd.DataFrame(facts["windows_of_label"]).drop(columns="rule").set_index("window")
+    return _table(table)
 
 
 def _examples(folder: Path) -> list[dict[Any, Any]]:
