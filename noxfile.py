@@ -26,15 +26,23 @@ def run_tests(session: nox.Session, under: Sequence[str] = (), options: Sequence
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test, slow ones included, on the Python that runs nox."""
+    """Run the tests, slow ones left out, on the Python that runs nox."""
     session.install(".[train,serve,test]")
-    run_tests(session)
+    run_tests(session, options=["-m", "not slow"])
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that take long: servers that die, many requests, databases, trainings."""
+    session.install(".[train,serve,test]")
+    run_tests(session, options=["-m", "slow"])
 
 
 @nox.session(python=PYTHONS)
 def matrix(session: nox.Session) -> None:
     """Run every test on each supported Python."""
-    tests(session)
+    session.install(".[train,serve,test]")
+    run_tests(session)
 
 
 @nox.session(python="3.11")

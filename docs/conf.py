@@ -19,7 +19,6 @@ project_copyright = "2026, The rfmrisk developers"
 release = __version__
 
 extensions = [
-    "commands",
     "mathml",
     "myst_parser",
     "numpydoc",

@@ -1,6 +1,7 @@
 """The documentation: its code runs, and the API reference leaves nothing public out."""
 
 import importlib
+import importlib.util
 import inspect
 import os
 import re
@@ -115,3 +116,23 @@ def test_public_things_have_an_example():
             if not any(">>>" in text for text in texts):
                 bare.add(name)
     assert bare == set(WITHOUT_EXAMPLE)
+
+
+def test_the_page_of_the_command_line_is_that_of_the_parser():
+    """docs/cli.md has every command and option; docs/_extensions/commands.py writes it."""
+    pytest.importorskip("mlflow", reason="the parser lists the models of the extra 'train'")
+    place = ROOT / "docs" / "_extensions" / "commands.py"
+    spec = importlib.util.spec_from_file_location("commands", place)
+    commands = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(commands)
+    assert commands.written() == commands.PAGE.read_text(encoding="utf-8"), f"run python {place}"
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: page.stem)
+def test_pages_are_readable_where_they_lie(page):
+    """A page that a code host shows has no role of Sphinx, and its links lead to files."""
+    text = page.read_text(encoding="utf-8")
+    assert not re.findall(r"\{(?:py:\w+|term|doc|ref)\}`", text)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose):
+        assert (page.parent / target).exists() or "gallery/" in target, target

@@ -1,48 +1,36 @@
-"""Write the reference of the command line from its own parser, so that it cannot go stale."""
+"""Write the page of the command line from its own parser: python docs/_extensions/commands.py."""
 
 import argparse
-from typing import Any
-
-from docutils import nodes
-from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from pathlib import Path
 
 # The parser is no part of the public interface; what it tells its users is, and stands here.
 from rfmrisk.cli import _parser
 
+PAGE = Path(__file__).parents[1] / "cli.md"
+_MARK = "<!-- What follows is written by docs/_extensions/commands.py. -->\n"
 
-class Commands(SphinxDirective):
-    """A section for each command of rfmrisk: its usage, its arguments, its options."""
 
-    def run(self) -> list[nodes.Node]:
-        """Write the sections."""
-        (commands,) = (
-            action
-            for action in _parser()._actions
-            if isinstance(action, argparse._SubParsersAction)
-        )
-        told = {action.dest: action.help or "" for action in commands._choices_actions}
-        return [
-            self._section(name, parser, told[name]) for name, parser in commands.choices.items()
-        ]
+def written() -> str:
+    """Return the page as it should be: its own introduction, and a section for each command."""
+    introduction, _, _ = PAGE.read_text(encoding="utf-8").partition(_MARK)
+    (commands,) = (
+        action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    told = {action.dest: action.help or "" for action in commands._choices_actions}
+    sections = [_section(name, parser, told[name]) for name, parser in commands.choices.items()]
+    return introduction + _MARK + "\n" + "\n".join(sections)
 
-    def _section(self, name: str, parser: argparse.ArgumentParser, told: str) -> nodes.section:
-        title = nodes.title("", "", nodes.literal("", f"rfmrisk {name}"))
-        section = nodes.section("", title, ids=[f"rfmrisk-{name}"], names=[f"rfmrisk {name}"])
-        self.state.document.note_implicit_target(section, section)
-        section += nodes.paragraph("", f"{told[0].upper()}{told[1:]}.")
-        actions = [action for action in parser._actions if action.dest != "help"]
-        needed = [action for action in actions if action.required]
-        line = " ".join(["rfmrisk", name, *map(_usage, needed)])
-        optional = " [OPTIONS]" if any(action.option_strings for action in actions) else ""
-        section += nodes.literal_block("", f"{line}{optional}", language="none")
-        options = nodes.definition_list(classes=["options"])
-        for action in actions:
-            term = nodes.term("", "", nodes.literal("", _name(action)))
-            meaning = nodes.definition("", nodes.paragraph("", _meaning(action)))
-            options += nodes.definition_list_item("", term, meaning)
-        section += options
-        return section
+
+def _section(name: str, parser: argparse.ArgumentParser, told: str) -> str:
+    actions = [action for action in parser._actions if action.dest != "help"]
+    needed = [action for action in actions if action.required]
+    line = " ".join(["rfmrisk", name, *map(_usage, needed)])
+    optional = " [OPTIONS]" if any(action.option_strings for action in actions) else ""
+    rows = ["| option | meaning |", "|---|---|"]
+    rows += [f"| `{_name(action)}` | {_meaning(action)} |" for action in actions]
+    usage = f"```\n{line}{optional}\n```"
+    sentence = f"{told[0].upper()}{told[1:]}."
+    return "\n\n".join([f"## rfmrisk {name}", sentence, usage, "\n".join(rows)]) + "\n"
 
 
 def _usage(action: argparse.Action) -> str:
@@ -52,18 +40,20 @@ def _usage(action: argparse.Action) -> str:
 def _name(action: argparse.Action) -> str:
     names = ", ".join(action.option_strings)
     value = f"[{_value(action)}]" if action.nargs == "?" else _value(action)
-    return f"{names} {value}".strip()
+    return f"{names} {value}".strip().replace("|", "\\|")
 
 
 def _value(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return ""
     if action.choices:
         return "{" + ",".join(map(str, action.choices)) + "}"
     return str(action.metavar or action.dest.upper())
 
 
 def _meaning(action: argparse.Action) -> str:
-    told = action.help or _UNTOLD.get(action.dest, "")
-    missing = action.default in (None, argparse.SUPPRESS) or "default" in told
+    told = " ".join((action.help or _UNTOLD.get(action.dest, "")).split()).replace("|", "\\|")
+    missing = action.default in (None, False, argparse.SUPPRESS) or "default" in told
     return told if missing else f"{told} (default {action.default})".strip()
 
 
@@ -78,7 +68,5 @@ _UNTOLD = {
 }
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Add the directive."""
-    app.add_directive("commands", Commands)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+if __name__ == "__main__":
+    PAGE.write_text(written(), encoding="utf-8")
