@@ -36,6 +36,7 @@ from rfmrisk import (
     to_histories,
 )
 from rfmrisk.scoring import score_file
+from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import ScoringModel, typical_values
 
 MILLION = 1_000_000
@@ -209,8 +210,8 @@ def write_model(folder: Path) -> None:
     y = ProxyLabeler().fit_predict(RFMAggregator().fit_transform(histories))
     card = make_pipeline(features, Scorecard(WOEEncoder(), LogisticRegression()))
     typical = typical_values(features.transform(histories))
-    facts = {"threshold": 0.5, "base_score": 600, "base_odds": 50, "pdo": 20, "typical": typical}
-    ScoringModel(card.fit(histories, y), facts).save(folder)
+    metadata = ModelMetadata(threshold=0.5, features=list(typical), typical=typical)
+    ScoringModel(card.fit(histories, y), metadata).save(folder)
 
 
 def head(title: str) -> None:

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -252,8 +253,9 @@ def _train(options: argparse.Namespace) -> None:
                 progress=sys.stdout.isatty(),
                 **asked,
             )
-            result.model.facts["data"]["name"] = log
-            result.model.facts["roles"] = roles
+            metadata = result.model.metadata
+            metadata = replace(metadata, roles=roles, data=replace(metadata.data, name=log))
+            result.model = replace(result.model, metadata=metadata)
             with _step("writing the report"):
                 write_run(result, folder, tables=options.keep_tables)
     _say(repr(result))
@@ -284,10 +286,10 @@ def _upload(options: argparse.Namespace) -> None:
     from rfmrisk.training.tracking import Tracker
 
     registry = _registry(options)
-    tracking = ScoringModel.load(options.folder).facts.get("tracking")
-    if tracking is None:
+    tracked = ScoringModel.load(options.folder).metadata.tracking
+    if tracked is None:
         raise ValueError(f"{options.folder!r} is not the folder of a rfmrisk train")
-    _publish(Tracker(tracking["experiment"]), Path(options.folder), registry)
+    _publish(Tracker(tracked.experiment), Path(options.folder), registry)
 
 
 def _promote(options: argparse.Namespace) -> None:
@@ -334,7 +336,7 @@ def _score(options: argparse.Namespace) -> None:
     from rfmrisk.training.tracking import load_model
 
     model = load_model(options.model)
-    trained_on = model.facts.get("roles", {})
+    trained_on = model.metadata.roles
     roles = {
         role: getattr(options, role) or trained_on.get(role, default)
         for role, default in (("customer", CUSTOMER), ("time", TIME), ("amount", AMOUNT))

@@ -48,7 +48,7 @@ from rfmrisk.histories.options import RECOGNISED, OnBad, OptionNeededError, Read
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Formats, Roles, find_formats_of
 from rfmrisk.histories.timestamps import check_known, parse_moment
 from rfmrisk.persistence import dump, load
-from rfmrisk.scoring.model import FACTS_FILE, MODEL_FILE, ScoringModel, bad_probability
+from rfmrisk.scoring.model import METADATA_FILE, MODEL_FILE, ScoringModel, bad_probability
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -529,7 +529,7 @@ class _Shipped:
             with TemporaryDirectory() as folder:
                 for name, data in files.items():
                     (Path(folder) / name).write_bytes(data)
-                saved = ScoringModel.load(folder) if FACTS_FILE in files else None
+                saved = ScoringModel.load(folder) if METADATA_FILE in files else None
                 _LOADED[self.digest] = saved or load(Path(folder) / MODEL_FILE)
         return _LOADED[self.digest]
 

@@ -27,6 +27,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 (its usual name)
 
 from rfmrisk import spark
+from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import ScoringModel, bad_probability, typical_values
 
 ROLES = {"customer": "who", "time": "when", "amount": "paid"}
@@ -82,9 +83,10 @@ def check_equal(log, roles, df):
     y = ProxyLabeler().fit_predict(RFMAggregator().fit_transform(histories))
     card = make_pipeline(features, Scorecard(WOEEncoder(), LogisticRegression())).fit(histories, y)
     plain = make_pipeline(features, WOEEncoder(), LogisticRegression()).fit(histories, y)
-    facts = {"threshold": 0.5, "base_score": 600, "base_odds": 50, "pdo": 20}
-    facts["typical"] = typical_values(features.transform(histories))
-    model = ScoringModel(card, facts)
+    typical = typical_values(features.transform(histories))
+    model = ScoringModel(
+        card, ModelMetadata(threshold=0.5, features=list(typical), typical=typical)
+    )
 
     made = spark.to_histories(df, **roles).cache()
     exactly = {"check_exact": True, "check_index_type": False}

@@ -151,7 +151,7 @@ def _manifest(model: ScoringModel, path: Path, options: dict[str, Any]) -> str:
     versions = {name: version(name) for name in packages} | {"rfmrisk": __version__}
     content = {
         "log": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
-        "model": joblib.hash((model.pipeline, model.facts)),
+        "model": joblib.hash((model.pipeline, model.metadata)),
         "options": options,
         "versions": versions | {"python": platform.python_version()},
     }

@@ -1,6 +1,5 @@
 """A trained pipeline with all that scoring needs beside it: probability, score, reasons."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,29 +15,30 @@ from rfmrisk.metrics import stability_cuts
 from rfmrisk.persistence import ModelFileError, dump, load
 from rfmrisk.scorecard.scorecard import Scorecard, probability_to_score
 from rfmrisk.scoring.contributions import Contributions, encode, tell_most, uncalibrated
+from rfmrisk.scoring.metadata import ModelMetadata, ScoreDistribution
 
 __all__ = ["ScoringModel"]
 
 MODEL_FILE = "model.skops"
-FACTS_FILE = "model.json"
+METADATA_FILE = "model.json"
 SUREST = 1e-6
 
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A fitted pipeline from histories to a probability, and the facts of its training.
+    """A fitted pipeline from histories to a probability, and its metadata.
 
     Attributes
     ----------
     pipeline : Pipeline
         Its first step makes the customer feature table.
-    facts : dict
-        Plain values, kept as JSON: the threshold, the scaling of the score, the typical value
-        of each feature, the distribution of scores, how the model was trained.
+    metadata : ModelMetadata
+        The threshold, the scaling of the score, the typical value of each feature, the
+        distribution of scores, how the model was trained.
     """
 
     pipeline: Pipeline
-    facts: dict[str, Any]
+    metadata: ModelMetadata
 
     def score(self, histories: pd.DataFrame, n_reasons: int = 3) -> pd.DataFrame:
         """Score customers, with the reasons that cost each of them most.
@@ -81,8 +81,7 @@ class ScoringModel:
         if isinstance(rest[-1], Scorecard):
             score = rest[-1].predict_score(table)
         else:
-            scale = {name: self.facts[name] for name in ("base_score", "base_odds", "pdo")}
-            score = np.rint(bounded_score(probability, **scale)).astype(np.int64)
+            score = np.rint(bounded_score(probability, **self.metadata.scale)).astype(np.int64)
         reasons = np.full((len(table), n_reasons), "", dtype=object)
         if n_reasons and self.reasons_from:
             self._tell(uncalibrated(rest), table, reasons)
@@ -90,7 +89,7 @@ class ScoringModel:
             "as_of": histories["as_of"],
             "probability": probability,
             "score": score,
-            "is_high_risk": (probability >= self.facts["threshold"]).astype(np.int64),
+            "is_high_risk": (probability >= self.metadata.threshold).astype(np.int64),
         }
         named = {f"reason_{place + 1}": reasons[:, place] for place in range(n_reasons)}
         return pd.DataFrame({**decided, **named}, index=histories.index)
@@ -104,8 +103,7 @@ class ScoringModel:
             An existing folder.
         """
         dump(self.pipeline, Path(folder) / MODEL_FILE)
-        text = json.dumps(self.facts, indent=2, ensure_ascii=False)
-        (Path(folder) / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
+        (Path(folder) / METADATA_FILE).write_text(self.metadata.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | Path) -> "ScoringModel":
@@ -129,10 +127,12 @@ class ScoringModel:
             raise ModelFileError(f"there is no model folder {str(folder)!r}")
         pipeline = load(folder / MODEL_FILE)
         try:
-            facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+            metadata = ModelMetadata.from_json((folder / METADATA_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ModelFileError(f"{str(folder / FACTS_FILE)!r} cannot be read: {error}") from error
-        return cls(pipeline, facts)
+            raise ModelFileError(
+                f"{str(folder / METADATA_FILE)!r} cannot be read: {error}"
+            ) from error
+        return cls(pipeline, metadata)
 
     @property
     def reasons_from(self) -> Literal["points", "contributions"] | None:
@@ -148,7 +148,7 @@ class ScoringModel:
         """What the points of the reasons are, or why there are none."""
         source, steps = self.reasons_from, self.pipeline[1:]
         if source is None:
-            kind = self.facts.get("title") or type(steps[-1]).__name__
+            kind = self.metadata.title or type(steps[-1]).__name__
             return (
                 f"This kind of model ({kind}) has neither points nor contributions of its "
                 "features, so no reasons are given."
@@ -169,7 +169,7 @@ class ScoringModel:
             reasons[told.index.to_numpy(), told["rank"].to_numpy() - 1] = told["reason"].to_numpy()
             return
         names = list(map(str, table.columns))
-        typical, pdo = self.facts["typical"], self.facts["pdo"]
+        typical, pdo = self.metadata.typical, self.metadata.pdo
         contributions = Contributions(steps, names, typical=typical, pdo=pdo)
         lost = contributions.lost(encode(steps, table))
         values = table.to_numpy(dtype=object)
@@ -204,7 +204,7 @@ def bounded_score(probability: np.ndarray, **scale: float) -> np.ndarray:
     return probability_to_score(np.clip(probability, SUREST, 1 - SUREST), **scale)
 
 
-def score_quantiles(score: np.ndarray) -> dict[str, list[float]]:
+def score_quantiles(score: np.ndarray) -> ScoreDistribution:
     """Return cuts between scores and how many lie between them, for a stability index.
 
     They are those of `rfmrisk.metrics.population_stability_index` with ten bins, or fewer where
@@ -213,13 +213,13 @@ def score_quantiles(score: np.ndarray) -> dict[str, list[float]]:
     Examples
     --------
     >>> score_quantiles(np.arange(60))
-    {'cuts': [20.0, 40.0], 'counts': [20.0, 20.0, 20.0]}
+    ScoreDistribution(cuts=[20.0, 40.0], counts=[20.0, 20.0, 20.0])
     """
     values = np.rint(score)
     cuts = stability_cuts(values, None, min(max(len(values) // 20, 2), 10))
     places = np.searchsorted(cuts, values, side="right")
     counts = np.bincount(places, minlength=len(cuts) + 1).astype(float)
-    return {"cuts": cuts.tolist(), "counts": counts.tolist()}
+    return ScoreDistribution(cuts=cuts.tolist(), counts=counts.tolist())
 
 
 def typical_values(table: pd.DataFrame) -> dict[str, Any]:

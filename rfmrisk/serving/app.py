@@ -180,19 +180,19 @@ def ready(state: State) -> Response:
 def model_card(state: State) -> Response:
     """Tell what the model is and needs."""
     champion: Champion = state.service.champion()
-    scorer, facts = champion.scorer, champion.model.facts
+    scorer, metadata = champion.scorer, champion.model.metadata
     return _json(
         ModelCard(
             model=_name(champion),
             loaded_at=champion.loaded_at,
-            kind=str(facts.get("title", facts["model"])),
+            kind=metadata.title or metadata.model,
             threshold=scorer.threshold,
             reasons_from=scorer.reasons_from,
             reasons_note=scorer.note,
             features=scorer.recipe.names,
             used_features=[name for name in scorer.recipe.names if name in scorer.used],
             transaction_fields=dict(scorer.recipe.fields),
-            facts=facts,
+            metadata=metadata.to_dict(),
         )
     )
 

@@ -70,7 +70,7 @@ class Champion:
     @cached_property
     def roles(self) -> dict[str, str]:
         """The columns of customer, time and amount in the log of the training."""
-        return USUAL | (self.model.facts.get("roles") or {})
+        return USUAL | self.model.metadata.roles
 
     @cached_property
     def sample(self) -> bytes | None:
@@ -92,7 +92,7 @@ class Champion:
         scorer = Scorer(model)
         reader = BodyReader(scorer.recipe.fields, settings)
         monitor = ScoreMonitor.of(model)
-        return cls(model, name or str(model.facts["model"]), version, scorer, reader, monitor)
+        return cls(model, name or model.metadata.model, version, scorer, reader, monitor)
 
 
 class ChampionHolder:

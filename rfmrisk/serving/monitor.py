@@ -56,7 +56,7 @@ class ScoreMonitor:
     ----------
     cuts, expected : ndarray or None
         The deciles of the training scores and the weight between them, where the model or
-        its facts have them.
+        its metadata has them.
     """
 
     cuts: np.ndarray | None = None
@@ -73,8 +73,8 @@ class ScoreMonitor:
         card = model.pipeline[-1]
         if isinstance(card, Scorecard):
             return cls(card.score_cuts_, card.score_counts_)
-        trained = model.facts.get("scores")
-        return cls(np.array(trained["cuts"]), np.array(trained["counts"])) if trained else cls()
+        trained = model.metadata.scores
+        return cls(np.array(trained.cuts), np.array(trained.counts)) if trained else cls()
 
     def add(self, score: np.ndarray, high_risk: np.ndarray) -> None:
         """Count the scores of a request."""

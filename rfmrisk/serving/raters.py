@@ -7,6 +7,7 @@ from sklearn.pipeline import Pipeline
 
 from rfmrisk.scorecard.scorecard import Scorecard
 from rfmrisk.scoring.contributions import Contributions, tell_most, uncalibrated
+from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import bad_probability, bounded_score
 from rfmrisk.serving.cards import CardRater
 from rfmrisk.serving.encoding import Encoding
@@ -25,7 +26,7 @@ class PlainRater:
         The fitted steps after the features.
     names : list of str
         The features.
-    facts : dict
+    metadata : ModelMetadata
         Those of the model.
 
     Attributes
@@ -38,12 +39,12 @@ class PlainRater:
 
     independent = False
 
-    def __init__(self, rest: Pipeline, names: list[str], facts: dict[str, Any]) -> None:
+    def __init__(self, rest: Pipeline, names: list[str], metadata: ModelMetadata) -> None:
         self.names = names
         self.used = set(names)
         self.classifier = rest[-1]
-        self.encode = Encoding(rest[:-1], names, facts["typical"])
-        self.scale = {name: facts[name] for name in ("base_score", "base_odds", "pdo")}
+        self.encode = Encoding(rest[:-1], names, metadata.typical)
+        self.scale = metadata.scale
 
     def rate(self, columns: Columns) -> Rating:
         """Return the probability, score and reasons of each customer."""
@@ -59,10 +60,10 @@ class PlainRater:
 class ContributionRater(PlainRater):
     """A classifier whose log-odds of being bad are a sum over its features."""
 
-    def __init__(self, rest: Pipeline, names: list[str], facts: dict[str, Any]) -> None:
-        super().__init__(rest, names, facts)
+    def __init__(self, rest: Pipeline, names: list[str], metadata: ModelMetadata) -> None:
+        super().__init__(rest, names, metadata)
         self.contributions = Contributions(
-            rest, names, typical=facts["typical"], pdo=self.scale["pdo"]
+            rest, names, typical=metadata.typical, pdo=self.scale["pdo"]
         )
 
     def _reasons(self, columns: Columns, encoded: Any) -> list[list[Reason]]:
@@ -82,9 +83,9 @@ class ContributionRater(PlainRater):
 class CalibratedRater(PlainRater):
     """A calibrated classifier, with the reasons of the model inside the calibration."""
 
-    def __init__(self, rest: Pipeline, names: list[str], facts: dict[str, Any]) -> None:
-        super().__init__(rest, names, facts)
-        self.inside = rater_of(uncalibrated(rest), names, facts)
+    def __init__(self, rest: Pipeline, names: list[str], metadata: ModelMetadata) -> None:
+        super().__init__(rest, names, metadata)
+        self.inside = rater_of(uncalibrated(rest), names, metadata)
 
     def _reasons(self, columns: Columns, encoded: Any) -> list[list[Reason]]:
         return self.inside.rate(columns)[2]
@@ -93,11 +94,11 @@ class CalibratedRater(PlainRater):
 Rater = CardRater | PlainRater
 
 
-def rater_of(rest: Pipeline, names: list[str], facts: dict[str, Any]) -> Rater:
+def rater_of(rest: Pipeline, names: list[str], metadata: ModelMetadata) -> Rater:
     """Return what rates customers as the steps after the features do."""
     if len(rest) == 1 and isinstance(rest[-1], Scorecard):
         return CardRater(rest[-1], names)
     if uncalibrated(rest) is not rest:
-        return CalibratedRater(rest, names, facts)
+        return CalibratedRater(rest, names, metadata)
     kind = ContributionRater if Contributions.known(rest, names) else PlainRater
-    return kind(rest, names, facts)
+    return kind(rest, names, metadata)

@@ -67,7 +67,7 @@ class Ready(msgspec.Struct):
 
 
 class ModelCard(msgspec.Struct):
-    """The facts of a model."""
+    """What a model is and needs."""
 
     model: ModelName
     loaded_at: str
@@ -80,7 +80,7 @@ class ModelCard(msgspec.Struct):
     transaction_fields: Annotated[
         dict[str, str], Meta(description="What /predict needs beside time and amount.")
     ]
-    facts: Annotated[dict[str, Any], Meta(description="How the model was trained.")]
+    metadata: Annotated[dict[str, Any], Meta(description="How the model was trained.")]
 
 
 class Reloaded(msgspec.Struct):

@@ -66,9 +66,9 @@ class Scorer:
     def __init__(self, model: ScoringModel) -> None:
         step = model.pipeline[0]
         names = list(map(str, step.get_feature_names_out()))
-        self._rater = rater_of(model.pipeline[1:], names, model.facts)
+        self._rater = rater_of(model.pipeline[1:], names, model.metadata)
         self.reasons_from, self.note = model.reasons_from, model.reasons_note
-        self.threshold = float(model.facts["threshold"])
+        self.threshold = float(model.metadata.threshold)
         self.used = self._rater.used
         self.recipe = FeatureRecipe(step, names, self.used)
 

@@ -272,7 +272,7 @@ def _feature_at(place: int, name: str) -> str:
 
 
 def _columns(champion: Champion, customers: list[FeaturesOf]) -> Columns:
-    known = set(champion.model.facts["features"])
+    known = set(champion.model.metadata.features)
     needed = champion.scorer.used
     columns: Columns = {}
     for place, customer in enumerate(customers):

@@ -72,7 +72,7 @@ class CatalogueModel:
     >>> from dataclasses import replace
     >>> from rfmrisk.training import train
     >>> deep = replace(tree, grid={"classifier__max_depth": [8, 12]})
-    >>> train(histories, models={"deep_tree": deep}, cv=2).model.facts["model"]
+    >>> train(histories, models={"deep_tree": deep}, cv=2).model.metadata.model
     'deep_tree'
     """
 

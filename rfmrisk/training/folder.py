@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from rfmrisk.metrics import stability_report
+from rfmrisk.scoring.metadata import ModelMetadata
+from rfmrisk.scoring.model import METADATA_FILE
 from rfmrisk.training.exchange import to_records, write_histories
 from rfmrisk.training.label import write_label
 from rfmrisk.woe import WOEEncoder
@@ -62,11 +65,16 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
     Parameters
     ----------
     result : TrainingResult
-        Its facts get to know whether the label is stable and whether it leaks, and what its
-        reasons are.
+        Its model's metadata gets to know whether the label is stable and whether it leaks, and
+        what its reasons are.
     folder : Path
     """
-    result.model.facts.update(write_label(result, folder), reasons=result.model.reasons_note)
+    metadata = replace(
+        result.model.metadata,
+        **write_label(result, folder),
+        reasons_note=result.model.reasons_note,
+    )
+    result.model = replace(result.model, metadata=metadata)
     result.model.save(folder)
     result.metrics.to_csv(folder / "metrics.csv")
     result.candidates.to_csv(folder / "candidates.csv", index=False)
@@ -145,6 +153,17 @@ def read_file(folder: Path, name: str) -> str:
         ) from error
 
 
+def read_metadata(folder: Path) -> ModelMetadata:
+    """Return the metadata of the model in a training's folder.
+
+    Raises
+    ------
+    ValueError
+        They cannot be read.
+    """
+    return ModelMetadata.from_json(read_file(folder, METADATA_FILE))
+
+
 def read_table(
     folder: Path, name: str, index: str | None = None, needed: tuple[str, ...] = ()
 ) -> pd.DataFrame:
@@ -170,9 +189,9 @@ def _examples(
     result: "TrainingResult", held_out: pd.DataFrame, is_test: np.ndarray
 ) -> pd.DataFrame:
     """Score three held-out customers: the riskiest, the one nearest the threshold, the safest."""
-    facts = result.model.facts
-    p = result.samples[f"probability_{facts['model']}"].to_numpy()[is_test]
-    nearest = np.argmin(np.abs(p - facts["threshold"]))
+    metadata = result.model.metadata
+    p = result.samples[f"probability_{metadata.model}"].to_numpy()[is_test]
+    nearest = np.argmin(np.abs(p - metadata.threshold))
     places = [int(place) for place in (np.argmax(p), nearest, np.argmin(p))]
     scores = result.model.score(held_out.iloc[places])
     scores.insert(0, "example", ["riskiest", "nearest the threshold", "safest"])
@@ -182,7 +201,7 @@ def _examples(
 
 def _drift(result: "TrainingResult", is_train: np.ndarray, top: list[Any]) -> pd.DataFrame:
     """Compare score and top features of the held-out customers with the training customers."""
-    probability = result.samples[f"probability_{result.model.facts['model']}"].to_numpy()
+    probability = result.samples[f"probability_{result.model.metadata.model}"].to_numpy()
     columns = result.features[top].assign(**{"probability of the model": probability})
     columns = columns[["probability of the model", *top]]
     return stability_report(columns[is_train], columns[~is_train])

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError, load
+from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel, bad_probability
 from rfmrisk.training.folder import SAMPLES_FILE
 from rfmrisk.training.store import (
@@ -221,7 +222,7 @@ def load_registered(uri: str) -> ScoringModel:
     mlflow = quiet_mlflow()
     try:
         reach_store()
-        facts = (mlflow.models.get_model_info(uri).metadata or {}).get("rfmrisk")
+        logged = (mlflow.models.get_model_info(uri).metadata or {}).get("rfmrisk")
         folder = Path(mlflow.artifacts.download_artifacts(uri))
     except (ValueError, *outside_failures()) as error:  # type: ignore[misc]
         told, where = first_line(error), store_uri()
@@ -229,9 +230,10 @@ def load_registered(uri: str) -> ScoringModel:
             raise ModelFileError(f"MLflow at {where!r} cannot be reached: {told}") from error
         hint = " (rfmrisk promote VERSION gives it)" if "@" in uri and "alias" in told else ""
         raise ModelFileError(f"MLflow at {where!r} has no model {uri!r}: {told}{hint}") from error
-    if not facts:
+    if not logged:
         raise ModelFileError(f"{uri!r} was not logged by rfmrisk")
-    return ScoringModel(load(folder / MODEL_FILE), facts)
+    metadata = ModelMetadata.from_dict(logged)
+    return ScoringModel(load(folder / MODEL_FILE), metadata)
 
 
 def _judge(
@@ -245,7 +247,7 @@ def _judge(
     margin: float,
 ) -> tuple[str, str]:
     """Return the alias that a new model deserves, and the reason."""
-    asked = model.facts["asked"]
+    asked = model.metadata.asked
     if asked["target"] == "proxy" and not asked["outcome"]:
         return CHALLENGER, "a model of its own label, without an outcome window, is no champion"
     if holder is None:
@@ -262,7 +264,7 @@ def _judge(
             "rfmrisk promote VERSION moves the alias by hand"
         )
     figures = f"ROC-AUC {auc:.4f} against {rival:.4f} on {rows.sum():,} held-out customers, {seen}"
-    made_by = other.facts.get("versions", {}).get("rfmrisk", "unknown")
+    made_by = other.metadata.versions.get("rfmrisk", "unknown")
     if made_by != __version__:
         champion = f"{champion} of rfmrisk {made_by},"
     if auc - rival > margin:

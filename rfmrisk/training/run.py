@@ -19,7 +19,7 @@ def save_run(
     Parameters
     ----------
     result : TrainingResult
-        Of `train`. Its model's facts get to know whether the label is stable.
+        Of `train`. Its model's metadata gets to know whether the label is stable.
     folder : str or Path
         Where; it comes into being whole or not at all.
     tables : {"csv", "parquet"} or None, default=None
@@ -46,7 +46,7 @@ def save_run(
     >>> result = train(histories, models=["decision_tree"], cv=2)
     >>> with tempfile.TemporaryDirectory() as place:
     ...     model = load_model(save_run(result, f"{place}/run"))
-    >>> model.facts["model"]
+    >>> model.metadata.model
     'decision_tree'
     """
     with new_folder(folder) as partial:

@@ -4,7 +4,7 @@ import datetime as dt
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from rfmrisk.proxy.target import (
     ProxyTarget,
     derive_target,
 )
+from rfmrisk.scoring.metadata import LabelWindow, ModelMetadata
 from rfmrisk.scoring.model import ScoringModel, bounded_score, score_quantiles, typical_values
 from rfmrisk.training.candidates import (
     FeatureTables,
@@ -48,8 +49,6 @@ from rfmrisk.training.split import (
 
 if TYPE_CHECKING:
     from rfmrisk.training.tracking import Tracker
-
-_SCALE = {"base_score": 600, "base_odds": 50, "pdo": 20}
 
 
 @dataclass
@@ -108,7 +107,7 @@ class TrainingResult:
     def __repr__(self) -> str:
         auc = self.metrics["roc_auc"]
         return (
-            f"TrainingResult(best={self.model.facts['model']!r}, "
+            f"TrainingResult(best={self.model.metadata.model!r}, "
             f"held-out ROC-AUC {auc.iloc[0]:.3f}, recency alone {auc[RECENCY]:.3f}, "
             f"customers {len(self.customers):,}, high-risk {self.customers['target'].mean():.1%})"
         )
@@ -292,34 +291,34 @@ def train(
     candidates = candidates_table(searches)
     extractor = clone(features).set_params(**best.setting).fit(task.histories_of_train)
     steps = [("calibrated", final[best.name])] if calibrate else final[best.name].steps
-    facts = {
-        "model": best.name,
-        "title": chosen[best.name].title,
-        "parameters": candidates["parameters"].iloc[0],
-        "asked": asked,
-        "failed": failures,
-        "windows": plain(extractor.get_params().get("spend__windows")),
-        "threshold": threshold,
-        **_SCALE,
-        "high_risk_share": float(np.mean(y)),
-        "n_train": task.customers[task.train_rows].nunique(),
-        "n_test": task.customers[task.test_rows].nunique(),
-        "n_samples": len(y),
-        "windows_of_label": [] if target is None else [_described(w) for w in target.windows],
-        "left_out_of_label": [] if target is None else target.left_out,
-        "data": describe(past),
-        "features": list(map(str, best.table.columns)),
-        "typical": typical_values(task.of(best.table)),
-        # Of the held-out customers, whom the model has not seen, as it has not those to come.
-        "scores": score_quantiles(
-            bounded_score(probabilities[best.name][task.test_rows], **_SCALE)
-        ),
-        "versions": package_versions(best.name),
-        "trained_at": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
-    } | (tracker.facts() if tracker else {})
+    metadata = ModelMetadata(
+        model=best.name,
+        title=chosen[best.name].title,
+        parameters=candidates["parameters"].iloc[0],
+        asked=asked,
+        failed=failures,
+        windows=plain(extractor.get_params().get("spend__windows")),
+        threshold=threshold,
+        high_risk_share=float(np.mean(y)),
+        n_train=task.customers[task.train_rows].nunique(),
+        n_test=task.customers[task.test_rows].nunique(),
+        n_samples=len(y),
+        windows_of_label=[] if target is None else [_described(w) for w in target.windows],
+        left_out_of_label=[] if target is None else target.left_out,
+        data=describe(past),
+        features=list(map(str, best.table.columns)),
+        typical=typical_values(task.of(best.table)),
+        versions=package_versions(best.name),
+        trained_at=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
+        git_commit=tracker.git_commit if tracker else None,
+        tracking=tracker.tracked if tracker else None,
+    )
+    # Later scores are compared with those of customers that the model has not seen either.
+    held_out_scores = bounded_score(probabilities[best.name][task.test_rows], **metadata.scale)
+    metadata = replace(metadata, scores=score_quantiles(held_out_scores))
     told = _samples(task, target, probabilities)
     return TrainingResult(
-        model=ScoringModel(Pipeline([("features", extractor), *steps]), facts),
+        model=ScoringModel(Pipeline([("features", extractor), *steps]), metadata),
         metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
         candidates=candidates,
         customers=told if samples is None else _per_customer(told),
@@ -333,15 +332,15 @@ def train(
     )
 
 
-def _described(window: OutcomeWindow) -> dict[str, Any]:
-    """Return what a reader wants to know of an outcome window, as JSON can hold it."""
-    return {
-        "window": window.name,
-        "customers": window.n_customers,
-        "high_risk_share": window.high_risk_share,
-        "absent_share": window.absent_share,
-        "rule": window.rule.text if window.rule else None,
-    }
+def _described(window: OutcomeWindow) -> LabelWindow:
+    """Return what a reader wants to know of an outcome window."""
+    return LabelWindow(
+        window=window.name,
+        customers=window.n_customers,
+        high_risk_share=window.high_risk_share,
+        absent_share=window.absent_share,
+        rule=window.rule.text if window.rule else None,
+    )
 
 
 def _samples(

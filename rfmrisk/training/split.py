@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train
 from rfmrisk import __version__
 from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.timestamps import iso
+from rfmrisk.scoring.metadata import DataSummary
 from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
 
 _PACKAGES = ("scikit-learn", "pandas", "numpy", "scipy", "pyarrow", "skops")
@@ -241,21 +242,21 @@ class Task:
         return table.iloc[self.train_rows]
 
 
-def describe(histories: pd.DataFrame) -> dict[str, Any]:
+def describe(histories: pd.DataFrame) -> DataSummary:
     """Describe histories, with a fingerprint of customers, moments, times and amounts."""
     flat = flatten(histories)
     digest = hashlib.sha256()
     for values in (flat.as_of, flat.ends - flat.starts, flat.times, flat.numbers("amount")):
         digest.update(np.ascontiguousarray(values).tobytes())
     digest.update("\0".join(map(str, histories.index)).encode())
-    return {
-        "name": "histories",
-        "fingerprint": digest.hexdigest(),
-        "customers": int(histories.index.nunique()),
-        "transactions": len(flat.times),
-        "first": iso(flat.times.min()),
-        "last": iso(flat.times.max()),
-    }
+    return DataSummary(
+        name="histories",
+        fingerprint=digest.hexdigest(),
+        customers=int(histories.index.nunique()),
+        transactions=len(flat.times),
+        first=iso(flat.times.min()),
+        last=iso(flat.times.max()),
+    )
 
 
 def package_versions(model: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pandas as pd
 
 from rfmrisk import __version__
 from rfmrisk.persistence import TRUSTED_TYPES
+from rfmrisk.scoring.metadata import ModelMetadata, TrackedRun
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
 from rfmrisk.training.exchange import read_histories, signature
 from rfmrisk.training.folder import (
@@ -89,17 +91,15 @@ class Tracker:
         check_store()
         self.experiment = experiment
         self.failure: str | None = None
-        self._facts: dict[str, Any] = {}
+        self.tracked: TrackedRun | None = None
         self._open = False
 
-    def facts(self) -> dict[str, Any]:
-        """Return what a model must know of its run, the present one or the last.
+    @property
+    def git_commit(self) -> str | None:
+        """The commit of the current folder, where it is in a git repository."""
+        from mlflow.utils.git_utils import get_git_commit
 
-        Returns
-        -------
-        dict
-        """
-        return {"git_commit": git_commit(), "tracking": self._facts}
+        return get_git_commit(str(Path.cwd()))
 
     @contextmanager
     def run(
@@ -124,15 +124,15 @@ class Tracker:
         str or None
             The run's id; None where the store cannot be used.
         """
-        if self._open:
+        if self._open and self.tracked:
             self._ask(self.mlflow.log_params, _as_text(params))
-            self._facts["params"] = self._facts["params"] | params
-            yield self._facts["run_id"]
+            self.tracked = replace(self.tracked, params=self.tracked.params | params)
+            yield self.tracked.run_id
             return
         outer = self.mlflow.active_run()
         active = self._ask(self._start, params, log, run_id)
         ours = active.info.run_id if active else None
-        self._facts = {"experiment": self.experiment, "run_id": ours, "params": params, "log": log}
+        self.tracked = TrackedRun(experiment=self.experiment, run_id=ours, params=params, log=log)
         self._open = True
         status = "FAILED"
         try:
@@ -264,11 +264,11 @@ class Tracker:
         metrics = read_table(folder, "metrics.csv", "model")
         samples = read_table(folder, SAMPLES_FILE, needed=("as_of", "target", "part"))
         example = pd.DataFrame(json.loads(read_file(folder, EXAMPLE_FILE)))
-        tracking = model.facts.get("tracking") or {}
+        tracked, data = model.metadata.tracking, model.metadata.data
         with self.run(
-            tracking.get("params", {}),
-            tracking.get("log", model.facts["data"]["name"]),
-            tracking.get("run_id"),
+            tracked.params if tracked else {},
+            tracked.log if tracked else data.name,
+            tracked.run_id if tracked else None,
         ):
             if self.failure is None:
                 try:
@@ -282,7 +282,7 @@ class Tracker:
                         name=name,
                         alias=alias,
                         margin=margin,
-                        tags=describing_tags(model.facts),
+                        tags=describing_tags(model.metadata),
                     )
                 except outside_failures() as error:
                     self.failure = first_line(error)
@@ -301,16 +301,16 @@ class Tracker:
     ) -> Any:
         """Log all that a folder holds; return the logged model."""
         mlflow = self.mlflow
-        mlflow.log_metrics(_flat(metrics, model.facts["model"]))
-        mlflow.set_tags(describing_tags(model.facts))
-        data = model.facts["data"]
+        mlflow.log_metrics(_flat(metrics, model.metadata.model))
+        mlflow.set_tags(describing_tags(model.metadata))
+        data = model.metadata.data
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow's hints about integer columns
             dataset = mlflow.data.from_pandas(
                 samples[["as_of", "target", "part"]],
-                name=data["name"],
+                name=data.name,
                 targets="target",
-                digest=data["fingerprint"][:32],
+                digest=data.fingerprint[:32],
             )
             mlflow.log_input(dataset, context="training")
         for path in sorted(folder.iterdir()):
@@ -331,27 +331,27 @@ class Tracker:
                 skops_trusted_types=TRUSTED_TYPES,
                 pip_requirements=[
                     f"{name}=={number}"
-                    for name, number in model.facts["versions"].items()
+                    for name, number in model.metadata.versions.items()
                     if name != "python"
                 ],
                 signature=signature(),
                 input_example=example,
                 pyfunc_predict_fn="predict_proba",
-                metadata={"rfmrisk": model.facts},
+                metadata={"rfmrisk": model.metadata.to_dict()},
             )
 
 
-def describing_tags(facts: dict[str, Any]) -> dict[str, str]:
+def describing_tags(metadata: ModelMetadata) -> dict[str, str]:
     """Return what a run and a version are tagged with, so that one finds them by it."""
     tags = {
-        "rfmrisk.version": facts["versions"]["rfmrisk"],
-        "rfmrisk.model": facts["model"],
-        "rfmrisk.outcome": in_words(facts["asked"]["outcome"]),
-        "rfmrisk.windows": ", ".join(window or "all" for window in facts["windows"] or ()) or None,
-        "rfmrisk.label": facts["asked"]["labeler"],
-        "rfmrisk.label_stability": facts.get("label_stability"),
-        "rfmrisk.git_commit": facts.get("git_commit"),
-        "rfmrisk.data_fingerprint": facts["data"]["fingerprint"],
+        "rfmrisk.version": metadata.versions.get("rfmrisk"),
+        "rfmrisk.model": metadata.model,
+        "rfmrisk.outcome": in_words(metadata.asked.get("outcome")),
+        "rfmrisk.windows": ", ".join(window or "all" for window in metadata.windows or ()) or None,
+        "rfmrisk.label": metadata.asked.get("labeler"),
+        "rfmrisk.label_stability": metadata.label_stability,
+        "rfmrisk.git_commit": metadata.git_commit,
+        "rfmrisk.data_fingerprint": metadata.data.fingerprint or None,
     }
     return {name: str(value) for name, value in tags.items() if value is not None}
 
@@ -386,13 +386,6 @@ def load_model(folder_or_uri: str | Path) -> ScoringModel:
     if ":/" in str(folder_or_uri):
         return load_registered(str(folder_or_uri))
     return ScoringModel.load(folder_or_uri)
-
-
-def git_commit() -> str | None:
-    """Return the commit of the current folder, where it is in a git repository."""
-    from mlflow.utils.git_utils import get_git_commit
-
-    return get_git_commit(str(Path.cwd()))
 
 
 def _flat(metrics: pd.DataFrame, best: str) -> dict[str, float]:

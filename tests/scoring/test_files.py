@@ -23,9 +23,8 @@ from rfmrisk import (
 )
 from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring.files import score_file, work_folder
+from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import ScoringModel, typical_values
-
-FACTS = {"threshold": 0.5, "base_score": 600, "base_odds": 50, "pdo": 20}
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +35,11 @@ def bank(tmp_path_factory):
     histories = to_histories(read_transactions(path))
     features = customer_features().fit(histories)
     y = ProxyLabeler().fit_predict(RFMAggregator().fit_transform(histories))
-    facts = FACTS | {"typical": typical_values(features.transform(histories))}
+    typical = typical_values(features.transform(histories))
+    metadata = ModelMetadata(threshold=0.5, features=list(typical), typical=typical)
     card = make_pipeline(features, Scorecard(WOEEncoder(), LogisticRegression()))
     plain = make_pipeline(features, WOEEncoder(), LogisticRegression())
-    models = [ScoringModel(made.fit(histories, y), facts) for made in (card, plain)]
+    models = [ScoringModel(made.fit(histories, y), metadata) for made in (card, plain)]
     return path, histories, models
 
 
@@ -93,7 +93,7 @@ def stopping_after(n_calls, model):
             calls.append(len(histories))
             return super().score(histories, n_reasons)
 
-    return Stopping(model.pipeline, model.facts), calls
+    return Stopping(model.pipeline, model.metadata), calls
 
 
 def test_what_was_done_is_not_done_again(bank, tmp_path):

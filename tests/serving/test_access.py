@@ -159,7 +159,7 @@ def test_a_model_is_loaded_from_the_registry(card, tmp_path, monkeypatch):
                     serialization_format="skops",
                     skops_trusted_types=TRUSTED_TYPES,
                     pip_requirements=["rfmrisk"],
-                    metadata={"rfmrisk": card.facts},
+                    metadata={"rfmrisk": card.metadata.to_dict()},
                 )
                 mlflow.register_model(logged.model_uri, "risk")
         registry.set_registered_model_alias("risk", "champion", "1")

@@ -5,6 +5,7 @@ import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -132,7 +133,7 @@ def test_scores_are_counted_from_several_threads():
 
 def test_the_sample_fits_the_model_or_is_refused(card, many_histories):
     """The sample has the columns that the model needs; where it cannot, the problem says so."""
-    named = ScoringModel(card.pipeline, card.facts | {"roles": ROLES})
+    named = ScoringModel(card.pipeline, replace(card.metadata, roles=ROLES))
     with TestClient(create_app(named, Settings())) as client:
         sample = client.get("/pages/sample.csv")
         assert sample.text.startswith("who,when,paid,")
@@ -145,7 +146,7 @@ def test_the_sample_fits_the_model_or_is_refused(card, many_histories):
     spend = SpendAggregator(columns=["amount", "balance"], windows=(None,), stats=("sum",))
     y = np.arange(len(lists)) % 3 == 0
     pipeline = make_pipeline(spend, Scorecard()).fit(many_histories.assign(history=lists), y)
-    with TestClient(create_app(ScoringModel(pipeline, card.facts), Settings())) as client:
+    with TestClient(create_app(ScoringModel(pipeline, card.metadata), Settings())) as client:
         if "balance" not in client.get("/model").json()["transaction_fields"]:
             pytest.skip("the scorecard does not use the further column")
         answer = client.get("/pages/sample.csv")

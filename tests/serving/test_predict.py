@@ -99,7 +99,7 @@ def test_special_values_have_their_own_points(card, many_histories):
     y = many_histories["history"].map(len).to_numpy() <= 3
     y ^= np.arange(len(y)) % 3 == 0
     pipeline = make_pipeline(union, Scorecard(WOEEncoder(special_values=special)))
-    model = ScoringModel(pipeline.fit(many_histories, y), card.facts)
+    model = ScoringModel(pipeline.fit(many_histories, y), card.metadata)
     with TestClient(create_app(model, Settings())) as client:
         answer = client.post("/predict", json=body_of(many_histories)).json()
     expected = model.score(many_histories)
@@ -136,9 +136,9 @@ def test_a_calibrated_model_has_the_reasons_of_the_one_inside(trained, many_hist
     table = model.pipeline[0].transform(many_histories)
     calibration = CalibratedClassifierCV(model.pipeline[1:], ensemble=False, cv=2).fit(table, y)
     steps = [("features", model.pipeline[0]), ("calibrated", calibration)]
-    calibrated = ScoringModel(Pipeline(steps), model.facts)
+    calibrated = ScoringModel(Pipeline(steps), model.metadata)
     inside = Pipeline([steps[0], *calibration.calibrated_classifiers_[0].estimator.steps])
-    expected = ScoringModel(inside, model.facts).score(some)
+    expected = ScoringModel(inside, model.metadata).score(some)
     scores = calibrated.score(some)
     assert scores["probability"].tolist() == bad_probability(calibrated.pipeline, some).tolist()
     reasons = ["reason_1", "reason_2", "reason_3"]
@@ -154,7 +154,7 @@ def test_a_calibrated_model_has_the_reasons_of_the_one_inside(trained, many_hist
 
 def test_models_behind_an_encoding_do_without_a_table(model):
     """The usual encodings are found to give the same on arrays, and so need no table."""
-    if model.facts["model"] == "scorecard":
+    if model.metadata.model == "scorecard":
         pytest.skip("a scorecard encodes by itself")
     assert Scorer(model)._rater.encode._blocks
 

@@ -256,16 +256,16 @@ def test_candidates_that_fail_in_part_are_left_out(histories, monkeypatch):
     with pytest.warns(UserWarning, match="1 of 2 candidates failed and are left out .*max_depth"):
         result = train(histories, models=["decision_tree"], cv=2)
     assert result.candidates["mean_score"].isna().tolist() == [False, True]
-    assert '"classifier__max_depth": 3' in result.model.facts["parameters"]
+    assert '"classifier__max_depth": 3' in result.model.metadata.parameters
 
 
 def test_a_model_whose_candidates_all_fail_does_not_stop_the_others(histories, monkeypatch):
-    """The other models are judged, and what failed is among the facts."""
+    """The other models are judged, and what failed is in the metadata."""
     monkeypatch.setitem(CATALOGUE, "decision_tree", with_depths([-1]))
     with pytest.warns(UserWarning, match="decision_tree: every candidate failed"):
         result = train(histories, models=["decision_tree", "logistic_regression"], cv=2)
-    assert result.model.facts["model"] == "logistic_regression"
-    assert "decision_tree: every candidate failed" in result.model.facts["failed"][0]
+    assert result.model.metadata.model == "logistic_regression"
+    assert "decision_tree: every candidate failed" in result.model.metadata.failed[0]
 
 
 def test_a_search_whose_candidates_all_fail_says_why(store, bank, histories, monkeypatch, capsys):

@@ -69,9 +69,9 @@ def test_the_champion_is_whole(at):
     client = mlflow.MlflowClient()
     version = client.get_model_version_by_alias(NAME, "champion")
     assert str(version.version) == "1"
-    facts = json.loads((at / "run" / "model.json").read_text(encoding="utf-8"))
-    assert version.tags["rfmrisk.data_fingerprint"] == facts["data"]["fingerprint"]
-    assert version.tags["rfmrisk.windows"] == ", ".join(w or "all" for w in facts["windows"])
+    metadata = json.loads((at / "run" / "model.json").read_text(encoding="utf-8"))
+    assert version.tags["rfmrisk.data_fingerprint"] == metadata["data"]["fingerprint"]
+    assert version.tags["rfmrisk.windows"] == ", ".join(w or "all" for w in metadata["windows"])
     assert version.tags["rfmrisk.outcome"] == "30D"
     assert "ProxyLabeler(directions=None, n_clusters=3," in version.tags["rfmrisk.label"]
     assert "stable" in version.tags["rfmrisk.label_stability"]
@@ -81,7 +81,7 @@ def test_the_champion_is_whole(at):
     run = client.get_run(version.run_id)
     assert run.info.status == "FINISHED"
     dataset = run.inputs.dataset_inputs[0].dataset
-    assert dataset.digest == facts["data"]["fingerprint"][:32]
+    assert dataset.digest == metadata["data"]["fingerprint"][:32]
 
 
 def test_the_champion_scores_by_its_alias(at, bank):
@@ -191,7 +191,7 @@ def test_a_champion_that_cannot_be_loaded_stays(store, bank, capsys):
     assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
     client = mlflow.MlflowClient()
     first = client.get_model_version_by_alias(NAME, "champion")
-    folder = mlflow.artifacts.download_artifacts(f"models:/{first.source.split('/')[-1]}")
+    folder = mlflow.artimetadata.download_artimetadata(f"models:/{first.source.split('/')[-1]}")
     (Path(folder) / "model.skops").write_bytes(b"a format of former times")
     capsys.readouterr()
     assert main(["train", str(bank), *QUICK, "-o", "again"]) == 0

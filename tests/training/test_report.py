@@ -12,6 +12,7 @@ pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 
 from rfmrisk import to_histories
 from rfmrisk.datasets import make_transactions
+from rfmrisk.scoring import ModelMetadata
 from rfmrisk.training import save_run, train
 from rfmrisk.training.judging import FIGURES
 from rfmrisk.training.report.card import write_card
@@ -82,13 +83,13 @@ def test_every_figure_has_its_interval(folder, page):
 
 def test_report_and_card_tell_how_to_reproduce(folder, page):
     """All that was asked for, the data, the chosen parameters and the versions are in both."""
-    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    metadata = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     card = html.unescape(write_card(folder).read_text(encoding="utf-8"))
-    needed = [facts["data"]["fingerprint"], facts["parameters"], facts["trained_at"]]
-    needed += [str(value) for value in facts["asked"].values() if value and str(value)[0] != "["]
-    needed += [f"{name} {number}" for name, number in facts["versions"].items()]
+    needed = [metadata["data"]["fingerprint"], metadata["parameters"], metadata["trained_at"]]
+    needed += [str(value) for value in metadata["asked"].values() if value and str(value)[0] != "["]
+    needed += [f"{name} {number}" for name, number in metadata["versions"].items()]
     assert {"python", "rfmrisk", "scikit-learn", "numpy", "scipy", "skops"} <= set(
-        facts["versions"]
+        metadata["versions"]
     )
     for text in needed:
         assert text in card
@@ -115,19 +116,22 @@ def test_weaknesses_are_told():
     best = figures | {"mean_probability": 0.5, "bad_share": 0.1}
     metrics = pd.DataFrame.from_dict({"scorecard": best}, orient="index")
     drift = pd.DataFrame({"psi": [0.3], "reading": ["shifted"]}, index=["rfm__recency"])
-    facts = {
-        "model": "scorecard",
-        "asked": {
+    metadata = ModelMetadata(
+        threshold=0.5,
+        features=[],
+        typical={},
+        model="scorecard",
+        asked={
             "target": "proxy",
             "outcome": None,
             "class_weight": "balanced",
             "calibrate": None,
         },
-        "label_stability": "unstable: more than 1%",
-        "label_stable": False,
-        "failed": ["xgboost: every candidate failed"],
-    }
-    told = " ".join(to_watch(facts, metrics, drift))
+        label_stability="unstable: more than 1%",
+        label_stable=False,
+        failed=["xgboost: every candidate failed"],
+    )
+    told = " ".join(to_watch(metadata, metrics, drift))
     for part in ("nothing about customers to come", "one column may do as well", "Only 5"):
         assert part in told
     for part in ("unstable", "calibrate before", "weighed", "rfm__recency", "xgboost"):

@@ -61,7 +61,7 @@ def test_the_best_pipeline_is_the_one_fitted_from_histories(histories, result):
     """Features computed once give the pipeline that would be fitted from histories."""
     past = result.target.past
     rows = (result.customers["part"] == "train").to_numpy()
-    name = result.model.facts["model"]
+    name = result.model.metadata.model
     features = clone(result.model.pipeline[0])
     whole = Pipeline([("features", features), *clone(result.fitted[name]).steps])
     whole.fit(past[rows], result.customers["target"][rows])
@@ -76,7 +76,7 @@ def test_recency_alone_stands_beside_the_models(histories, result):
     recency = result.features["rfm__recency"][test]
     auc = roc_auc_score(result.customers["target"][test], recency)
     assert result.metrics.loc["recency alone", "roc_auc"] == pytest.approx(auc)
-    assert result.metrics.index[0] == result.model.facts["model"]
+    assert result.metrics.index[0] == result.model.metadata.model
     assert result.metrics.index[-1] == "recency alone"
 
 
@@ -105,9 +105,9 @@ def test_several_windows_are_stacked_by_customer(histories):
     test = samples[samples["part"] == "test"]
     auc = roc_auc_score(test["target"], test["probability_decision_tree"])
     assert stacked.metrics.loc["decision_tree", "roc_auc"] == pytest.approx(auc)
-    facts = stacked.model.facts
-    assert facts["n_train"] + facts["n_test"] == len(customers)
-    assert [w["customers"] for w in facts["windows_of_label"]] == [
+    metadata = stacked.model.metadata
+    assert metadata.n_train + metadata.n_test == len(customers)
+    assert [w.customers for w in metadata.windows_of_label] == [
         window.n_customers for window in stacked.target.windows
     ]
 
@@ -208,10 +208,10 @@ def test_parameters_of_the_features_are_searched(histories):
     trained = train(histories, **ONE, models=models, cv=2)
     assert len(trained.candidates) == 4
     assert trained.candidates["parameters"].str.contains('"14D"').sum() == 2
-    best = json.loads(trained.model.facts["parameters"])[WINDOWS]
+    best = json.loads(trained.model.metadata.parameters)[WINDOWS]
     assert list(trained.model.pipeline[0].get_params()["spend__windows"]) == best
-    assert trained.model.facts["windows"] == best
-    assert list(trained.features.columns) == trained.model.facts["features"]
+    assert trained.model.metadata.windows == best
+    assert list(trained.features.columns) == trained.model.metadata.features
 
 
 @pytest.mark.parametrize("search", ["grid", "random"])
@@ -286,7 +286,7 @@ def test_calibrated_probabilities_are_closer_to_the_shares(histories, name, tmp_
 def test_the_dearer_a_missed_bad_the_lower_the_threshold(histories):
     """The threshold has the least cost on out-of-fold probabilities."""
     thresholds = [
-        train(histories, **ONE, models=SMALL, cv=2, missed_bad_cost=cost).model.facts["threshold"]
+        train(histories, **ONE, models=SMALL, cv=2, missed_bad_cost=cost).model.metadata.threshold
         for cost in (0.2, 5.0)
     ]
     assert thresholds[1] < thresholds[0]
@@ -325,8 +325,8 @@ def test_a_model_of_one_probability_has_the_share_of_bads_for_a_threshold():
     assert chosen == 0.25
 
 
-def test_all_that_was_asked_for_is_among_the_facts(histories):
-    """What a training needs to be repeated is in the model's facts."""
+def test_all_that_was_asked_for_is_in_the_metadata(histories):
+    """What a training needs to be repeated is in the model's metadata."""
     options = {
         "models": ["decision_tree"],
         "search": "random",
@@ -342,14 +342,14 @@ def test_all_that_was_asked_for_is_among_the_facts(histories):
         "n_cutoffs": 1,
     }
     first = train(histories, **options)
-    asked = first.model.facts["asked"]
+    asked = first.model.metadata.asked
     assert {name: asked[name] for name in options} == options
     assert "n_clusters=3" in asked["labeler"]
     assert "window='14D'" in asked["labeler"]
     assert "max_levels=50" in asked["features"]
     again = train(histories, **{name: asked[name] for name in options})
-    facts = first.model.facts | {"trained_at": again.model.facts["trained_at"]}
-    assert again.model.facts == facts
+    metadata = replace(first.model.metadata, trained_at=again.model.metadata.trained_at)
+    assert again.model.metadata == metadata
     np.testing.assert_array_equal(
         again.model.pipeline.predict_proba(histories), first.model.pipeline.predict_proba(histories)
     )

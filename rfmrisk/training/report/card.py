@@ -1,13 +1,13 @@
 """The model card: what the model is for, how it came about, and what it is not for."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from skops.card import Card
 
+from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import MODEL_FILE
-from rfmrisk.training.folder import read_file, read_table
+from rfmrisk.training.folder import read_metadata, read_table
 from rfmrisk.training.judging import RECENCY
 from rfmrisk.training.report.findings import figures, how_to_reproduce, in_words, to_watch
 
@@ -33,29 +33,29 @@ def write_card(folder: str | Path) -> Path:
         The folder lacks a file that the card is made of.
     """
     folder = Path(folder)
-    facts = json.loads(read_file(folder, "model.json"))
+    metadata = read_metadata(folder)
     metrics = read_table(folder, "metrics.csv", "model")
     drift = read_table(folder, "drift.csv", "feature")
     card = Card(folder / MODEL_FILE, template=None)
     by_model = metrics.to_dict("index")
-    card.add(**_sections(facts, by_model[facts["model"]], by_model[RECENCY]))
+    card.add(**_sections(metadata, by_model[metadata.model], by_model[RECENCY]))
     names = [name for name in map(str, metrics) if not name.endswith(("_low", "_high"))]
     shown = figures(metrics, {name: name for name in names}).T.reset_index(names="figure")
     card.add_table(**{"All figures, with 95 % intervals": shown})
-    watch = "\n".join(f"- {finding}" for finding in to_watch(facts, metrics, drift))
-    card.add(**{"What to watch": watch, "How to reproduce": _reproduce(facts)})
+    watch = "\n".join(f"- {finding}" for finding in to_watch(metadata, metrics, drift))
+    card.add(**{"What to watch": watch, "How to reproduce": _reproduce(metadata)})
     partial = folder / f".{CARD_FILE}"
     partial.write_text(card.render(), encoding="utf-8")
     return partial.replace(folder / CARD_FILE)
 
 
 def _sections(
-    facts: dict[str, Any], best: dict[Any, float], recency: dict[Any, float]
+    metadata: ModelMetadata, best: dict[Any, float], recency: dict[Any, float]
 ) -> dict[str, str]:
-    data = facts["data"]
+    data = metadata.data
     return {
         "Credit-risk model": (
-            f"{facts['title']}, made with rfmrisk {facts['versions']['rfmrisk']}: from a "
+            f"{metadata.title}, made with rfmrisk {metadata.versions['rfmrisk']}: from a "
             "customer's transactions to the probability of being high-risk and a score, where "
             "higher is safer."
         ),
@@ -65,13 +65,13 @@ def _sections(
             "real outcomes exist. It is not for decisions without a human who can overrule them, "
             "and not for customers of another kind than those it was trained on."
         ),
-        "The label and its limits": _label(facts),
+        "The label and its limits": _label(metadata),
         "Data": (
-            f"{data['transactions']:,} transactions of {data['customers']:,} customers, "
-            f"{data['first']} to {data['last']} (SHA-256 of customers, moments, times and "
-            f"amounts: {data['fingerprint']}). {facts['n_train']:,} customers for training, "
-            f"{facts['n_test']:,} held out, stratified, no customer on both sides; "
-            f"{facts['high_risk_share']:.1%} are high-risk. {len(facts['features'])} features, "
+            f"{data.transactions:,} transactions of {data.customers:,} customers, "
+            f"{data.first} to {data.last} (SHA-256 of customers, moments, times and "
+            f"amounts: {data.fingerprint}). {metadata.n_train:,} customers for training, "
+            f"{metadata.n_test:,} held out, stratified, no customer on both sides; "
+            f"{metadata.high_risk_share:.1%} are high-risk. {len(metadata.features)} features, "
             "each from the customer's own history before the moment of decision."
         ),
         "Metrics": (
@@ -82,8 +82,8 @@ def _sections(
             f"({best['gain_low']:+.3f} to {best['gain_high']:+.3f})."
         ),
         "Threshold": (
-            f"Customers with a probability of {facts['threshold']:.4f} or more are called "
-            f"high-risk: {_threshold(facts)}. On the held-out customers this refuses "
+            f"Customers with a probability of {metadata.threshold:.4f} or more are called "
+            f"high-risk: {_threshold(metadata)}. On the held-out customers this refuses "
             f"{best['fp']:,.0f} of {best['fp'] + best['tn']:,.0f} goods (Type I errors) and misses "
             f"{best['fn']:,.0f} of {best['fn'] + best['tp']:,.0f} high-risk customers (Type II)."
         ),
@@ -104,8 +104,8 @@ def _sections(
     }
 
 
-def _label(facts: dict[str, Any]) -> str:
-    asked = facts["asked"]
+def _label(metadata: ModelMetadata) -> str:
+    asked = metadata.asked
     if asked["target"] == "given":
         return "The target was given with the histories; 1 is bad."
     when = (
@@ -113,28 +113,28 @@ def _label(facts: dict[str, Any]) -> str:
         if asked["outcome"]
         else "in the very transactions that the features see"
     )
-    windows = facts["windows_of_label"]
+    windows = metadata.windows_of_label
     stacked = (
         f" Each customer is in as many samples as there are windows before which it was known, "
-        f"{facts['n_samples']:,} in all ({'; '.join(window['window'] for window in windows)}), and "
+        f"{metadata.n_samples:,} in all ({'; '.join(window.window for window in windows)}), and "
         "its label in `customers.csv` is the share of them in which it was in that cluster."
         if len(windows) > 1
         else ""
     )
-    ruled = [window for window in windows if window["rule"]]
-    decided = "".join(f" {window['window']}: {window['rule']}." for window in ruled)
+    ruled = [window for window in windows if window.rule]
+    decided = "".join(f" {window.window}: {window.rule}." for window in ruled)
     return (
         f"A proxy. High-risk are the customers who, {when}, fell into the least engaged cluster by "
         f"recency, frequency and monetary value (`{asked['labeler']}`).{stacked}{decided} The "
         "label is "
-        f"{facts['label_stability']}. It says who stopped being a customer, not who failed to pay: "
+        f"{metadata.label_stability}. It says who stopped being a customer, not who failed to pay: "
         "against real defaults such labels are between no better than chance and a ROC-AUC of "
         "about 0.65. Use it to rank until outcomes are known, and measure it against them then."
     )
 
 
-def _threshold(facts: dict[str, Any]) -> str:
-    cost = facts["asked"]["missed_bad_cost"]
+def _threshold(metadata: ModelMetadata) -> str:
+    cost = metadata.asked["missed_bad_cost"]
     if cost:
         return (
             f"the least cost where a missed bad costs {cost:g} times a refused "
@@ -143,8 +143,8 @@ def _threshold(facts: dict[str, Any]) -> str:
     return "where KS is reached on out-of-fold probabilities of the training customers"
 
 
-def _reproduce(facts: dict[str, Any]) -> str:
-    lines = [f"- {name}: `{value}`" for name, value in how_to_reproduce(facts).items()]
+def _reproduce(metadata: ModelMetadata) -> str:
+    lines = [f"- {name}: `{value}`" for name, value in how_to_reproduce(metadata).items()]
     return (
         "The same log, parameters and versions give a model that answers the same, bit for bit. "
         "`customers.csv` has the ids of both parts.\n\n" + "\n".join(lines)

@@ -4,15 +4,17 @@ from typing import Any
 
 import pandas as pd
 
+from rfmrisk.scoring.metadata import ModelMetadata
+
 FEW_BADS = 100
 
 
-def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) -> list[str]:
+def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame) -> list[str]:
     """Return the weaknesses that the figures of a training show, the gravest first.
 
     Parameters
     ----------
-    facts : dict
+    metadata : ModelMetadata
         Of the model.
     metrics : DataFrame
         One row per model on the held-out customers.
@@ -24,7 +26,7 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
     list of str
         One sentence or two each; the last ones hold for every model of this kind.
     """
-    best, asked = metrics.loc[facts["model"]], facts["asked"]
+    best, asked = metrics.loc[metadata.model], metadata.asked
     is_proxy = asked["target"] == "proxy"
     said = []
     if is_proxy and not asked["outcome"]:
@@ -38,20 +40,20 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
             f"({best['gain_low']:+.3f} to {best['gain_high']:+.3f}) includes none: one column may "
             "do as well."
         )
-    bads = int(best["tp"] + best["fn"])
+    bads = int(float(best["tp"]) + float(best["fn"]))
     if bads < FEW_BADS:
         said.append(
             f"Only {bads} held-out customers are high-risk; with under {FEW_BADS} every figure "
             "has a wide interval."
         )
-    ruled = [window for window in facts.get("windows_of_label", []) if window["rule"]]
-    if ruled and asked["outcome"] and len(ruled) == len(facts.get("windows_of_label", [])):
+    ruled = [window for window in metadata.windows_of_label if window.rule]
+    if ruled and asked["outcome"] and len(ruled) == len(metadata.windows_of_label):
         said.append(
             "The clusters decide nothing: one threshold of one column gives the label "
-            f"({ruled[0]['rule']})."
+            f"({ruled[0].rule})."
         )
-    if facts.get("label_stable") is False:
-        said.append(f"The label is {facts['label_stability']}.")
+    if metadata.label_stable is False:
+        said.append(f"The label is {metadata.label_stability}.")
     gap = abs(best["mean_probability"] - best["bad_share"])
     if gap > 0.05:
         said.append(
@@ -66,8 +68,8 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
             f"Not stable between training and held-out customers: {', '.join(shifted)}. The two "
             "were divided at random, so this is the noise level of the index at this sample size."
         )
-    said += [f"Left out of the comparison: {failure}." for failure in facts["failed"]]
-    said += [f"Left out of the label: {reason}." for reason in facts.get("left_out_of_label", [])]
+    said += [f"Left out of the comparison: {failure}." for failure in metadata.failed]
+    said += [f"Left out of the label: {reason}." for reason in metadata.left_out_of_label]
     if is_proxy:
         said.append(
             "High-risk means disengaged. Compare the label with real defaults "
@@ -82,19 +84,19 @@ def to_watch(facts: dict[str, Any], metrics: pd.DataFrame, drift: pd.DataFrame) 
     return said
 
 
-def how_to_reproduce(facts: dict[str, Any]) -> dict[str, str]:
+def how_to_reproduce(metadata: ModelMetadata) -> dict[str, str]:
     """Return all that a training was asked for and made with, a line each."""
-    data, tracking = facts["data"], facts.get("tracking") or {}
-    asked = tracking.get("params", {}) | facts["asked"]
+    data, tracked = metadata.data, metadata.tracking
+    asked = (tracked.params if tracked else {}) | metadata.asked
     told = {
-        "log": tracking.get("log", data["name"]),
-        "fingerprint of the data (SHA-256)": data["fingerprint"],
-        "trained at": facts["trained_at"],
+        "log": tracked.log if tracked else data.name,
+        "fingerprint of the data (SHA-256)": data.fingerprint,
+        "trained at": metadata.trained_at,
         **{name.replace("_", " "): in_words(value) for name, value in asked.items()},
-        "parameters that were chosen": facts["parameters"],
-        "versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
-        "git commit": facts.get("git_commit"),
-        "MLflow run": tracking.get("run_id"),
+        "parameters that were chosen": metadata.parameters,
+        "versions": ", ".join(f"{name} {number}" for name, number in metadata.versions.items()),
+        "git commit": metadata.git_commit,
+        "MLflow run": tracked.run_id if tracked else None,
     }
     return {name: str(value) for name, value in told.items() if value is not None}
 

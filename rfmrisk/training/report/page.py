@@ -2,12 +2,14 @@
 
 import base64
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from rfmrisk.training.folder import SAMPLES_FILE, read_file, read_table
+from rfmrisk.scoring.metadata import ModelMetadata
+from rfmrisk.training.folder import SAMPLES_FILE, read_metadata, read_table
 from rfmrisk.training.judging import N_RESAMPLES, N_RESAMPLES_OF_FIGURES, RECENCY
 from rfmrisk.training.label import CLUSTERS_PICTURE
 from rfmrisk.training.report.findings import figures, how_to_reproduce, to_watch, with_interval
@@ -62,19 +64,19 @@ def write_report(folder: str | Path) -> Path:
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    facts = json.loads(read_file(folder, "model.json"))
+    metadata = read_metadata(folder)
     customers = read_table(folder, "customers.csv", "customer")
     metrics = read_table(folder, "metrics.csv", "model")
     drift = read_table(folder, "drift.csv", "feature")
     values = read_table(folder, "information_value.csv", "feature")
     samples = read_table(folder, SAMPLES_FILE, "customer")
     test = samples[samples["part"] == "test"]
-    best = facts["model"]
+    best = metadata.model
     counts = metrics.loc[best]
     models = [name for name in metrics.index if name != RECENCY]
     pictures = draw_pictures(folder, best, models, test)
     return {
-        "facts": facts,
+        "metadata": metadata,
         "as_of": (customers["as_of"].min(), customers["as_of"].max()),
         "n_customers": len(customers),
         "aucs": _table(_aucs(metrics)),
@@ -87,8 +89,8 @@ def _content(folder: Path) -> dict[str, Any]:
         "confusion": {name: int(counts[name]) for name in ("tn", "fp", "fn", "tp")},
         "information_value": _table(values.head(15)),
         "suspicious": int((values["information_value"] > _SUSPICIOUS).sum()),
-        "label_windows": _label_windows(facts),
-        "rules": [w for w in facts["windows_of_label"] if w["rule"]],
+        "label_windows": _label_windows(metadata),
+        "rules": [w for w in metadata.windows_of_label if w.rule],
         "clusters": _optional(folder, "clusters.csv", "cluster", flip=True),
         "label_stability": _optional(folder, "label_stability.csv", "perturbation"),
         "clusters_picture": _encoded(folder / CLUSTERS_PICTURE),
@@ -96,18 +98,22 @@ def _content(folder: Path) -> dict[str, Any]:
         "points": _optional(folder, "points.csv", "feature"),
         "examples": _examples(folder),
         "drift": _table(drift),
-        "watch": to_watch(facts, metrics, drift),
-        "reproduce": how_to_reproduce(facts),
+        "watch": to_watch(metadata, metrics, drift),
+        "reproduce": how_to_reproduce(metadata),
         "candidates": _table(_candidates(read_table(folder, "candidates.csv", "model").head(10))),
         "pictures": [(path.stem, PICTURES[path.stem], _encoded(path)) for path in pictures],
     }
 
 
-def _label_windows(facts: dict[str, Any]) -> dict[str, list] | None:
+def _label_windows(metadata: ModelMetadata) -> dict[str, list] | None:
     """Lay out the outcome windows of a label, where there are several."""
-    if len(facts["windows_of_label"]) < 2:
+    if len(metadata.windows_of_label) < 2:
         return None
-    table = pd.DataFrame(facts["windows_of_label"]).drop(columns="rule").set_index("window")
+    table = (
+        pd.DataFrame([asdict(window) for window in metadata.windows_of_label])
+        .drop(columns="rule")
+        .set_index("window")
+    )
     return _table(table)
 
 

@@ -1,0 +1,320 @@
+"""What a model has beside its pipeline: its scale, what it needs, and how it was made."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from numbers import Real
+from typing import Any, Self
+
+from rfmrisk.persistence import ModelFileError
+
+_IN_EVERY_FILE = ("threshold", "base_score", "base_odds", "pdo", "features", "typical")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSummary:
+    """The histories that a model was trained on.
+
+    Attributes
+    ----------
+    name : str
+        Of the log.
+    fingerprint : str
+        SHA-256 of customers, moments of decision, times and amounts.
+    customers, transactions : int
+        How many there are.
+    first, last : str
+        Times of the first and the last transaction, ISO-8601.
+    """
+
+    name: str = "histories"
+    fingerprint: str = ""
+    customers: int = 0
+    transactions: int = 0
+    first: str = ""
+    last: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelWindow:
+    """One of the outcome windows that a proxy label was made from.
+
+    Attributes
+    ----------
+    window : str
+        Its length and its cut-off.
+    customers : int
+        Known before it.
+    high_risk_share, absent_share : float
+        Of these, those in the least engaged cluster, and those without a transaction in it.
+    rule : str or None
+        The one threshold of one column that gives the same label, where there is one.
+    """
+
+    window: str
+    customers: int
+    high_risk_share: float
+    absent_share: float
+    rule: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreDistribution:
+    """The scores of held-out customers, against which later scores are compared.
+
+    Attributes
+    ----------
+    cuts : list of float
+        Between the bins, in points, increasing.
+    counts : list of float
+        Of the ``len(cuts) + 1`` bins.
+    """
+
+    cuts: list[float]
+    counts: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedRun:
+    """The MLflow run of a training.
+
+    Attributes
+    ----------
+    experiment : str
+    run_id : str or None
+        None where the store could not be used.
+    params : dict
+        What the run was opened with.
+    log : str
+        Name of the transaction log.
+    """
+
+    experiment: str
+    run_id: str | None
+    params: dict[str, Any]
+    log: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelMetadata:
+    """What scoring needs beside a fitted pipeline, and how the model was made.
+
+    Kept as ``model.json`` beside ``model.skops``. All values are plain: numbers, texts, lists and
+    dicts with text as keys.
+
+    Attributes
+    ----------
+    threshold : float
+        Customers are high-risk from this probability on, within 0 and 1.
+    base_score, base_odds, pdo : float
+        The scale: ``base_score`` points stand for odds of ``base_odds`` goods to one bad, and
+        ``pdo`` points double the odds.
+    features : list of str
+        All that the model was trained on, in order.
+    typical : dict of str to float, int, str or None
+        A usual value of each feature: the median or the most frequent one.
+    scores : ScoreDistribution or None
+        Of the held-out customers.
+    roles : dict of str to str
+        Columns of ``customer``, ``time`` and ``amount`` in the log of the training.
+    model, title : str
+        Name of the model in its catalogue, and in words.
+    parameters : str
+        Those that the search chose, as JSON.
+    asked : dict
+        What the training was asked for.
+    failed : list of str
+        Models of which every candidate failed, each with the reason.
+    windows : list of str or None, or None
+        Over which spending is looked at; None within is the whole history.
+    high_risk_share : float or None
+        Of all customers of the training.
+    n_train, n_test : int
+        Customers on either side.
+    n_samples : int
+        Rows that the model learned from and was judged on: customers, times outcome windows.
+    windows_of_label : list of LabelWindow
+        Of a proxy label.
+    left_out_of_label : list of str
+        Outcome windows that the log does not reach, each with the reason.
+    data : DataSummary
+    versions : dict of str to str
+        Of Python, of the package, and of all packages that the model needs.
+    trained_at : str
+        Date and time, UTC.
+    git_commit : str or None
+        Of the folder in which the training ran.
+    tracking : TrackedRun or None
+    label_stability, leakage : str or None
+        The verdicts on a proxy label, in words.
+    label_stable, leaks : bool or None
+        The same as flags.
+    reasons_note : str
+        What the points of the reasons are.
+
+    Examples
+    --------
+    >>> from rfmrisk.scoring import ModelMetadata
+    >>> metadata = ModelMetadata(threshold=0.2, features=["age"], typical={"age": 41.0})
+    >>> ModelMetadata.from_json(metadata.to_json()) == metadata
+    True
+    >>> ModelMetadata(threshold=2, features=["age"], typical={"age": 41.0})
+    Traceback (most recent call last):
+    ...
+    ValueError: threshold must be a number from 0 to 1; got 2
+    """
+
+    threshold: float
+    features: list[str]
+    typical: dict[str, Any] = field(repr=False)
+    base_score: float = 600
+    base_odds: float = 50
+    pdo: float = 20
+    scores: ScoreDistribution | None = field(default=None, repr=False)
+    roles: dict[str, str] = field(default_factory=dict)
+    model: str = "model"
+    title: str = ""
+    parameters: str = "{}"
+    asked: dict[str, Any] = field(default_factory=dict, repr=False)
+    failed: list[str] = field(default_factory=list)
+    windows: list[str | None] | None = None
+    high_risk_share: float | None = None
+    n_train: int = 0
+    n_test: int = 0
+    n_samples: int = 0
+    windows_of_label: list[LabelWindow] = field(default_factory=list, repr=False)
+    left_out_of_label: list[str] = field(default_factory=list)
+    data: DataSummary = field(default_factory=DataSummary)
+    versions: dict[str, str] = field(default_factory=dict, repr=False)
+    trained_at: str = ""
+    git_commit: str | None = None
+    tracking: TrackedRun | None = None
+    label_stability: str | None = None
+    label_stable: bool | None = None
+    leakage: str | None = None
+    leaks: bool | None = None
+    reasons_note: str = ""
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.threshold) or not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold must be a number from 0 to 1; got {self.threshold!r}")
+        if not _is_number(self.base_score):
+            raise ValueError(f"base_score must be a number; got {self.base_score!r}")
+        for name in ("base_odds", "pdo"):
+            value = getattr(self, name)
+            if not _is_number(value) or value <= 0:
+                raise ValueError(f"{name} must be a number above 0; got {value!r}")
+        if not isinstance(self.features, list) or not isinstance(self.typical, dict):
+            raise ValueError(
+                "features must be a list of names and typical a dict of their values; got "
+                f"{type(self.features).__name__} and {type(self.typical).__name__}"
+            )
+        missing = [name for name in self.features if name not in self.typical]
+        if missing:
+            raise ValueError(f"typical must have a value of each feature; it lacks {missing}")
+        for name in ("roles", "asked", "versions"):
+            if not isinstance(getattr(self, name), dict):
+                raise ValueError(f"{name} must be a dict; got {getattr(self, name)!r}")
+
+    @property
+    def scale(self) -> dict[str, float]:
+        """``base_score``, ``base_odds`` and ``pdo``."""
+        return {"base_score": self.base_score, "base_odds": self.base_odds, "pdo": self.pdo}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as plain values.
+
+        Returns
+        -------
+        dict
+        """
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Make metadata of what `to_dict` returned.
+
+        Parameters
+        ----------
+        values : mapping
+
+        Returns
+        -------
+        ModelMetadata
+
+        Raises
+        ------
+        ModelFileError
+            A field is unknown, missing, or has a value that is not allowed.
+        """
+        parts = {"scores": ScoreDistribution, "data": DataSummary, "tracking": TrackedRun}
+        _check_fields(cls, values, "", _IN_EVERY_FILE)
+        made = dict(values)
+        for name, part in parts.items():
+            if name in made and (made[name] is not None or name == "data"):
+                _check_fields(part, made[name], f" of {name}")
+                made[name] = part(**made[name])
+        for window in made.get("windows_of_label") or ():
+            _check_fields(LabelWindow, window, " of windows_of_label")
+        made["windows_of_label"] = [
+            LabelWindow(**window) for window in made.get("windows_of_label") or ()
+        ]
+        try:
+            return cls(**made)
+        except ValueError as error:
+            raise ModelFileError(f"the model's metadata cannot be used: {error}") from error
+
+    def to_json(self) -> str:
+        """Return all fields as the text of ``model.json``.
+
+        Returns
+        -------
+        str
+        """
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Make metadata of the text of ``model.json``.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        ModelMetadata
+
+        Raises
+        ------
+        ModelFileError
+            It is no JSON, or as `from_dict`.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ModelFileError(f"the model's metadata is no JSON: {error}") from error
+        return cls.from_dict(values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_fields(
+    cls: type, values: Any, where: str, needed: tuple[str, ...] | None = None
+) -> None:
+    """Raise on what is no mapping of the fields of a dataclass."""
+    if not isinstance(values, Mapping):
+        raise ModelFileError(f"the model's metadata{where} must be fields by name; got {values!r}")
+    known = {each.name: each for each in fields(cls)}
+    unknown = [name for name in values if name not in known]
+    if needed is None:
+        needed = tuple(name for name, each in known.items() if each.default is MISSING)
+    missing = [name for name in needed if name not in values]
+    for problem, names in (("has unknown fields", unknown), ("lacks", missing)):
+        if names:
+            raise ModelFileError(
+                f"the model's metadata{where} {problem} {names}; its fields are {list(known)}"
+            )
