@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import which
 
 import nox
 
@@ -75,6 +76,16 @@ def spark(session: nox.Session) -> None:
     """Test on a real Spark in this machine, which needs Java."""
     session.install(".[spark,test]", "xgboost-cpu>=3.0; sys_platform == 'linux'")
     session.run("pytest", "tests/test_spark.py", "rfmrisk/spark.py", *session.posargs)
+
+
+@nox.session
+def postgresql(session: nox.Session) -> None:
+    """Test SQL and the store of runs on a real PostgreSQL server, which Debian's package brings."""
+    if not [*Path("/usr/lib/postgresql").glob("*/bin/initdb"), *filter(None, [which("initdb")])]:
+        session.error("PostgreSQL is not installed: apt-get install postgresql")
+    session.install(".[train,test]")
+    files = ["tests/scorecard/test_sql.py", "tests/training/test_postgresql.py"]
+    session.run("pytest", "-k", "postgresql", *files, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session

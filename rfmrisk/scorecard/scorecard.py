@@ -661,6 +661,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             dialect=dialect,
             table=table,
             key=[key] if isinstance(key, str) else key,
+            names=names,
             unseen_is_null=self.encoder_.unseen == "error",
         )
 

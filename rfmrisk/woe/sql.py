@@ -7,6 +7,7 @@ and the outer one looks the points up. What is no number where one is needed sto
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,10 @@ class Dialect:
         Tests of a double.
     refuse : str
         An expression that stops the statement when a row is infinite.
+    collation : str
+        The collation that tells all texts apart, whatever that of the column.
+    system_columns : tuple of str
+        Columns that every table has without having been given them.
     double : str
         The number ``{n}`` as a double.
     """
@@ -44,6 +49,8 @@ class Dialect:
     is_nan: str
     is_infinite: str
     refuse: str
+    collation: str
+    system_columns: tuple[str, ...]
     double: str = "{n}"
 
 
@@ -55,6 +62,8 @@ DIALECTS = {
         is_nan="isnan({v})",
         is_infinite="isinf({v})",
         refuse="CAST('infinite: ' || {v} AS INTEGER)",
+        collation='"binary"',
+        system_columns=("rowid",),
     ),
     "postgresql": Dialect(
         number="CAST({x} AS double precision)",
@@ -66,6 +75,8 @@ DIALECTS = {
         is_nan="{v} = 'NaN'",
         is_infinite="{v} IN ('Infinity', '-Infinity')",
         refuse="CAST('infinite: ' || {v} AS integer)",
+        collation='"C"',
+        system_columns=("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"),
         double="CAST({n} AS double precision)",
     ),
     # SQLite takes text that is no number for 0; JSON does not.
@@ -83,6 +94,8 @@ DIALECTS = {
         is_nan="FALSE",
         is_infinite="{v} IN (9e999, -9e999)",
         refuse="json_extract('infinite: ' || {v}, '$')",
+        collation="BINARY",
+        system_columns=("rowid", "oid", "_rowid_"),
     ),
 }
 _EXACT = 2**53  # beyond it neighbouring whole numbers are one double
@@ -96,6 +109,7 @@ def score_sql(
     dialect: str,
     table: str,
     key: Sequence[str],
+    names: Sequence[str],
     unseen_is_null: bool,
 ) -> str:
     """Write the SELECT.
@@ -112,6 +126,8 @@ def score_sql(
         Name of the table, with that of its schema before a dot where it has one.
     key : sequence of str
         Columns to select beside the score.
+    names : sequence of str
+        All columns that the scorecard was fitted on.
     unseen_is_null : bool
         Whether an unseen level has no score at all.
 
@@ -123,11 +139,15 @@ def score_sql(
     Raises
     ------
     ValueError
-        If the dialect is not known.
+        If the dialect or the table is none, or the database would take the name of a column for
+        that of another.
     """
     if dialect not in DIALECTS:
         raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}; got {dialect!r}")
     says = DIALECTS[dialect]
+    if "score" in key:
+        raise ValueError("key must not hold 'score', which is the name of the result")
+    _check_names([*names, *key], [*(name for name, *_ in columns), *key], dialect)
     read = [f"c.{quoted(name)} AS k{place}" for place, name in enumerate(key)]
     terms = [_literal(base, says)]
     for place, (name, bins, points) in enumerate(columns):
@@ -151,9 +171,38 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _check_names(names: Sequence[str], used: Sequence[str], dialect: str) -> None:
+    """Refuse names that the database would take for those of other columns."""
+    for name in used:
+        if name.lower() in DIALECTS[dialect].system_columns:
+            raise ValueError(
+                f"every table of {dialect} has a column {name!r} of its own, so that a missing one "
+                "would not be noticed; rename the column before fitting"
+            )
+
+    def seen(name: str) -> str | bytes:
+        return name.encode()[:63] if dialect == "postgresql" else name.casefold()
+
+    unique = list(dict.fromkeys(names))
+    times = Counter(map(seen, unique))
+    same = [name for name in unique if times[seen(name)] > 1]
+    if same:
+        why = "before byte 64" if dialect == "postgresql" else "but by upper and lower case"
+        raise ValueError(
+            f"{dialect} takes the columns {', '.join(map(repr, same))} for one, since they do not "
+            f"differ {why}; rename them before fitting"
+        )
+
+
 def _table(name: str) -> str:
     """Quote the name of a table and its schema; a part in double quotes may hold dots."""
-    parts = re.findall(r'"(?:[^"]|"")+"|[^.]+', name)
+    part = r'"(?:[^"]|"")+"|[^".][^.]*'
+    if not re.fullmatch(rf"(?:{part})(?:[.](?:{part}))*", name):
+        raise ValueError(
+            "table must be a name, or names with dots between, of which one with a dot in it "
+            f"stands in double quotes; got {name!r}"
+        )
+    parts = re.findall(part, name)
     return ".".join(part if part.startswith('"') else quoted(part) for part in parts)
 
 
@@ -208,10 +257,11 @@ def _category_cases(
         by_bin[k].append(level)
     of_numbers = _numbers_of(bins)
     missing = f"{text} IS NULL"
+    exact = f"{text} COLLATE {says.collation}"
     spellings = {level: [level] for level in bins["levels"]}
     if bins["levels"] and set(bins["levels"]) <= {"True", "False"}:
         # A boolean is text of the database's own spelling, or the number 1 or 0.
-        text = f"LOWER({text})"
+        exact = f"LOWER({text})"
         spellings = {"True": ["true", "t"], "False": ["false", "f"]}
         of_numbers = {"True": 1.0, "False": 0.0}
     if of_numbers:
@@ -221,7 +271,7 @@ def _category_cases(
     for k, levels in enumerate(by_bin):
         words = [_text(word) for level in sorted(levels) for word in spellings[level]]
         if words:
-            cases.append(f"WHEN {text} IN ({', '.join(words)}) THEN {worth[k]}")
+            cases.append(f"WHEN {exact} IN ({', '.join(words)}) THEN {worth[k]}")
     for k, levels in enumerate(by_bin):
         codes = sorted({of_numbers[level] for level in levels if level in of_numbers})
         if codes:

@@ -234,6 +234,53 @@ def test_names_are_quoted(database, name):
     assert found == card.predict_score(values).tolist()
 
 
+@pytest.mark.parametrize("table", ["", ".", "a..b", "a.", '"a', '""'])
+def test_a_table_that_is_none(table):
+    """The message says what a table may be."""
+    with pytest.raises(ValueError, match="table must be a name"):
+        fit(drawn([1.0, 2.0])).to_sql(table=table)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "names"),
+    [("duckdb", ("a", "A")), ("sqlite", ("a", "A")), ("postgresql", ("é" * 32, "é" * 33))],
+)
+def test_two_names_that_are_one_in_the_database(dialect, names):
+    """The statement is refused."""
+    X = pd.DataFrame(dict.fromkeys(names, drawn([1.0, 2.0])))
+    card = Scorecard().fit(X, np.arange(N) % 3 == 0)
+    with pytest.raises(ValueError, match="for one"):
+        card.to_sql(dialect)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name"), [("sqlite", "oid"), ("duckdb", "rowid"), ("postgresql", "xmin")]
+)
+def test_a_name_that_every_table_has(dialect, name):
+    """The statement is refused, since the column could be missing unnoticed."""
+    card = Scorecard().fit(pd.DataFrame({name: drawn([1.0, 2.0])}), np.arange(N) % 3 == 0)
+    with pytest.raises(ValueError, match="of its own"):
+        card.to_sql(dialect)
+
+
+def test_a_key_called_as_the_result():
+    """It is refused."""
+    with pytest.raises(ValueError, match="name of the result"):
+        fit(drawn([1.0, 2.0])).to_sql(key="score")
+
+
+def test_case_counts_whatever_the_collation(database):
+    """A column that ignores case when it compares is not compared so."""
+    X = pd.DataFrame({"x": ["a", "A", "b"] * 40})
+    card = Scorecard(WOEEncoder(min_bin_size=0.01)).fit(
+        X, [0, 1, 1, 0, 1, 0, 0, 1, 1] * 13 + [0] * 3
+    )
+    kind = "VARCHAR(9)" if database.dialect == "postgresql" else "VARCHAR COLLATE NOCASE"
+    found = scores(database, card, {"x": (kind, ["a", "A", "B"])})
+    assert found == card.predict_score(pd.DataFrame({"x": ["a", "A", "B"]})).tolist()
+    assert found[0] != found[1]
+
+
 @pytest.mark.slow
 def test_a_card_of_many_features(database):
     """1,500 features are within the limits of every database."""
