@@ -147,7 +147,9 @@ def main() -> None:
         print(f"\n{name}: {len(histories):,} customers, {bad.mean():.1%} bad")
         risks = {
             "plain rank of RFM": plain_rank(histories),
-            "train, one window of 30D": trained(histories, outcome="30D", n_cutoffs=1),
+            "scorecard, one window of 30D": trained(
+                histories, outcome="30D", n_cutoffs=1, models=["scorecard"]
+            ),
             "train, by default": trained(histories),
             "supervised scorecard": supervised(histories, bad),
         }

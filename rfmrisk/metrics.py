@@ -35,6 +35,7 @@ __all__ = [
     "population_stability_index",
     "psi_reading",
     "risk_report",
+    "segment_report",
     "stability_report",
 ]
 
@@ -410,6 +411,57 @@ def risk_report(
         "fn": float(fn),
         "tp": float(tp),
     }
+
+
+def segment_report(y_true: ArrayLike, y_score: ArrayLike, segment: ArrayLike) -> pd.DataFrame:
+    """Compute how a probability does in each segment.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        1 is bad.
+    y_score : array-like of shape (n,)
+        Probability of being bad, or any score where higher is riskier.
+    segment : array-like of shape (n,)
+        The name of the segment that each row is in.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by segment, in the order of their names: ``n``, ``bad_share``,
+        ``mean_score`` and ``roc_auc``, which is missing where a segment has one class.
+
+    Raises
+    ------
+    ValueError
+        If y_true is not binary, or lengths differ.
+
+    Examples
+    --------
+    >>> from rfmrisk.metrics import segment_report
+    >>> segment_report([0, 1, 0, 1], [0.1, 0.4, 0.3, 0.2], ["new", "new", "old", "old"])
+             n  bad_share  mean_score  roc_auc
+    segment
+    new      2        0.5        0.25      1.0
+    old      2        0.5        0.25      0.0
+    """
+    bad, score, _ = _check_scores(y_true, y_score, None)
+    names = np.asarray(segment)
+    if names.shape != bad.shape:
+        raise ValueError(
+            f"segment must have one name for each of the {len(bad):,} rows; got {names.shape}"
+        )
+    rows = {}
+    for name in np.unique(names):
+        own = names == name
+        both = 0 < bad[own].sum() < own.sum()
+        rows[str(name)] = {
+            "n": int(own.sum()),
+            "bad_share": float(bad[own].mean()),
+            "mean_score": float(score[own].mean()),
+            "roc_auc": float(roc_auc_score(bad[own], score[own])) if both else np.nan,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("segment")
 
 
 def _check_scores(

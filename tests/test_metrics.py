@@ -14,6 +14,7 @@ from rfmrisk.metrics import (
     population_stability_index,
     psi_reading,
     risk_report,
+    segment_report,
     stability_report,
 )
 
@@ -231,3 +232,15 @@ class TestStabilityOfAnyDistribution:
         assert population_stability_index([None, None], [None]) == 0
         assert population_stability_index([np.nan] * 50, [1.0] * 50) > 1
         assert population_stability_index(["a"] * 50, [None] * 50) > 1
+
+
+def test_segments_are_reported_one_by_one():
+    """Each has its own figures; one of a single class has no AUC; lengths must agree."""
+    table = segment_report([0, 1, 1, 1], [0.2, 0.6, 0.3, 0.5], ["b", "b", "a", "a"])
+    assert table.index.tolist() == ["a", "b"]
+    assert table["n"].tolist() == [2, 2]
+    assert table["bad_share"].tolist() == [1.0, 0.5]
+    assert np.isnan(table.loc["a", "roc_auc"])
+    assert table.loc["b", "roc_auc"] == 1
+    with pytest.raises(ValueError, match="one name for each of the 2 rows"):
+        segment_report([0, 1], [0.1, 0.2], ["a"])

@@ -198,7 +198,7 @@ CATALOGUE = {
         grid=_FEATURES
         | {
             "scorecard__encoder__max_bins": [4, 6],
-            "scorecard__classifier__C": [0.01, 0.1, 1.0],
+            "scorecard__classifier__C": [0.001, 0.01, 0.1],
         },
         distributions=_FEATURES
         | {

@@ -77,6 +77,7 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
     result.model = replace(result.model, metadata=metadata)
     result.model.save(folder)
     result.metrics.to_csv(folder / "metrics.csv")
+    result.segments.to_csv(folder / "segments.csv")
     result.candidates.to_csv(folder / "candidates.csv", index=False)
     result.customers.to_csv(folder / "customers.csv")
     result.samples.to_csv(folder / SAMPLES_FILE)

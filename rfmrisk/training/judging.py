@@ -10,7 +10,8 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import TunedThresholdClassifierCV
 
 from rfmrisk.aggregation import RFMAggregator
-from rfmrisk.metrics import risk_report
+from rfmrisk.histories.flat import flatten
+from rfmrisk.metrics import risk_report, segment_report
 from rfmrisk.proxy.auc import bootstrap_auc, bootstrap_weights, interval
 from rfmrisk.training.split import Task
 
@@ -132,6 +133,29 @@ def held_out_metrics(
             row["gain"] = gains[0, place]
             row["gain_low"], row["gain_high"] = interval(gains[1:, place])
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def by_history(probability: np.ndarray, task: Task) -> pd.DataFrame:
+    """Return how the best model does on held-out samples with no, a thin and a longer history.
+
+    Parameters
+    ----------
+    probability : array of shape (n_samples,)
+        Of all samples of the task.
+    task : Task
+
+    Returns
+    -------
+    DataFrame
+        As `rfmrisk.metrics.segment_report`; thin is one or two transactions.
+    """
+    flat = flatten(task.histories)
+    counts = pd.DataFrame({"n": flat.ends - flat.starts}, index=task.histories.index)
+    lengths = task.sampled(counts)["n"].to_numpy()[task.test_rows]
+    names = np.select(
+        [lengths == 0, lengths <= 2], ["0 transactions", "1 or 2 transactions"], "3 or more"
+    )
+    return segment_report(task.y[task.test_rows], probability[task.test_rows], names)
 
 
 def _bootstrap_figures(

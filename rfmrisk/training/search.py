@@ -36,7 +36,13 @@ from rfmrisk.training.candidates import (
     show_progress,
 )
 from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
-from rfmrisk.training.judging import RECENCY, calibrated, choose_threshold, held_out_metrics
+from rfmrisk.training.judging import (
+    RECENCY,
+    by_history,
+    calibrated,
+    choose_threshold,
+    held_out_metrics,
+)
 from rfmrisk.training.split import (
     Task,
     check_features,
@@ -63,6 +69,9 @@ class TrainingResult:
     metrics : DataFrame
         One row per model on the held-out customers, best first, and last the one-column
         baseline: recency alone.
+    segments : DataFrame
+        The best model on held-out customers by the length of their history: with none, a thin
+        one of one or two transactions, or a longer one.
     candidates : DataFrame
         Every candidate of every search with its cross-validated score.
     customers : DataFrame
@@ -94,6 +103,7 @@ class TrainingResult:
 
     model: ScoringModel
     metrics: pd.DataFrame
+    segments: pd.DataFrame
     candidates: pd.DataFrame
     customers: pd.DataFrame
     samples: pd.DataFrame
@@ -320,6 +330,7 @@ def train(
     return TrainingResult(
         model=ScoringModel(Pipeline([("features", extractor), *steps]), metadata),
         metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
+        segments=by_history(probabilities[best.name], task),
         candidates=candidates,
         customers=told if samples is None else _per_customer(told),
         samples=told,

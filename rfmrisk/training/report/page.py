@@ -82,6 +82,7 @@ def _content(folder: Path) -> dict[str, Any]:
         "aucs": _table(_aucs(metrics)),
         "ranking": _table(figures(metrics.loc[models], _RANKING)),
         "deciding": _table(figures(metrics.loc[models], _DECIDING)),
+        "segments": _table(read_table(folder, "segments.csv", "segment")),
         "n_resamples": N_RESAMPLES,
         "n_resamples_of_figures": N_RESAMPLES_OF_FIGURES,
         "best": counts,
