@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Number
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.metrics import (
     average_precision_score,
     brier_score_loss,
@@ -310,6 +311,9 @@ def stability_report(expected: Any, actual: Any, *, bins: int = 10) -> pd.DataFr
     recency  2.32  shifted
     channel  0.00   stable
     """
+    expected, actual = (
+        table.to_pandas() if isinstance(table, pa.Table) else table for table in (expected, actual)
+    )
     lacking = [name for name in expected.columns if name not in actual.columns]
     if lacking:
         raise ValueError(
@@ -483,33 +487,58 @@ def _series(values: ArrayLike) -> pd.Series:
 
 
 def _as_numbers(before: pd.Series, after: pd.Series) -> list[NDArray[np.float64]] | None:
-    """Return two samples as numbers, None where they hold text; True goes with the number 1."""
+    """Return two samples as numbers, None where both hold categories.
+
+    Beside numbers, booleans and categories of numbers are numbers, and beside categories of
+    numbers so are booleans. Where one sample is in 32 bits, both are rounded to them.
+    """
     samples = {"expected": before, "actual": after}
-    for name, sample in samples.items():
-        present = sample.dropna()
-        if not len(present):
-            samples[name] = pd.Series(np.full(len(sample), np.nan))
-        elif pd.api.types.infer_dtype(present) == "boolean":
-            samples[name] = sample.astype("boolean")
-    kinds = {name: column_kind(sample, name) for name, sample in samples.items()}
-    if "numeric" not in kinds.values():
+    kinds = {name: _kind(sample, name) for name, sample in samples.items()}
+    found = set(kinds.values()) - {"empty"}
+    if "text" in found:
+        if "numeric" in found:
+            (name,) = [name for name, kind in kinds.items() if kind == "text"]
+            raise TypeError(
+                f"both samples must hold numbers, or both text; {name} holds text, such as "
+                f"{samples[name].dropna().iloc[0]!r}"
+            )
         return None
-    texts = [
-        name
-        for name, sample in samples.items()
-        if kinds[name] != "numeric" and not pd.api.types.is_bool_dtype(sample)
-    ]
-    if texts and not any(sample.isna().all() for sample in samples.values()):
-        raise TypeError(
-            f"both samples must hold numbers, or both text; {texts[0]} holds text, such as "
-            f"{samples[texts[0]].dropna().iloc[0]!r}"
+    if found in ({"boolean"}, {"codes"}):
+        return None
+    numbers = []
+    for name, sample in samples.items():
+        numbers.append(
+            as_numbers(sample, name)
+            if kinds[name] == "numeric"
+            else sample.astype(object).to_numpy(dtype=np.float64, na_value=np.nan)
         )
-    return None if texts else [as_numbers(sample, name) for name, sample in samples.items()]
+    if any(str(sample.dtype).lower().startswith(_SHORT) for sample in samples.values()):
+        numbers = [x.astype(np.float32).astype(np.float64) for x in numbers]
+    return numbers
+
+
+# Names of floats of 16 and 32 bits in NumPy, pandas and Arrow.
+_SHORT = ("float32", "float16", "float[", "halffloat")
+
+
+def _kind(sample: pd.Series, name: str) -> str:
+    """Return numeric, boolean, codes (numbers as categories), text, or empty."""
+    if column_kind(sample, name) == "numeric":
+        return "numeric"
+    present = pd.unique(sample.dropna())
+    if not len(present):
+        return "empty"
+    if all(isinstance(value, bool | np.bool_) for value in present):
+        return "boolean"
+    return "codes" if all(isinstance(value, Number) for value in present) else "text"
 
 
 def _cuts(bins: ArrayLike) -> NDArray[np.float64]:
-    cuts = np.asarray(bins, dtype=np.float64)
-    if cuts.ndim != 1 or not np.isfinite(cuts).all() or (np.diff(cuts) <= 0).any():
+    try:
+        cuts = np.asarray(bins, dtype=np.float64)
+    except (TypeError, ValueError):
+        cuts = np.array(np.nan)
+    if not cuts.size or cuts.ndim != 1 or not np.isfinite(cuts).all() or (np.diff(cuts) <= 0).any():
         raise ValueError(f"the cut points of bins must be finite and ascending; got {bins!r}")
     return cuts
 
@@ -524,6 +553,7 @@ def stability_cuts(
     """
     if isinstance(n_bins, bool) or not isinstance(n_bins, Integral) or n_bins < 2:
         raise ValueError(f"bins must be an integer of at least 2, or cut points; got {n_bins!r}")
+    n_bins = int(n_bins)
     present = ~np.isnan(x)
     w = np.ones(len(x)) if weight is None else weight
     present &= w > 0

@@ -165,7 +165,7 @@ def _draw(ax: Any, name: str, table: pd.DataFrame, kind: str) -> None:
     total = table.iloc[-1]
     bins = table.iloc[:-1]
     bins = bins[bins["count"] > 0]
-    labels = [literal(label if len(label) <= 18 else label[:16] + "…") for label in bins["bin"]]
+    labels = [literal(label) for label in _short(bins["bin"].tolist())]
     place = np.arange(len(bins))
     ax.bar(place, bins["count"], color="#c9d3df")
     ax.set_xticks(place, labels, rotation=30, ha="right")
@@ -178,3 +178,11 @@ def _draw(ax: Any, name: str, table: pd.DataFrame, kind: str) -> None:
     line.plot(place[~ordered], bins[kind][~ordered], color="#b3331c", marker="o", linestyle="")
     line.axhline(total[kind], color="#b3331c", linewidth=0.8, linestyle=":")
     line.set_ylabel("WoE (positive is safer)" if kind == "woe" else "bad rate")
+
+
+def _short(labels: list[str]) -> list[str]:
+    """Shorten long labels, unless two would then look the same."""
+    short = [label if len(label) <= 18 else label[:16] + "…" for label in labels]
+    return [
+        label if short.count(seen) > 1 else seen for label, seen in zip(labels, short, strict=True)
+    ]

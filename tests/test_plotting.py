@@ -92,3 +92,13 @@ def test_says_how_to_get_matplotlib(monkeypatch, encoder):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"rfmrisk\[train\]"):
         WOEDisplay.from_estimator(encoder)
+
+
+def test_long_labels_that_begin_alike_are_told_apart(pyplot):
+    """They are shortened only where that leaves no two of them the same."""
+    names = ["a very long name of one shop", "a very long name of two shops", "short"]
+    X = pd.DataFrame({"s": np.repeat(names, 60)})
+    y = np.tile([0, 0, 1], 60) | (np.arange(180) % 5 < np.repeat([0, 1, 4], 60))
+    display = WOEDisplay.from_estimator(WOEEncoder().fit(X, y))
+    labels = [label.get_text() for label in display.axes_[0].get_xticklabels()]
+    assert sorted(labels) == sorted(names)

@@ -166,6 +166,9 @@ def _value(key: np.int64) -> float:
 def best_places(places: Places, shape: Shape, rules: Rules) -> NDArray[np.intp]:
     """Choose where to cut among all places.
 
+    Bins hold some goods and some bads. Where no such split is allowed, as where one value has bads
+    alone and the rest is one other, those that hold one of both are.
+
     Parameters
     ----------
     places : Places
@@ -180,6 +183,13 @@ def best_places(places: Places, shape: Shape, rules: Rules) -> NDArray[np.intp]:
     ndarray of int
         Indices of the chosen inner places, ascending.
     """
+    best = _best(places, shape, rules)
+    if not best.places.size and places.last > 1 and rules.smoothing:
+        best = _best(places, shape, rules._replace(pure=True))
+    return best.places
+
+
+def _best(places: Places, shape: Shape, rules: Rules) -> Solution:
     best = Solution(np.empty(0, dtype=np.intp), 0.0)
     for phases, candidates, bound in _starts(places, shape, rules):
         # Refining gains a few percent at most, so a far worse shape cannot win.
@@ -190,7 +200,7 @@ def best_places(places: Places, shape: Shape, rules: Rules) -> NDArray[np.intp]:
             solution = _refine(places, solution, phases, rules)
         if solution.value > best.value:
             best = solution
-    return best.places
+    return best
 
 
 def _starts(
@@ -308,10 +318,19 @@ def count_cuts(x: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.
 
 
 def _between(low: float, high: float) -> float:
-    """Return a round cut that also separates the two values as 32-bit floats, where one does."""
-    with np.errstate(over="ignore"):
+    """Return a round cut between two values that separates them as 32-bit floats too.
+
+    It keeps a distance of such a float's rounding from both, as each may come in the other
+    precision; a whole number that 32 bits hold is itself a cut.
+    """
+    with np.errstate(over="ignore", under="ignore"):
         above, below = max(low, float(np.float32(low))), min(high, float(np.float32(high)))
-    return roundest(above, below) if above < below else roundest(low, high)
+    if not (above < below and np.isfinite([above, below]).all()):
+        return roundest(low, high)
+    room = min(below / 4 - above / 4, 2.0**-22 * max(abs(above), abs(below)))
+    if not (high.is_integer() and below == high):
+        below -= room
+    return roundest(above + room, below)
 
 
 def roundest(low: float, high: float) -> float:
@@ -370,6 +389,8 @@ def group_levels(
         n_rows_of = np.bincount(y.astype(np.intp), minlength=2)
         if n_rows_of.min() >= FEWEST and (2 * n_levels_of <= n_rows_of).all():
             return is_bad.astype(np.intp)[pool]
+    if 2 * len(used) > len(codes):  # of categories that hardly come twice each is pure by chance
+        rules = rules._replace(smoothing=0.0)
     used = used[np.argsort(bads_pooled[used] / size_pooled[used], kind="stable")]
     sorted_levels = Places(
         np.arange(len(used) + 1), _before(size_pooled[used]), _before(bads_pooled[used])

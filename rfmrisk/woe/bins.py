@@ -241,14 +241,17 @@ def bin_labels(column: ColumnBins) -> list[str]:
 
 
 def interval_labels(cuts: NDArray[np.float64]) -> list[str]:
-    """Name the intervals between ascending cuts: ``[low, high)``, or ``[v, v]`` of one value."""
+    """Name the intervals between ascending cuts: ``[low, high)``, or ``[v, v]`` of one value.
+
+    What begins right above a value v is named ``(v, high)``.
+    """
     ends = [-np.inf, *cuts.tolist(), np.inf]
     labels = []
+    start = "(-inf"
     for low, high in pairwise(ends):
         alone = high == np.nextafter(low, np.inf) and high < np.inf
-        start = "(-inf" if low == -np.inf else f"[{level_text(low)}"
-        end = f"{level_text(low)}]" if alone else f"{level_text(high)})"
-        labels.append(f"{start}, {end}")
+        labels.append(f"{start}, {level_text(low)}]" if alone else f"{start}, {level_text(high)})")
+        start = f"({level_text(low)}" if alone else f"[{level_text(high)}"
     return labels
 
 

@@ -58,8 +58,7 @@ class WOEEncoder(TransformerMixin, BaseEstimator):
         Least share of all customers (by weight) in a bin.
     min_bin_events : float, default=0
         Least goods, and least bads, in a bin, in units of the mean weight. Whatever it is, a
-        column is only split into bins that hold some of both, unless one split separates the
-        classes.
+        column is split into bins that hold some of both where there is such a split.
     monotonic : {"auto", "ascending", "descending", "peak", "valley", "auto_shape"}, None or dict, \
 default="auto"
         Shape of the bad rate over the bins of a numeric column. "auto" takes the better of
@@ -199,6 +198,7 @@ default="auto"
             max_prebins=self.max_prebins,
             total_goods=total - total_bads,
             total_bads=total_bads,
+            smoothing=self.smoothing * mean_weight(weight),
         )
         self.bins_ = [self._fit_column(table, j, bad, weight, rules) for j in range(len(table))]
         self.mean_weight_ = mean_weight(weight)
@@ -239,6 +239,7 @@ default="auto"
         special = (self.special_values or {}).get(name, ())
         cuts = (self.cut_points or {}).get(name)
         if column_kind(values, name) == "numeric":
+            _check_special(name, special, numeric=True)
             shape = self.monotonic
             if isinstance(shape, Mapping):
                 shape = shape.get(name, "auto")
@@ -425,9 +426,12 @@ default="auto"
                 require(parameter, known, name in names)
         for name, codes in (self.special_values or {}).items():
             _check_special(name, codes)
+            if not len(codes):
+                raise ValueError(f"special_values of {name!r} must be a list of codes; got none")
         for name, cuts in (self.cut_points or {}).items():
-            points = np.asarray(cuts, dtype=np.float64)
-            if points.ndim != 1 or not np.isfinite(points).all() or (np.diff(points) <= 0).any():
+            points = cuts.tolist() if isinstance(cuts, np.ndarray) else cuts
+            known = isinstance(points, list | tuple) and all(map(_is_number, points))
+            if not known or not points or (np.diff(np.array(points, dtype=np.float64)) <= 0).any():
                 raise ValueError(
                     f"cut_points of {name!r} must be finite and ascending; got {cuts!r}."
                 )
@@ -443,7 +447,13 @@ default="auto"
         return tags
 
 
-def _check_special(name: str, codes: Any) -> None:
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a finite number, and no boolean."""
+    number = isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_)
+    return number and bool(np.isfinite(float(value)))
+
+
+def _check_special(name: str, codes: Any, *, numeric: bool = False) -> None:
     """Refuse special values that are no list, empty, missing, or in two bins."""
     allowed = f"special_values of {name!r} must be a list of codes, or of lists of codes"
     if isinstance(codes, str | bytes | Mapping) or not isinstance(codes, Sequence | np.ndarray):
@@ -461,9 +471,9 @@ def _check_special(name: str, codes: Any) -> None:
             raise ValueError(
                 f"{allowed}; got NaN in {codes!r}, and missing values have a bin of their own"
             )
+        if numeric and not _is_number(code):
+            raise ValueError(f"{allowed}, finite numbers as the column is numeric; got {code!r}")
     texts = [level_text(code) for code in flat]
     twice = sorted({text for text in texts if texts.count(text) > 1})
     if twice:
         raise ValueError(f"{allowed}, each in one bin; got {', '.join(twice)} twice in {codes!r}")
-    if not flat:
-        raise ValueError(f"{allowed}; got none")

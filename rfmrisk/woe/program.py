@@ -48,6 +48,8 @@ class Rules(NamedTuple):
     max_prebins: int
     total_goods: float
     total_bads: float
+    smoothing: float = 0.0  # of the rarer class, added to bins that lack one
+    pure: bool = False  # whether a bin may hold goods alone, or bads alone
 
 
 class Solution(NamedTuple):
@@ -133,12 +135,23 @@ def gain_of(
 ) -> NDArray[np.float64]:
     """Compute what bins of these weights add to the IV; minus infinity if they break a rule."""
     n_goods = n_all - n_bads
+    least_goods, least_bads = rules.total_goods * ROUNDING, rules.total_bads * ROUNDING
     allowed = n_all >= rules.min_size * (1 - 1e-9)
-    allowed &= n_bads >= max(rules.min_events, rules.total_bads * ROUNDING)
-    allowed &= n_goods >= max(rules.min_events, rules.total_goods * ROUNDING)
+    if rules.pure:
+        allowed &= n_all > least_goods + least_bads
+        n_goods = np.where(n_goods < least_goods, 0.0, n_goods)
+        n_bads = np.where(n_bads < least_bads, 0.0, n_bads)
+        least_goods = least_bads = 0.0
+    allowed &= n_bads >= max(rules.min_events, least_bads)
+    allowed &= n_goods >= max(rules.min_events, least_goods)
     good_share = np.where(allowed, n_goods, 1.0) * (1 / rules.total_goods)
     bad_share = np.where(allowed, n_bads, 1.0) * (1 / rules.total_bads)
-    gain = (good_share - bad_share) * np.log(good_share / bad_share)
+    difference = good_share - bad_share
+    if rules.pure:
+        lacks = (good_share <= 0) | (bad_share <= 0)
+        added = lacks * (rules.smoothing / min(rules.total_goods, rules.total_bads))
+        good_share, bad_share = good_share + added, bad_share + added
+    gain = difference * np.log(good_share / bad_share)
     gain[~allowed] = -np.inf
     return gain
 

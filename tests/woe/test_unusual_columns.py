@@ -274,3 +274,70 @@ def test_reasons_compare_with_what_can_be_attained():
     told = card.reasons(pd.DataFrame({"marks": [5.0]}))
     ordinary = card.points_[0][: card.encoder_.bins_[0]["n_bins"]]
     assert told["lost"].tolist() == [ordinary.max() - ordinary.min()]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 3), st.sampled_from([0.01, 1.0, 300.0]))
+def test_a_row_has_one_bin_in_32_and_64_bits(seed, digits, scale):
+    """Whichever of the two the encoder is fitted on, and which it is given later."""
+    rng = np.random.default_rng(seed)
+    x = (scale * rng.normal(size=300)).round(digits)
+    y = rng.random(300) < 1 / (1 + np.exp(1 - x / scale))
+    if y.all() or not y.any():
+        return
+    for fitted in (x, x.astype(np.float32)):
+        encoder = WOEEncoder(monotonic=None).fit(fitted[:, None], y)
+        long = encoder.bin_numbers(x[:, None])
+        assert (long == encoder.bin_numbers(x.astype(np.float32)[:, None])).all()
+        for cut in encoder.bins_[0]["cuts"]:
+            low, high = (
+                values.astype(np.float64) for values in (fitted[x < cut], fitted[x >= cut])
+            )
+            assert low.max() < cut <= high.min()
+            assert cut < high.min() or cut.is_integer()
+
+
+@pytest.mark.parametrize("dtype", [float, str, bool])
+@pytest.mark.parametrize("unit", [1e-3, 1.0])
+def test_a_flag_that_only_bads_have_is_seen(dtype, unit):
+    """Nobody without the flag is all good, and so no split has some of both on each side."""
+    flag = np.repeat([0, 1], [160, 40]).astype(dtype)
+    y = np.append(np.tile([0, 1], 80), np.ones(40, int))
+    encoder = WOEEncoder().fit(pd.DataFrame({"f": flag}), y, sample_weight=np.full(200, unit))
+    table = encoder.binning_table("f").iloc[:-1].query("count > 0").sort_values("bads")
+    assert (table["goods"] > 0).sum() == 1
+    assert table["woe"].iloc[0] < -3
+    assert encoder.information_value_[0] > 1
+    assert encoder.separating_ == []
+
+
+def test_a_range_that_only_bads_have_is_seen():
+    """A column that separates the classes by two cuts, in a shape that may turn, is a leak."""
+    X = pd.DataFrame({"x": np.tile([0, 1, 2], 100)})
+    with pytest.warns(UserWarning, match="each bin of 'x' holds goods alone or bads alone"):
+        encoder = WOEEncoder(monotonic="peak").fit(X, np.tile([0, 1, 0], 100))
+    assert encoder.separating_ == ["x"]
+    assert encoder.information_value_[0] > 3
+
+
+def test_identifiers_are_no_predictor():
+    """Categories that come once each are pure by chance, and stay in one bin."""
+    X = pd.DataFrame({"id": [f"c{k}" for k in range(300)]})
+    y = np.random.default_rng(0).integers(0, 2, 300)
+    assert WOEEncoder().fit(X, y).information_value_[0] == 0
+
+
+@pytest.mark.parametrize("codes", [["x"], [True], [np.inf], [[-9, "-8"]]])
+def test_special_values_of_numbers_are_numbers(codes):
+    """They are refused under the column's name."""
+    X = pd.DataFrame({"age": np.arange(200) % 50})
+    with pytest.raises(ValueError, match=r"special_values of 'age' .* finite numbers"):
+        WOEEncoder(special_values={"age": codes}).fit(X, [0, 1] * 100)
+
+
+@pytest.mark.parametrize("cuts", [[], ["a"], 5, [1, 1], [np.nan], [True], None, "12"])
+def test_cut_points_are_checked_by_column(cuts):
+    """What is no list of ascending numbers is refused under the column's name."""
+    X = pd.DataFrame({"age": np.arange(200) % 50})
+    with pytest.raises(ValueError, match="cut_points of 'age' must be finite and ascending"):
+        WOEEncoder(cut_points={"age": cuts}).fit(X, [0, 1] * 100)
