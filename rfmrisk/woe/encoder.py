@@ -430,8 +430,8 @@ default="auto"
                 raise ValueError(f"special_values of {name!r} must be a list of codes; got none")
         for name, cuts in (self.cut_points or {}).items():
             points = cuts.tolist() if isinstance(cuts, np.ndarray) else cuts
-            known = isinstance(points, list | tuple) and all(map(_is_number, points))
-            if not known or not points or (np.diff(np.array(points, dtype=np.float64)) <= 0).any():
+            listed = isinstance(points, list | tuple) and all(map(_is_number, points))
+            if not listed or not points or (np.diff(np.array(points, dtype=np.float64)) <= 0).any():
                 raise ValueError(
                     f"cut_points of {name!r} must be finite and ascending; got {cuts!r}."
                 )
