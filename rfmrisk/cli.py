@@ -16,6 +16,7 @@ import pandas as pd
 
 from rfmrisk import __version__
 from rfmrisk.histories.nesting import to_histories
+from rfmrisk.histories.options import OptionNeededError, ReadingOptions, add_reading_options
 from rfmrisk.histories.partitions import ROWS_PER_PART
 from rfmrisk.histories.reading import read_transactions
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
@@ -51,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = str(interrupt) or "nothing was kept"
         print(f"rfmrisk: interrupted; {told}", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
+    except OptionNeededError as error:
+        print(f"rfmrisk: {error.for_command_line}", file=sys.stderr)  # noqa: T201
+        return BAD_INPUT
     except (ValueError, TypeError, FileNotFoundError, ModelFileError) as error:
         print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
         return BAD_INPUT
@@ -90,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train, track and save a model of a log")
     train.set_defaults(run=_train)
     train.add_argument(
-        "log", nargs="?", help="CSV or Parquet file; without one, the embedded sample bank"
+        "log",
+        nargs="?",
+        help="CSV, Excel or Parquet file, or folder; without one, the embedded sample bank",
     )
     _add_roles(train, CUSTOMER, TIME, AMOUNT)
     train.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
@@ -160,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_score(commands: Any) -> None:
     score = commands.add_parser("score", help="score the customers of a log")
     score.set_defaults(run=_score)
-    score.add_argument("log", help="CSV or Parquet file, or folder of Parquet files")
+    score.add_argument("log", help="CSV, Excel or Parquet file, or folder")
     score.add_argument("--model", required=True, help="folder of a training, or an MLflow URI")
     score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
     _add_roles(score, None, None, None)
@@ -181,7 +187,16 @@ def _add_roles(
     for role, default in (("customer", customer), ("time", time), ("amount", amount)):
         known = f"default {default}" if default else "default: as in training"
         parser.add_argument(f"--{role}", default=default, help=f"column of the {role} ({known})")
-    parser.add_argument("--on-bad", choices=["raise", "drop"], default="raise")
+    parser.add_argument(
+        "--order", help="column of the order, where rows are its lines (default: they are not)"
+    )
+    parser.add_argument(
+        "--on-bad",
+        choices=["raise", "drop"],
+        default="raise",
+        help="of rows and lines that cannot be used (default raise: say how many, and stop)",
+    )
+    add_reading_options(parser)
 
 
 def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> None:
@@ -212,7 +227,7 @@ def _train(options: argparse.Namespace) -> None:
     from rfmrisk.training.tracking import Tracker
 
     output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")
-    roles = {role: getattr(options, role) for role in ("customer", "time", "amount")}
+    roles = {role: getattr(options, role) for role in ("customer", "time", "amount", "order")}
     registry = _registry(options)
     asked: dict[str, Any] = {
         "models": [name.strip() for name in options.models.split(",")],
@@ -253,8 +268,9 @@ def _train(options: argparse.Namespace) -> None:
                 progress=sys.stdout.isatty(),
                 **asked,
             )
+            named = {role: name for role, name in roles.items() if name}
             metadata = result.model.metadata
-            metadata = replace(metadata, roles=roles, data=replace(metadata.data, name=log))
+            metadata = replace(metadata, roles=named, data=replace(metadata.data, name=log))
             result.model = replace(result.model, metadata=metadata)
             with _step("writing the report"):
                 write_run(result, folder, tables=options.keep_tables)
@@ -265,10 +281,11 @@ def _train(options: argparse.Namespace) -> None:
     _say(f"model   {output}/model.skops")
     _say(f"report  {output}/report.html")
     uri = _publish(tracker, output, registry)
-    to_score = options.log or output / SAMPLE_FILE
+    to_score = shlex.quote(str(options.log or output / SAMPLE_FILE))
+    again = _again(options)
     _say(
-        f"next    rfmrisk score {to_score} --model {output} -o scores.csv\n"
-        f"        rfmrisk score {to_score} --model {uri} -o scores.csv\n"
+        f"next    rfmrisk score {to_score} --model {output} -o scores.csv{again}\n"
+        f"        rfmrisk score {to_score} --model {uri} -o scores.csv{again}\n"
         f"        mlflow ui --backend-store-uri {store_uri()}"
     )
 
@@ -339,7 +356,12 @@ def _score(options: argparse.Namespace) -> None:
     trained_on = model.metadata.roles
     roles = {
         role: getattr(options, role) or trained_on.get(role, default)
-        for role, default in (("customer", CUSTOMER), ("time", TIME), ("amount", AMOUNT))
+        for role, default in (
+            ("customer", CUSTOMER),
+            ("time", TIME),
+            ("amount", AMOUNT),
+            ("order", None),
+        )
     }
     try:
         n_customers, n_high_risk = score_file(
@@ -351,17 +373,27 @@ def _score(options: argparse.Namespace) -> None:
             n_reasons=options.reasons,
             rows_per_part=options.rows_per_part,
             **roles,
+            **ReadingOptions.from_namespace(options).given,
         )
     except KeyboardInterrupt:
         if not work_folder(Path(options.output)).exists():
             raise
         raise KeyboardInterrupt("the same command goes on where it was") from None
     _say(
-        f"{n_customers:,} customers scored, {n_high_risk / n_customers:.1%} high-risk: "
-        f"{options.output}"
+        f"{n_customers:,} customers scored as of {_as_of(Path(options.output))}, "
+        f"{n_high_risk / n_customers:.1%} high-risk: {options.output}"
     )
     if options.reasons and model.reasons_from is None:
         _say(model.reasons_note)
+
+
+def _as_of(scores: Path) -> str:
+    """Return the moment of decision of a file of scores."""
+    if scores.suffix == ".csv":
+        return str(pd.read_csv(scores, nrows=1)["as_of"].iloc[0])
+    from pyarrow import parquet
+
+    return str(next(parquet.ParquetFile(scores).iter_batches(1, columns=["as_of"]))["as_of"][0])
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -378,18 +410,30 @@ def _report(options: argparse.Namespace) -> None:
     _say(f"card    {write_card(options.folder)}")
 
 
-def _log(options: argparse.Namespace, roles: dict[str, str]) -> pd.DataFrame:
+def _log(options: argparse.Namespace, roles: dict[str, Any]) -> pd.DataFrame:
     if options.log is None:
         from rfmrisk.datasets import make_transactions
 
         return make_transactions(random_state=options.seed)
-    return read_transactions(options.log, on_bad=options.on_bad, **roles)
+    reading = ReadingOptions.from_namespace(options).given
+    bound = {role: roles[role] for role in ("customer", "time", "amount")}
+    log = read_transactions(options.log, on_bad=options.on_bad, **bound, **reading)
+    _say(f"read    {log.attrs['understood']}")
+    return log
 
 
 def _histories(
-    log: pd.DataFrame, options: argparse.Namespace, roles: dict[str, str]
+    log: pd.DataFrame, options: argparse.Namespace, roles: dict[str, Any]
 ) -> pd.DataFrame:
     return to_histories(log, as_of=options.as_of, on_bad=options.on_bad, **roles)
+
+
+def _again(options: argparse.Namespace) -> str:
+    """Return the options of reading that another command needs for the same log."""
+    flags = ReadingOptions.from_namespace(options).flags
+    if options.on_bad == "drop":
+        flags += ["--on-bad", "drop"]
+    return "".join(f" {shlex.quote(flag)}" for flag in flags)
 
 
 def _say(text: str) -> None:

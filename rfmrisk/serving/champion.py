@@ -81,7 +81,7 @@ class Champion:
             if name not in log or (kind == "number" and not numeric):
                 return None
         log = log[[*USUAL.values(), *self.reader.fields]]
-        columns = {USUAL[role]: column for role, column in self.roles.items()}
+        columns = {USUAL.get(role, role): column for role, column in self.roles.items()}
         return log.rename(columns=columns).to_csv(index=False).encode()
 
     @classmethod
