@@ -1,4 +1,4 @@
-"""The command line: rfmrisk train, upload, promote, score, serve and report."""
+"""The command line: rfmrisk check, train, upload, promote, score, serve and report."""
 
 import argparse
 import os
@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_registry(promote)
 
     _add_score(commands)
+    _add_check(commands)
 
     serve = commands.add_parser("serve", help="run the scoring app")
     serve.set_defaults(run=_serve)
@@ -161,6 +162,18 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(run=_report)
     report.add_argument("folder")
     return parser
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser("check", help="say what is in a log, and how to train on it")
+    check.set_defaults(run=_check)
+    check.add_argument("log", help="CSV, Excel or Parquet file, or folder")
+    for role in ("customer", "time", "amount"):
+        check.add_argument(f"--{role}", help=f"column of the {role} (default: by the names)")
+    check.add_argument("--order", help="column of the order, where rows are its lines")
+    check.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+    check.add_argument("--html", metavar="FILE", help="write the page, with pictures, to a file")
+    add_reading_options(check)
 
 
 def _add_score(commands: Any) -> None:
@@ -394,6 +407,19 @@ def _as_of(scores: Path) -> str:
     from pyarrow import parquet
 
     return str(next(parquet.ParquetFile(scores).iter_batches(1, columns=["as_of"]))["as_of"][0])
+
+
+def _check(options: argparse.Namespace) -> None:
+    from rfmrisk.proxy.log_check import check_log
+
+    roles = {role: getattr(options, role) for role in ("customer", "time", "amount", "order")}
+    reading = ReadingOptions.from_namespace(options).given
+    check = check_log(options.log, **roles, as_of=options.as_of, **reading)
+    _say(str(check))
+    if options.html:
+        from rfmrisk.proxy.log_page import write_log_page
+
+        _say(f"page         {write_log_page(check, options.html)}")
 
 
 def _serve(options: argparse.Namespace) -> None:

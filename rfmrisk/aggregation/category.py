@@ -1,6 +1,6 @@
 """What kinds of transactions a customer makes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ class CategoryAggregator(HistoryAggregator):
     ----------
     columns_ : list of str
         The fields that are used.
+    dtypes_ : dict of str to {"text", "integer", "boolean", ""}
+        What the levels of each field are; those of other files are read as the same.
     feature_names_out_ : list of str
         ``ProductCategory_top`` (text), ``ProductCategory_levels`` (a count),
         ``ProductCategory_top_share`` (a share of the transactions with a level).
@@ -58,15 +60,20 @@ class CategoryAggregator(HistoryAggregator):
     def learn(self, flat: FlatHistories) -> None:
         if self.columns is None:
             self.columns_ = [
-                name for name in flat.field_names if _has_levels(flat.field(name), self.max_levels)
+                name
+                for name in flat.field_names
+                if name != "order" and _has_levels(flat.field(name), self.max_levels)
             ]
         else:
             check_list(self.columns, "columns")
             self.columns_ = [str(name) for name in self.columns]
+        self.dtypes_ = {
+            name: _dtype(flat.field(name)) for name in self.columns_ if name in flat.field_names
+        }
 
     def compute(self, flat: FlatHistories, wanted: Collection[str] | None = None) -> dict[str, Any]:
         features: dict[str, Any] = {}
-        for column, top in top_levels(flat, list(self.needed_fields(wanted))).items():
+        for column, top in top_levels(flat, list(self.needed_fields(wanted)), self.dtypes_).items():
             names = top.names.cast(pa.string()).to_pandas().astype("str")
             values = (names.reindex(top.codes).array, top.n_levels, top.share)
             features |= dict(zip(_names(column), values, strict=True))
@@ -121,9 +128,14 @@ def _are_dates(levels: pa.Array) -> bool:
     return True
 
 
-def top_levels(flat: FlatHistories, columns: Sequence[str]) -> dict[str, TopLevel]:
-    """Return the most frequent levels of each of some fields."""
-    fields = {column: _field_of_levels(flat, column) for column in columns}
+def top_levels(
+    flat: FlatHistories, columns: Sequence[str], dtypes: Mapping[str, str]
+) -> dict[str, TopLevel]:
+    """Return the most frequent levels of each of some fields, read as the dtypes of the fit."""
+    fields = {
+        column: _conformed(_field_of_levels(flat, column), column, dtypes.get(column, ""))
+        for column in columns
+    }
     few = len(flat.times) * len(columns) <= _TOGETHER
     groups: dict[Any, list[str]] = {}
     for column, field in fields.items():
@@ -150,6 +162,42 @@ def _field_of_levels(flat: FlatHistories, column: str) -> pa.Array:
             f"levels; its type is {kind}"
         )
     return field
+
+
+def _dtype(field: pa.Array) -> str:
+    """Return what the levels of a field are; empty where nothing tells."""
+    dtype = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if pa.types.is_boolean(dtype):
+        return "boolean"
+    if pa.types.is_integer(dtype):
+        return "integer"
+    return "text" if pa.types.is_string(dtype) or pa.types.is_large_string(dtype) else ""
+
+
+def _conformed(field: pa.Array, column: str, dtype: str) -> pa.Array:
+    """Return a field as levels of the dtype of the fit, whatever the file had; blanks missing.
+
+    A file of text knows no types: 1 may have come as "1", and true as "True".
+    """
+    own = _dtype(field)
+    plain = own == "text" and not pa.types.is_dictionary(field.type)
+    if plain and pc.min(pc.binary_length(field)).as_py() == 0:
+        field = pc.if_else(pc.equal(field, ""), None, field)
+    if own in (dtype, "") or not dtype:
+        return field
+    if pa.types.is_dictionary(field.type):
+        field = field.dictionary_decode()
+    try:
+        if dtype == "text":
+            return field.cast(pa.string())
+        if dtype == "boolean" and own == "text":
+            return pc.utf8_lower(field).cast(pa.bool_())
+        return field.cast(pa.int64() if dtype == "integer" else pa.bool_())
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"the field {column!r} must hold levels that are {dtype}, as in training; its type is "
+            f"{field.type}, and {error}"
+        ) from error
 
 
 def _count(flat: FlatHistories, fields: list[pa.Array]) -> list[TopLevel]:

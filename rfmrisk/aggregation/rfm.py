@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from rfmrisk.aggregation.base import HistoryAggregator
+from rfmrisk.aggregation.base import FieldType, HistoryAggregator
 from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.histories.segments import Segments, first_at_or_after
 from rfmrisk.histories.timestamps import DAY, parse_duration
@@ -25,14 +25,17 @@ class RFMAggregator(HistoryAggregator):
 
     Attributes
     ----------
+    by_order_ : bool
+        Whether orders are counted.
     feature_names_out_ : list of str
         ``["recency", "frequency", "monetary"]``.
 
     Notes
     -----
     Recency is in days (float) from the last transaction to ``as_of``, and missing for an empty
-    history; frequency counts transactions; monetary is in the log's currency and never rounded.
-    The terms are those of database marketing [1]_.
+    history; frequency counts transactions, or orders where the log named them, an order being of
+    the window that its first line is in; monetary is in the log's currency and never rounded. The
+    terms are those of database marketing [1]_.
 
     References
     ----------
@@ -69,6 +72,7 @@ class RFMAggregator(HistoryAggregator):
             parse_duration(self.window, "window")
         if self.monetary not in ("gross", "net"):
             raise ValueError(f"monetary must be 'gross' or 'net'; got {self.monetary!r}")
+        self.by_order_ = "order" in flat.field_names
 
     def compute(
         self, flat: FlatHistories, wanted: Collection[str] | None = None
@@ -86,6 +90,17 @@ class RFMAggregator(HistoryAggregator):
             amounts = np.abs(amounts)
         return {
             "recency": recency,
-            "frequency": flat.ends - starts,
+            "frequency": self._frequency(flat) if self.by_order_ else flat.ends - starts,
             "monetary": segments.sum(amounts),
         }
+
+    def _frequency(self, flat: FlatHistories) -> np.ndarray:
+        orders = flat.by_order()
+        if self.window is None:
+            return orders.ends - orders.starts
+        opening = flat.as_of - parse_duration(self.window, "window")
+        return orders.ends - first_at_or_after(orders.times, orders.starts, orders.ends, opening)
+
+    def needed_fields(self, wanted: Collection[str] | None = None) -> dict[str, FieldType]:
+        counted = self.by_order_ and (wanted is None or "frequency" in wanted)
+        return {"order": "category"} if counted else {}

@@ -38,6 +38,8 @@ class SpendAggregator(HistoryAggregator):
 
     Attributes
     ----------
+    by_order_ : bool
+        Whether "count" of the amounts is of orders, as the log named them.
     fields_ : dict of str to {"number", "date"}
         The fields of the transactions that are used.
     feature_names_out_ : list of str
@@ -83,6 +85,7 @@ class SpendAggregator(HistoryAggregator):
         unknown = [stat for stat in self.stats if stat not in _STATS]
         if unknown:
             raise ValueError(f"stats {unknown} are unknown; allowed are {list(_STATS)}")
+        self.by_order_ = "order" in flat.field_names
         self.fields_: dict[str, FieldType] = {}
         for column in self.columns:
             dates = duration_of(column, flat.field_names)
@@ -109,16 +112,25 @@ class SpendAggregator(HistoryAggregator):
         for name, (column, k, stat) in places.items():
             if column not in packed:
                 packed[column] = _Packed(windows, _finite(flat, column))
-            if (column, stat) not in tables:
+            if (column, stat) == ("amount", "count") and self.by_order_:
+                tables[column, stat] = self._orders(flat, used)
+            elif (column, stat) not in tables:
                 values = _STATS[stat](packed[column])
                 tables[column, stat] = values.reshape(len(used), -1)
             features[name] = tables[column, stat][used.index(k)]
         return features
 
+    def _orders(self, flat: FlatHistories, used: list[int]) -> np.ndarray:
+        """Count the orders whose first line is in each window."""
+        windows = _Windows(flat.by_order(), [self.windows[k] for k in used], halved=False)
+        return (windows.ends - windows.starts).reshape(len(used), -1)
+
     def needed_fields(self, wanted: Collection[str] | None = None) -> dict[str, FieldType]:
-        return {
+        fields = {
             name: dtype for name, dtype in self.fields_.items() if name not in ("time", "amount")
         }
+        counted = self.by_order_ and "amount" in self.columns and "count" in self.stats
+        return fields | ({"order": "category"} if counted else {})
 
 
 def _finite(flat: FlatHistories, column: str) -> Floats:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rfmrisk.aggregation.base import HistoryAggregator, check_list
+from rfmrisk.aggregation.base import FieldType, HistoryAggregator, check_list
 from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.histories.segments import Floats, Ints, Segments, ratio
 from rfmrisk.histories.timestamps import DAY
@@ -47,6 +47,8 @@ class TemporalAggregator(HistoryAggregator):
 
     Attributes
     ----------
+    by_order_ : bool
+        Whether all is of orders, each at the time of its first line, as the log named them.
     feature_names_out_ : list of str
         ``tenure`` (days from the first transaction to ``as_of``), ``active_days`` (distinct
         UTC dates), ``gap_mean`` and ``gap_std`` (days between transactions, sample standard
@@ -80,9 +82,10 @@ class TemporalAggregator(HistoryAggregator):
             raise ValueError(f"parts must be a list of any of {list(_PARTS)}; got {self.parts!r}")
         if len(self.night) != 2 or not all(0 <= hour < 24 for hour in self.night):
             raise ValueError(f"night must be two hours from 0 to 23; got {self.night!r}")
+        self.by_order_ = "order" in flat.field_names
 
     def compute(self, flat: FlatHistories, wanted: Collection[str] | None = None) -> dict[str, Any]:
-        rhythm = _Rhythm(flat)
+        rhythm = _Rhythm(flat.by_order() if self.by_order_ else flat)
         features: dict[str, Any] = {
             name: getattr(rhythm, name) for name in _RHYTHM if wanted is None or name in wanted
         }
@@ -91,6 +94,9 @@ class TemporalAggregator(HistoryAggregator):
             if wanted is None or any(name in wanted for name in names):
                 features |= dict(zip(names, self._shares(rhythm, part), strict=True))
         return features
+
+    def needed_fields(self, wanted: Collection[str] | None = None) -> dict[str, FieldType]:
+        return {"order": "category"} if self.by_order_ else {}
 
     def _shares(self, rhythm: "_Rhythm", part: str) -> Collection[Floats]:
         if part == "night":

@@ -19,6 +19,7 @@ from rfmrisk.histories.columns import (
     parse_times,
     whole,
 )
+from rfmrisk.histories.ranks import encode
 from rfmrisk.histories.segments import Ints, Segments, blocks, positions, segment_of
 from rfmrisk.histories.timestamps import DAY, iso
 
@@ -86,6 +87,25 @@ class FlatHistories:
         """Yield all customers in runs so short that what is made of them stays in the cache."""
         offsets = np.append(self.starts, self.ends[-1])
         yield from map(self.rows, blocks(offsets))
+
+    def by_order(self) -> "FlatHistories":
+        """Return the first line of each order of a customer; a line without one is an order."""
+        codes, orders = encode(self.field("order"))
+        codes = codes.copy()
+        lone = np.flatnonzero(self.field("order").is_null().to_numpy(zero_copy_only=False))
+        codes[lone] = len(orders) + np.arange(len(lone))
+        keys = self.customers * (len(orders) + len(lone) + 1) + codes
+        first = np.sort(np.unique(keys, return_index=True)[1])
+        return FlatHistories(
+            as_of=self.as_of,
+            starts=np.searchsorted(first, self.starts),
+            ends=np.searchsorted(first, self.ends),
+            times=self.times[first],
+            transactions=self.transactions.take(pa.array(first)),
+            index=self.index,
+            columns=self.columns,
+            decisions=self.decisions,
+        )
 
     @property
     def field_names(self) -> list[str]:

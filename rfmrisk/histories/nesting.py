@@ -6,6 +6,7 @@ the log's columns are bound here and nowhere else; all that follows knows only `
 """
 
 import datetime as dt
+import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -243,7 +244,42 @@ def _pack(table: pa.Table, roles: Roles) -> _Packed:
     fields: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
     fields |= {name: _gathered(column, pa.array(order)) for name, column in columns.items()}
     transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
-    return _Packed(customers.take(pa.array(order[offsets[:-1]])), offsets, times, transactions)
+    ids = customers.take(pa.array(order[offsets[:-1]]))
+    _warn_of_ids(ids, offsets, roles.customer)
+    return _Packed(ids, offsets, times, transactions)
+
+
+def _warn_of_ids(ids: pa.Array, offsets: Ints, name: str) -> None:
+    """Warn of ids that differ by spaces alone, and of one that all guests seem to share."""
+    if is_text(ids.type):
+        bare = pc.utf8_trim_whitespace(ids)
+        spaced = ids.filter(pc.not_equal(bare, ids))
+        twins = spaced.filter(pc.is_in(pc.utf8_trim_whitespace(spaced), value_set=ids))
+        if len(twins):
+            warnings.warn(
+                f"{len(twins):,} ids in {name!r} differ from others by spaces alone, such as "
+                f"{twins[0].as_py()!r}: they are taken for other customers",
+                UserWarning,
+                stacklevel=5,
+            )
+    lengths = np.diff(offsets)
+    if len(lengths) < _MANY_CUSTOMERS:
+        return
+    largest = int(lengths.argmax())
+    share = lengths[largest] / offsets[-1]
+    others = np.delete(lengths, largest).max()
+    if share >= _GUEST_SHARE and lengths[largest] >= _GUEST_TIMES * others:
+        warnings.warn(
+            f"customer {ids[largest].as_py()!r} in {name!r} has {share:.0%} of all rows: if guests "
+            "share this id, leave it out",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+_MANY_CUSTOMERS = 100
+_GUEST_SHARE = 0.05
+_GUEST_TIMES = 3
 
 
 def _gathered(column: pa.Array, order: pa.Array) -> pa.Array:
@@ -312,8 +348,10 @@ class Decisions:
 
     def among(self, ids: pa.Array) -> Ints:
         """Return for each decision the position of its customer among ids; -1 for none."""
-        found = pc.fill_null(pc.index_in(self.customers, value_set=ids), -1)
-        return found.to_numpy().astype(np.int64)
+        found = pc.index_in(self.customers, value_set=ids)
+        if found.null_count:
+            _warn_of_strangers(self.customers, self.customers.filter(found.is_null()), ids)
+        return pc.fill_null(found, -1).to_numpy().astype(np.int64)
 
     def take(self, positions: Ints) -> "Decisions":
         """Return some of the decisions."""
@@ -369,6 +407,43 @@ def check_other_columns(names: list[str]) -> None:
             f"the decisions have columns called {reserved}, which are names of the histories: "
             "rename them, or leave them out"
         )
+
+
+def _warn_of_strangers(asked: pa.Array, strangers: pa.Array, known: pa.Array) -> None:
+    """Warn where decisions have no history because log and decisions write their ids in two ways.
+
+    Ids are alike but for capitals, spaces around them, leading zeros and ".0" at the end; or none
+    of twenty or more is in the log.
+    """
+    if not len(known):
+        return
+    alike = pa.nulls(len(strangers), pa.int32())
+    if is_text(asked.type):
+        alike = pc.index_in(_bare(strangers), value_set=_bare(known))
+    n_alike = len(alike) - alike.null_count
+    if n_alike:
+        first = pc.index(alike.is_valid(), True).as_py()
+        pair = (strangers[first].as_py(), known[alike[first].as_py()].as_py())
+        what = f"{n_alike:,} of {len(asked):,} decisions are of customers whom"
+    elif len(strangers) == len(asked) >= _MANY_DECISIONS:
+        pair = (strangers[0].as_py(), known[0].as_py())
+        what = f"all {len(asked):,} decisions are of customers whom"
+    else:
+        return
+    warnings.warn(
+        f"{what} the log does not have in that form: the decisions have {pair[0]!r}, the log "
+        f"{pair[1]!r}. They get an empty history; write ids alike in both if they are the same",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+_MANY_DECISIONS = 20
+
+
+def _bare(ids: pa.Array) -> pa.Array:
+    bare = pc.utf8_lower(pc.utf8_trim_whitespace(ids))
+    return pc.replace_substring_regex(bare, r"^0+(\w)|\.0+$", r"\1")
 
 
 def check_decisions(n_decisions: int, n_timeless: int = 0, n_nameless: int = 0) -> None:

@@ -221,6 +221,22 @@ def read_header(source: Source, roles: Roles, options: ReadingOptions = RECOGNIS
     return find_dialect(text, encoding, options.separator, roles.found_in).names
 
 
+def read_columns(path: Path, options: ReadingOptions = RECOGNISED) -> list[str]:
+    """Return the columns of a log whose roles are not known yet."""
+    try:
+        if path.exists() and is_parquet(path):
+            return list(ParquetFiles(path).schema.names)
+        source = open_sources(path)[0]
+        if source.suffix in SPREADSHEET:
+            source = Source(source.name, ".csv", as_csv(source))
+        text, encoding = as_utf8(source.read(), options.encoding)
+    except FileNotFoundError:
+        raise
+    except UNREADABLE as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
+    return find_dialect(text, encoding, options.separator, lambda _: False).names
+
+
 def read_sources(
     sources: Sequence[Source],
     roles: Roles,

@@ -14,6 +14,7 @@ from rfmrisk.proxy.display import (
 )
 from rfmrisk.proxy.labeler import ProxyLabeler
 from rfmrisk.proxy.leakage import LeakageReport, leakage_report
+from rfmrisk.proxy.log_check import LogCheck, check_log
 from rfmrisk.proxy.outcome import absence_curve, suggest_outcome
 from rfmrisk.proxy.rfm_segments import RFMSegments
 from rfmrisk.proxy.stability import LabelStability, label_stability
@@ -26,6 +27,7 @@ __all__ = [
     "LabelStability",
     "LeakageDisplay",
     "LeakageReport",
+    "LogCheck",
     "OutcomeCurve",
     "OutcomeCurveDisplay",
     "OutcomeUpdatedClassifier",
@@ -38,6 +40,7 @@ __all__ = [
     "RollingOriginDisplay",
     "StabilityDisplay",
     "absence_curve",
+    "check_log",
     "label_stability",
     "leakage_report",
     "outcome_curve",

@@ -88,7 +88,7 @@ class FeatureRecipe:
     def _levels(self, prefix: str, part: CategoryAggregator, flat: FlatHistories) -> Columns:
         columns: Columns = {}
         used = [field for field in part.columns_ if field in self.fields]
-        for field, top in top_levels(flat, used).items():
+        for field, top in top_levels(flat, used, part.dtypes_).items():
             names = top.names.cast(pa.string()).to_pylist()
             columns[f"{prefix}{field}_top"] = Levels(top.codes, names)
             columns[f"{prefix}{field}_levels"] = top.n_levels

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rfmrisk import histories_in_parts, read_transactions, to_histories
+from rfmrisk import customer_features, histories_in_parts, read_transactions, to_histories
 
 K = {"customer": "id", "time": "t", "amount": "a"}
 
@@ -235,3 +235,52 @@ def test_what_was_understood_is_said(tmp_path):
         warnings.simplefilter("error")
         said = read_transactions(path, **K).attrs["understood"]
     assert said == "1 rows, ';' between fields, decimal comma, cp1252, times day first"
+
+
+def test_ids_in_two_forms_are_said(clean):
+    """Decisions that write the log's ids in another way are warned of, with both forms."""
+    log = clean.assign(id=clean["id"].str[1:])
+    asked = pd.DataFrame({"customer": ["0" + log["id"].iloc[0]], "as_of": ["2019-06-01"]})
+    with pytest.warns(UserWarning, match=r"1 of 1 decisions .* the decisions have '0\d+', the log"):
+        to_histories(log, **K, as_of=asked)
+
+
+def test_decisions_that_match_nobody_are_said(clean):
+    """A frame of decisions of which no customer is in the log is warned of."""
+    asked = pd.DataFrame({"customer": [f"D-{k}" for k in range(30)], "as_of": "2019-06-01"})
+    with pytest.warns(UserWarning, match="all 30 decisions are of customers whom the log does not"):
+        to_histories(clean, **K, as_of=asked)
+
+
+def test_a_guest_and_spaces_in_ids_are_said(clean):
+    """One id with many rows of all, and ids that differ by a space, are warned of."""
+    many = pd.concat([clean.assign(id=[f"k{row}" for row in range(len(clean))]), clean.head(60)])
+    guest = many.assign(id=[*many["id"][:-60], *["guest"] * 60])
+    with pytest.warns(UserWarning, match=r"customer 'guest' in 'id' has 17% of all rows"):
+        to_histories(guest, **K)
+    log = clean.copy()
+    log.loc[5, "id"] = log.loc[6, "id"] + " "
+    with pytest.warns(UserWarning, match="1 ids in 'id' differ from others by spaces alone"):
+        to_histories(log, **K)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "polars", "duckdb"])
+def test_any_form_gives_the_features_of_the_model(clean, tmp_path, form):
+    """A log written and read back gives the same features to the last bit."""
+    clean = clean.assign(code=[f"{k % 7:03}" for k in range(len(clean))], flag=clean["n"] > 4)
+    features = customer_features(categories=["region", "code", "flag", "n"])
+    expected = features.fit(to_histories(clean, **K)).transform(to_histories(clean, **K))
+    if form == "csv":
+        clean.to_csv(tmp_path / "log.csv", index=False)
+        log = read_transactions(tmp_path / "log.csv", **K)
+    elif form == "parquet":
+        clean.to_parquet(tmp_path / "log.parquet")
+        log = read_transactions(tmp_path / "log.parquet", **K)
+    else:
+        library = pytest.importorskip(form, reason=f"{form} is not installed")
+        log = (
+            library.from_pandas(clean)
+            if form == "polars"
+            else library.sql("select * from clean").arrow()
+        )
+    pd.testing.assert_frame_equal(features.transform(to_histories(log, **K)), expected)
