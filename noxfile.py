@@ -84,7 +84,7 @@ def postgresql(session: nox.Session) -> None:
     if not [*Path("/usr/lib/postgresql").glob("*/bin/initdb"), *filter(None, [which("initdb")])]:
         session.error("PostgreSQL is not installed: apt-get install postgresql")
     session.install(".[train,test]")
-    files = ["tests/scorecard/test_sql.py", "tests/training/test_postgresql.py"]
+    files = ["tests/scorecard", "tests/training/test_postgresql.py"]
     session.run("pytest", "-k", "postgresql", *files, *session.posargs, env=ONE_THREAD)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import rel_entr
 
 from rfmrisk.woe.binning import count_cuts, cut_numbers, group_levels, weight_of_evidence
+from rfmrisk.woe.categories import are_truth_values, find_bins
 from rfmrisk.woe.inputs import as_levels, as_numbers, column_kind, level_text
 from rfmrisk.woe.target import mean_weight
 
@@ -185,8 +186,7 @@ def codes_of_levels(
 ) -> NDArray[np.intp]:
     """Return the bin of each level, given codes into a list of levels with -1 for missing."""
     missing = missing_bin(column)
-    place = column["levels"]
-    bins = [place.get(level, missing + 1) for level in levels]
+    bins = find_bins(levels, column["levels"], missing + 1)
     return np.array([*bins, missing], dtype=np.intp)[codes]
 
 
@@ -202,16 +202,12 @@ def bin_codes(values: Any, column: ColumnBins, name: str) -> NDArray[np.intp]:
         return codes_of_numbers(as_numbers(values, name), column)
     codes, levels = as_levels(values, name)
     numbers = levels and column["levels"] and column_kind(values, name) == "numeric"
-    if numbers and set(column["levels"]) <= set(_FLAGS.values()):
-        levels = [_FLAGS.get(level, level) for level in levels]
-    elif numbers and not any(map(_is_number, column["levels"])):
+    known = column["levels"]
+    if numbers and not (any(map(_is_number, known)) or are_truth_values(known)):
         raise TypeError(
             f"Column {name!r} was fitted as text and now holds numbers, such as {levels[0]}."
         )
     return codes_of_levels(codes, levels, column)
-
-
-_FLAGS = {"0": "False", "1": "True"}
 
 
 def _is_number(level: str) -> bool:

@@ -1,17 +1,27 @@
 """Write a scorecard as one SELECT that gives the same points in a database.
 
-An inner SELECT reads each column as a number or as text, whatever type the database keeps it in,
-and the outer one looks the points up. What is no number where one is needed stops the statement.
+The innermost SELECT reads each column as a number or as text, whatever type the database keeps
+it in, the next one writes each category in one way, and the outer one looks the points up. What
+is no number where one is needed stops the statement.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfmrisk.woe.bins import missing_bin
+from rfmrisk.woe.categories import (
+    FALSE,
+    NUMBER,
+    TRUE,
+    are_truth_values,
+    bins_of_codes,
+    code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +37,6 @@ class Dialect:
     ----------
     number : str
         The column as a double; an error where it holds other text.
-    text : str
-        The column as text.
-    number_of_text : str
-        The number that a column holds as a category, NULL where it holds none.
     is_nan, is_infinite : str
         Tests of a double.
     refuse : str
@@ -44,8 +50,6 @@ class Dialect:
     """
 
     number: str
-    text: str
-    number_of_text: str
     is_nan: str
     is_infinite: str
     refuse: str
@@ -57,8 +61,6 @@ class Dialect:
 DIALECTS = {
     "duckdb": Dialect(
         number="CAST({x} AS DOUBLE)",
-        text="CAST({x} AS VARCHAR)",
-        number_of_text="TRY_CAST({x} AS DOUBLE)",
         is_nan="isnan({v})",
         is_infinite="isinf({v})",
         refuse="CAST('infinite: ' || {v} AS INTEGER)",
@@ -67,11 +69,6 @@ DIALECTS = {
     ),
     "postgresql": Dialect(
         number="CAST({x} AS double precision)",
-        text="CAST({x} AS text)",
-        number_of_text=(
-            r"CASE WHEN CAST({x} AS text) ~ '^-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?$' "
-            "THEN CAST(CAST({x} AS text) AS double precision) END"
-        ),
         is_nan="{v} = 'NaN'",
         is_infinite="{v} IN ('Infinity', '-Infinity')",
         refuse="CAST('infinite: ' || {v} AS integer)",
@@ -85,12 +82,6 @@ DIALECTS = {
             "CAST(CASE WHEN typeof({x}) IN ('integer', 'real') THEN {x} "
             "ELSE json_extract('{{\"v\":' || {x} || '}}', '$.v') END AS REAL)"
         ),
-        text="CAST({x} AS TEXT)",
-        number_of_text=(
-            "CASE WHEN typeof({x}) IN ('integer', 'real') OR "
-            "{x} IN (CAST(CAST({x} AS REAL) AS TEXT), CAST(CAST({x} AS INTEGER) AS TEXT)) "
-            "THEN CAST({x} AS REAL) END"
-        ),
         is_nan="FALSE",
         is_infinite="{v} IN (9e999, -9e999)",
         refuse="json_extract('infinite: ' || {v}, '$')",
@@ -98,7 +89,6 @@ DIALECTS = {
         system_columns=("rowid", "oid", "_rowid_"),
     ),
 }
-_EXACT = 2**53  # beyond it neighbouring whole numbers are one double
 _DEEP = 400  # databases refuse expressions that are nested a thousand deep
 
 
@@ -149,21 +139,33 @@ def score_sql(
         raise ValueError("key must not hold 'score', which is the name of the result")
     _check_names([*names, *key], [*(name for name, *_ in columns), *key], dialect)
     read = [f"c.{quoted(name)} AS k{place}" for place, name in enumerate(key)]
+    seen = [f"r.k{place}" for place in range(len(key))]
     terms = [_literal(base, says)]
     for place, (name, bins, points) in enumerate(columns):
         worth = [_literal(each, says) for each in points]
         if unseen_is_null:
             worth[missing_bin(bins) + 1] = "NULL"
-        cases_of = _number_cases if bins["kind"] == "numeric" else _category_cases
-        values, cases = cases_of(f"c.{quoted(name)}", place, bins, worth, says)
-        read += values
+        column = f"c.{quoted(name)}"
+        if bins["kind"] == "numeric":
+            read.append(f"{says.number.format(x=column)} AS x{place}")
+            seen.append(f"r.x{place}")
+            cases = _number_cases(f"v.x{place}", bins, worth, says)
+        else:
+            read.append(f"{_text_of(column, bins, dialect)} AS x{place}")
+            seen.append(f"{_code_of(f'r.x{place}', bins, dialect)} AS x{place}")
+            if _ambiguous(bins):
+                seen.append(f"r.x{place} AS e{place}")
+            cases = _category_cases(place, bins, worth, says)
         terms.append("CASE\n" + "".join(f"      {case}\n" for case in cases) + "    END")
     keys = "".join(f"  v.k{place} AS {quoted(name)},\n" for place, name in enumerate(key))
-    inner = ",\n    ".join(read) or "1 AS k0"
     return (
-        f"SELECT\n{keys}  {_sum(terms)} AS score\nFROM (\n  SELECT\n    {inner}\n"
-        f"  FROM {_table(table)} AS c\n) AS v"
+        f"SELECT\n{keys}  {_sum(terms)} AS score\nFROM (\n  SELECT\n    {_list(seen)}\n"
+        f"  FROM (\n    SELECT\n    {_list(read)}\n    FROM {_table(table)} AS c\n  ) AS r\n) AS v"
     )
+
+
+def _list(expressions: list[str]) -> str:
+    return ",\n    ".join(expressions or ["1 AS one"])
 
 
 def quoted(name: str) -> str:
@@ -218,6 +220,10 @@ def _text(level: str) -> str:
     return "'" + level.replace("'", "''") + "'"
 
 
+def _texts(levels: Sequence[str]) -> str:
+    return ", ".join(map(_text, sorted(levels)))
+
+
 def _literal(points: float, says: Dialect) -> str:
     return str(points) if isinstance(points, int) else says.double.format(n=_float(points))
 
@@ -228,10 +234,7 @@ def _float(number: float) -> str:
     return text if "e" in text else text + "e0"
 
 
-def _number_cases(
-    column: str, place: int, bins: ColumnBins, worth: list[str], says: Dialect
-) -> tuple[list[str], list[str]]:
-    value = f"v.x{place}"
+def _number_cases(value: str, bins: ColumnBins, worth: list[str], says: Dialect) -> list[str]:
     missing = f"{value} IS NULL OR {says.is_nan.format(v=value)}"
     cases = [
         f"WHEN {missing} THEN {worth[missing_bin(bins)]}",
@@ -242,54 +245,88 @@ def _number_cases(
         cases.append(f"WHEN {value} IN ({codes}) THEN {worth[k]}")
     for cut, below in zip(bins["cuts"].tolist(), worth, strict=False):
         cases.append(f"WHEN {value} < {_float(cut)} THEN {below}")
-    cases.append(f"ELSE {worth[bins['n_bins'] - 1]}")
-    return [f"{says.number.format(x=column)} AS x{place}"], cases
+    return [*cases, f"ELSE {worth[bins['n_bins'] - 1]}"]
 
 
-def _category_cases(
-    column: str, place: int, bins: ColumnBins, worth: list[str], says: Dialect
-) -> tuple[list[str], list[str]]:
-    """Match the text of a category, and its number where it is one: 1, 1.0 and '1.0' are 1."""
-    read = [f"{says.text.format(x=column)} AS x{place}"]
-    text, number = f"v.x{place}", f"v.n{place}"
-    by_bin: list[list[str]] = [[] for _ in range(missing_bin(bins))]
-    for level, k in bins["levels"].items():
-        by_bin[k].append(level)
-    of_numbers = _numbers_of(bins)
-    missing = f"{text} IS NULL"
-    exact = f"{text} COLLATE {says.collation}"
-    spellings = {level: [level] for level in bins["levels"]}
-    if bins["levels"] and set(bins["levels"]) <= {"True", "False"}:
-        # A boolean is text of the database's own spelling, or the number 1 or 0.
-        exact = f"LOWER({text})"
-        spellings = {"True": ["true", "t"], "False": ["false", "f"]}
-        of_numbers = {"True": 1.0, "False": 0.0}
-    if of_numbers:
-        read.append(f"{says.number_of_text.format(x=column)} AS n{place}")
-        missing += f" OR LOWER({text}) = 'nan'"
-    cases = [f"WHEN {missing} THEN {worth[missing_bin(bins)]}"]
-    for k, levels in enumerate(by_bin):
-        words = [_text(word) for level in sorted(levels) for word in spellings[level]]
-        if words:
-            cases.append(f"WHEN {exact} IN ({', '.join(words)}) THEN {worth[k]}")
-    for k, levels in enumerate(by_bin):
-        codes = sorted({of_numbers[level] for level in levels if level in of_numbers})
-        if codes:
-            among = ", ".join(map(_float, codes))
-            cases.append(f"WHEN {number} IN ({among}) THEN {worth[k]}")
-    return read, [*cases, f"ELSE {worth[missing_bin(bins) + 1]}"]
+def _text_of(column: str, bins: ColumnBins, dialect: str) -> str:
+    """Return a column as the text of its category, whatever its type; NULL where missing."""
+    if dialect == "sqlite":
+        # Its text of a double has 15 digits; those whose text in Python is no whole number go
+        # by their value.
+        texts = "".join(
+            f" WHEN {column} = {_float(float(level))} THEN {_text(level)}"
+            for level in bins["levels"]
+            if _is_double(level) and ("e" in level or not float(level).is_integer())
+        )
+        return (
+            f"CASE WHEN typeof({column}) <> 'real' THEN CAST({column} AS TEXT){texts}"
+            f" WHEN {column} = CAST({column} AS INTEGER)"
+            f" THEN CAST(CAST({column} AS INTEGER) AS TEXT)"
+            f" ELSE CAST({column} AS TEXT) END"
+        )
+    if dialect == "duckdb":
+        text, dtype = f"CAST({column} AS VARCHAR)", f"typeof({column})"
+        double = f"CAST(CAST(TRY_CAST({text} AS FLOAT) AS DOUBLE) AS VARCHAR)"
+        return (
+            f"CASE WHEN {dtype} IN ('FLOAT', 'DOUBLE') AND {text} = 'nan' THEN NULL"
+            f" WHEN {dtype} = 'FLOAT' THEN {double} ELSE {text} END"
+        )
+    text, dtype = f"CAST({column} AS text)", f"CAST(pg_typeof({column}) AS text)"
+    double = f"CAST(CAST(CAST({text} AS real) AS double precision) AS text)"
+    return (
+        f"CASE WHEN {dtype} IN ('real', 'double precision', 'numeric') AND {text} = 'NaN' THEN NULL"
+        f" WHEN {dtype} = 'real' THEN {double} ELSE {text} END"
+    )
 
 
-def _numbers_of(bins: ColumnBins) -> dict[str, float]:
-    """Return the categories that are numbers, each of another value and exact as a double."""
-    found: dict[str, float] = {}
-    for level in bins["levels"]:
-        try:
-            number = float(level)
-        except ValueError:
-            continue
-        digits = level.lstrip("-").isdecimal()
-        if abs(number) < (_EXACT if digits else float("inf")) and "_" not in level:
-            found[level] = number
-    values = list(found.values())
-    return {level: number for level, number in found.items() if values.count(number) == 1}
+def _is_double(level: str) -> bool:
+    try:
+        number = float(level)
+    except ValueError:
+        return False
+    return math.isfinite(number) and repr(number) == level
+
+
+def _code_of(text: str, bins: ColumnBins, dialect: str) -> str:
+    """Return the code of a category, as `rfmrisk.woe.categories.code` does in Python."""
+    trimmed = f"RTRIM({text}, ' ')"
+    number = {
+        "duckdb": f"regexp_full_match({trimmed}, '{NUMBER}')",
+        "postgresql": f"{trimmed} ~ '^({NUMBER})$'",
+        # One dot, digits alone around it, and no zero that leads.
+        "sqlite": (
+            f"{trimmed} GLOB '*[0-9].[0-9]*' AND LTRIM({trimmed}, '-') NOT GLOB '*[^0-9.]*'"
+            f" AND LTRIM({trimmed}, '-') NOT GLOB '*.*.*'"
+            f" AND LTRIM({trimmed}, '-') NOT GLOB '0[0-9]*' AND {trimmed} NOT GLOB '--*'"
+        ),
+    }[dialect]
+    plain = f"RTRIM(RTRIM({trimmed}, '0'), '.')"
+    found = (
+        f"CASE WHEN {number} THEN CASE WHEN {plain} = '-0' THEN '0' ELSE {plain} END"
+        f" ELSE {trimmed} END"
+    )
+    if are_truth_values(bins["levels"]):
+        found = (
+            f"CASE WHEN LOWER({found}) IN ({_texts(TRUE)}) THEN '1'"
+            f" WHEN LOWER({found}) IN ({_texts(FALSE)}) THEN '0' ELSE {found} END"
+        )
+    return found
+
+
+def _ambiguous(bins: ColumnBins) -> dict[str, int]:
+    """Return the categories whose code is that of a category in another bin, too."""
+    levels = bins["levels"]
+    codes, truth = bins_of_codes(levels), are_truth_values(levels)
+    return {level: k for level, k in levels.items() if code(level, truth=truth) not in codes}
+
+
+def _category_cases(place: int, bins: ColumnBins, worth: list[str], says: Dialect) -> list[str]:
+    cases = [f"WHEN v.x{place} IS NULL THEN {worth[missing_bin(bins)]}"]
+    by_text, by_code = _ambiguous(bins), bins_of_codes(bins["levels"])
+    for known, text in ((by_text, f"v.e{place}"), (by_code, f"v.x{place}")):
+        for k in range(missing_bin(bins)):
+            of_bin = [level for level, b in known.items() if b == k]
+            if of_bin:
+                among = f"{text} COLLATE {says.collation} IN ({_texts(of_bin)})"
+                cases.append(f"WHEN {among} THEN {worth[k]}")
+    return [*cases, f"ELSE {worth[missing_bin(bins) + 1]}"]
