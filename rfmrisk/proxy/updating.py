@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
+from rfmrisk.histories.matching import check_matched
 from rfmrisk.histories.segments import Floats, Ints
 from rfmrisk.proxy.target import without_history
 
@@ -254,10 +255,7 @@ def outcomes_of(y: Any, index: pd.Index) -> Floats:
     ValueError
         ``y`` has another length or order, or values other than 0, 1 and missing ones.
     """
-    if isinstance(y, pd.Series) and not y.index.equals(index) and set(y.index) == set(index):
-        raise ValueError(
-            "y has the customers of the histories in another order: pass y.loc[histories.index]"
-        )
+    check_matched(y, index)
     try:
         numbers = pd.Series(y).astype("Float64")
     except (TypeError, ValueError) as error:

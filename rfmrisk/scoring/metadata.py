@@ -26,6 +26,8 @@ class DataSummary:
         How many there are.
     first, last : str
         Times of the first and the last transaction, ISO-8601.
+    first_as_of, last_as_of : str
+        The earliest and the latest moment of decision, ISO-8601.
     """
 
     name: str = "histories"
@@ -34,6 +36,8 @@ class DataSummary:
     transactions: int = 0
     first: str = ""
     last: str = ""
+    first_as_of: str = ""
+    last_as_of: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +190,7 @@ class ModelMetadata:
     windows_of_label: list[LabelWindow] = field(default_factory=list, repr=False)
     left_out_of_label: list[str] = field(default_factory=list)
     data: DataSummary = field(default_factory=DataSummary)
-    versions: dict[str, str] = field(default_factory=dict, repr=False)
+    versions: dict[str, str] = field(default_factory=dict)
     trained_at: str = ""
     git_commit: str | None = None
     tracking: TrackedRun | None = None

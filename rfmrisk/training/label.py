@@ -1,11 +1,13 @@
 """The label's page of a report: what the label is, whether it holds, and whether it leaks."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rfmrisk.proxy import ClusterDisplay, label_stability, leakage_report
 from rfmrisk.proxy.labeler import ProxyLabeler
+from rfmrisk.training.report.drawing import drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +56,8 @@ def write_label(result: "TrainingResult", folder: Path) -> dict[str, Any]:
     leakage.table.rename_axis("columns").to_csv(folder / "leakage.csv")
     if isinstance(labeler, ProxyLabeler):
         labeler.cluster_profile().to_csv(folder / "clusters.csv")
-        _draw_clusters(labeler, aggregator.transform(result.histories), folder / CLUSTERS_PICTURE)
+        rfm = aggregator.transform(result.histories)
+        drawn("clusters", partial(_draw_clusters, labeler, rfm, folder / CLUSTERS_PICTURE))
     return {
         "label_stability": stability.verdict,
         "label_stable": stability.is_stable,
@@ -63,9 +66,10 @@ def write_label(result: "TrainingResult", folder: Path) -> dict[str, Any]:
     }
 
 
-def _draw_clusters(labeler: ProxyLabeler, rfm: "pd.DataFrame", path: Path) -> None:
+def _draw_clusters(labeler: ProxyLabeler, rfm: "pd.DataFrame", path: Path) -> Path:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     ClusterDisplay.from_estimator(labeler, rfm, ax=figure.subplots())
     figure.savefig(path, dpi=110)
+    return path

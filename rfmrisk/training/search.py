@@ -159,7 +159,7 @@ def train(
         As made by `to_histories`. With ``y``, as known at the decisions that ``y`` judges.
     y : array-like of shape (n_customers,) or None, default=None
         1 is bad. None derives the proxy target from the outcome window. It is taken by position;
-        a Series that has the same customers in another order is refused.
+        a Series must have the index of the histories or a plain range, whatever its types.
     outcome : str, timedelta, "auto", None or sequence of durations, default=("30D", "60D", "90D")
         Length of the outcome window, or several, whose samples are stacked; see
         `ProxyTargetClassifier`. None labels by the RFM of the very histories that the features
@@ -301,6 +301,7 @@ def train(
     candidates = candidates_table(searches)
     extractor = clone(features).set_params(**best.setting).fit(task.histories_of_train)
     steps = [("calibrated", final[best.name])] if calibrate else final[best.name].steps
+    pipeline = Pipeline([("features", extractor), *steps])
     metadata = ModelMetadata(
         model=best.name,
         title=chosen[best.name].title,
@@ -318,7 +319,7 @@ def train(
         data=describe(past),
         features=list(map(str, best.table.columns)),
         typical=typical_values(task.of(best.table)),
-        versions=package_versions(best.name),
+        versions=package_versions(pipeline),
         trained_at=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
         git_commit=tracker.git_commit if tracker else None,
         tracking=tracker.tracked if tracker else None,
@@ -328,7 +329,7 @@ def train(
     metadata = replace(metadata, scores=score_quantiles(held_out_scores))
     told = _samples(task, target, probabilities)
     return TrainingResult(
-        model=ScoringModel(Pipeline([("features", extractor), *steps]), metadata),
+        model=ScoringModel(pipeline, metadata),
         metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
         segments=by_history(probabilities[best.name], task),
         candidates=candidates,

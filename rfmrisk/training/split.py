@@ -4,7 +4,7 @@ import hashlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import packages_distributions, version
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,12 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train
 
 from rfmrisk import __version__
 from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.matching import check_matched
 from rfmrisk.histories.timestamps import iso
 from rfmrisk.scoring.metadata import DataSummary
 from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
 
 _PACKAGES = ("scikit-learn", "pandas", "numpy", "scipy", "pyarrow", "skops")
-_OF_MODEL = {"xgboost": ("xgboost", "xgboost-cpu"), "lightgbm": ("lightgbm",)}
 
 
 SCORINGS = (
@@ -155,10 +155,7 @@ def check_histories(histories: pd.DataFrame) -> None:
 
 def check_target(y: Any, index: pd.Index, cv: int) -> np.ndarray:
     """Return the target as an array of 0 and 1, each often enough for the folds."""
-    if isinstance(y, pd.Series) and not y.index.equals(index) and set(y.index) == set(index):
-        raise ValueError(
-            "y has the customers of the histories in another order: pass y.loc[histories.index]"
-        )
+    check_matched(y, index)
     n_rows, y = len(index), np.asarray(y)
     if y.shape != (n_rows,):
         raise ValueError(f"y must have one value for each of the {n_rows:,} rows; got {y.shape}")
@@ -256,22 +253,44 @@ def describe(histories: pd.DataFrame) -> DataSummary:
         transactions=len(flat.times),
         first=iso(flat.times.min()),
         last=iso(flat.times.max()),
+        first_as_of=iso(flat.as_of.min()),
+        last_as_of=iso(flat.as_of.max()),
     )
 
 
-def package_versions(model: str) -> dict[str, str]:
-    """Return the versions of Python and of the packages that a model is made with."""
-    packages = [*_PACKAGES, *_OF_MODEL.get(model, ())]
-    found = {name: version(name) for name in packages if _installed(name)}
+def package_versions(pipeline: Any) -> dict[str, str]:
+    """Return the versions of Python and of the packages that a fitted pipeline needs.
+
+    They follow from the modules of all objects within it, whatever a model is called.
+    """
+    modules: set[str] = set()
+    _add_modules(pipeline, modules, set())
+    known = packages_distributions()
+    others = {name for module in modules for name in known.get(module, ())}
+    found = {
+        name: version(name) for name in [*_PACKAGES, *sorted(others - {*_PACKAGES, "rfmrisk"})]
+    }
     return {"python": platform.python_version(), "rfmrisk": __version__, **found}
 
 
-def _installed(package: str) -> bool:
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
+def _add_modules(value: Any, modules: set[str], seen: set[int]) -> None:
+    """Add the root module of an object's type, and of all that its attributes hold."""
+    if id(value) in seen or isinstance(value, str | bytes | int | float | np.ndarray | None):
+        return
+    seen.add(id(value))
+    if isinstance(value, Mapping):
+        inner = list(value.values())
+    elif isinstance(value, list | tuple | set):
+        inner = list(value)
+    else:
+        modules.add(type(value).__module__.partition(".")[0])
+        inner = list(getattr(value, "__dict__", {}).values()) if _is_estimator(value) else []
+    for each in inner:
+        _add_modules(each, modules, seen)
+
+
+def _is_estimator(value: Any) -> bool:
+    return hasattr(value, "get_params") or type(value).__module__.startswith("sklearn.")
 
 
 def split(

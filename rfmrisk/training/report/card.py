@@ -9,6 +9,7 @@ from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import MODEL_FILE
 from rfmrisk.training.folder import read_metadata, read_table
 from rfmrisk.training.judging import RECENCY
+from rfmrisk.training.report.attributes import PROTECTED, protected_by_name
 from rfmrisk.training.report.findings import figures, how_to_reproduce, in_words, to_watch
 
 CARD_FILE = "model_card.md"
@@ -55,14 +56,12 @@ def _sections(
     data = metadata.data
     return {
         "Credit-risk model": (
-            f"{metadata.title}, made with rfmrisk {metadata.versions['rfmrisk']}: from a "
-            "customer's transactions to the probability of being high-risk and a score, where "
+            f"{metadata.title}, made with rfmrisk {metadata.versions['rfmrisk']}: from "
+            f"{_inputs(metadata)} to the probability of being {_bad(metadata)} and a score, where "
             "higher is safer."
         ),
         "Purpose": (
-            "To rank customers of a lender that has transactions and no default labels: whom to "
-            "offer credit, at what limit, whom to look at by hand. It is a starting point until "
-            "real outcomes exist. It is not for decisions without a human who can overrule them, "
+            f"{_purpose(metadata)} It is not for decisions without a human who can overrule them, "
             "and not for customers of another kind than those it was trained on."
         ),
         "The label and its limits": _label(metadata),
@@ -71,8 +70,8 @@ def _sections(
             f"{data.first} to {data.last} (SHA-256 of customers, moments, times and "
             f"amounts: {data.fingerprint}). {metadata.n_train:,} customers for training, "
             f"{metadata.n_test:,} held out, stratified, no customer on both sides; "
-            f"{metadata.high_risk_share:.1%} are high-risk. {len(metadata.features)} features, "
-            "each from the customer's own history before the moment of decision."
+            f"{metadata.high_risk_share:.1%} are {_bad(metadata)}. {len(metadata.features)} "
+            f"features, from {_inputs(metadata)} before the moment of decision."
         ),
         "Metrics": (
             f"On the held-out customers: ROC-AUC {best['roc_auc']:.3f} (95 % interval "
@@ -83,25 +82,96 @@ def _sections(
         ),
         "Threshold": (
             f"Customers with a probability of {metadata.threshold:.4f} or more are called "
-            f"high-risk: {_threshold(metadata)}. On the held-out customers this refuses "
+            f"{_bad(metadata)}: {_threshold(metadata)}. On the held-out customers this refuses "
             f"{best['fp']:,.0f} of {best['fp'] + best['tn']:,.0f} goods (Type I errors) and misses "
             f"{best['fn']:,.0f} of {best['fn'] + best['tp']:,.0f} high-risk customers (Type II)."
         ),
-        "Fairness": (
-            "No protected attribute is among the features, which is no proof of fairness: "
-            "shopping hours, places and categories can stand in for age, gender, religion or "
-            "origin. Before use, compare approval rates and errors between the groups that the "
-            "law of your country protects, with data that this model has never seen. Customers "
-            "who pay elsewhere look disengaged here."
-        ),
-        "Basel II": (
+        "Fairness": _fairness(metadata),
+        "Basel II": _basel(metadata),
+    }
+
+
+def _is_proxy(metadata: ModelMetadata) -> bool:
+    return bool(metadata.asked["target"] == "proxy")
+
+
+def _bad(metadata: ModelMetadata) -> str:
+    return "high-risk" if _is_proxy(metadata) else "bad"
+
+
+def _inputs(metadata: ModelMetadata) -> str:
+    """Return what the features are made from."""
+    asked_for = [name.startswith("application__") for name in metadata.features]
+    if all(asked_for):
+        return "what is known of an application"
+    both = " and what is known of the application" if any(asked_for) else ""
+    return f"a customer's transactions{both}"
+
+
+def _purpose(metadata: ModelMetadata) -> str:
+    if _is_proxy(metadata):
+        return (
+            "To rank customers where no outcome was given to the training: whom to offer credit, "
+            "at what limit, whom to look at by hand. It is a starting point until real outcomes "
+            "are used."
+        )
+    return (
+        "To rank customers by the risk of the outcome that was given to the training: whom to "
+        "offer credit, at what limit, whom to look at by hand."
+    )
+
+
+def _fairness(metadata: ModelMetadata) -> str:
+    """Say what the names of the features tell of protected attributes, and what they do not."""
+    found = protected_by_name(metadata.features)
+    if found:
+        named = "; ".join(f"{what}: {', '.join(names)}" for what, names in found.items())
+        said = (
+            f"By name only, these features speak of attributes that the law may protect: {named}. "
+            "Whether they may be used is to be settled before the model is."
+        )
+    else:
+        said = (
+            f"By name only, no feature speaks of {', '.join(PROTECTED)}; the names tell what the "
+            "columns are called and not what they hold."
+        )
+    kinds = {
+        "shopping hours": any("__hour_" in name or "night" in name for name in metadata.features),
+        "categories": any(name.startswith("category__") for name in metadata.features),
+        "amounts": any(name.startswith(("spend__", "rfm__")) for name in metadata.features),
+    }
+    stand_ins = [kind for kind, there in kinds.items() if there]
+    if stand_ins:
+        said += (
+            f" Other features ({', '.join(stand_ins)}) can stand in for age, gender, religion or "
+            "origin."
+        )
+    said += (
+        " Before use, compare approval rates and errors between the groups that the law of your "
+        "country protects, on customers that this model has never seen."
+    )
+    if _is_proxy(metadata):
+        said += " Customers who pay elsewhere look disengaged here."
+    return said
+
+
+def _basel(metadata: ModelMetadata) -> str:
+    if _is_proxy(metadata):
+        said = (
             "The score ranks; its probability is that of the label, not a probability of default "
             "over one year in the sense of Basel II (paragraph 452), and must not enter a capital "
-            "calculation. What the accord asks of a rating system (documentation, a definition "
-            "of the outcome, out-of-sample validation, stability over time, reasons that a human "
-            "can follow) is prepared here: this card, the report, the saved parts, the points."
-        ),
-    }
+            "calculation."
+        )
+    else:
+        said = (
+            "The probability is that of the outcome that was given to the training. Whether this "
+            "is a default over one year in the sense of Basel II (paragraph 452) depends on how "
+            "the outcome was defined, which this card does not know."
+        )
+    return (
+        f"{said} Of what the accord asks of a rating system, this folder has documentation of the "
+        "training and figures on customers who were held out."
+    )
 
 
 def _label(metadata: ModelMetadata) -> str:

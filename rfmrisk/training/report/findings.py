@@ -76,10 +76,11 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
             "(rfmrisk.proxy.validate_proxy) as soon as there are some, and replace it by them "
             "when there are enough."
         )
+    same = metadata.data.first_as_of == metadata.data.last_as_of
     said.append(
-        "Training and held-out customers were known at the same moment. Every month, compare the "
-        "score of new applicants with the drift table here (over 0.1 look, over 0.25 act), and "
-        "back-test in time (rfmrisk.proxy.rolling_origin)."
+        ("Training and held-out customers were known at the same moment. " if same else "")
+        + "Every month, compare the score of new applicants with the drift table here (over 0.1 "
+        "look, over 0.25 act), and back-test in time (rfmrisk.proxy.rolling_origin)."
     )
     return said
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from rfmrisk.plotting import WOEDisplay
 from rfmrisk.training.folder import read_table
+from rfmrisk.training.report.drawing import drawn
 
 PICTURES = {
     "roc": "Receiver operating characteristic",
@@ -39,6 +40,7 @@ def draw_pictures(folder: Path, best: str, models: list[str], test: pd.DataFrame
     Returns
     -------
     list of Path
+        Those that could be drawn; one that fails is left out with a warning.
     """
     target, probability = test["target"], test[f"probability_{best}"]
     draw: dict[str, Callable[[Any], None]] = {
@@ -50,8 +52,9 @@ def draw_pictures(folder: Path, best: str, models: list[str], test: pd.DataFrame
         "lift": partial(_lift, target=target, probability=probability),
     }
     (folder / "pictures").mkdir(exist_ok=True)
-    paths = [_save(folder, name, action) for name, action in draw.items()]
-    return [*paths, _save_woe(folder)]
+    actions = {name: partial(_save, folder, name, action) for name, action in draw.items()}
+    actions["woe"] = partial(_save_woe, folder)
+    return [path for name, action in actions.items() if (path := drawn(name, action))]
 
 
 def _save(folder: Path, name: str, draw: Callable[[Any], None]) -> Path:

@@ -1,0 +1,48 @@
+"""Whether outcomes belong to the rows of histories that they are given with."""
+
+from typing import Any
+
+import pandas as pd
+
+
+def check_matched(y: Any, index: pd.Index) -> None:
+    """Raise on a Series of outcomes that cannot be taken by position.
+
+    Its index must be that of the histories, or a plain range, which says nothing of customers.
+    Whatever other index it has, by its values or by their type, belongs to other rows or to the
+    same rows in another order.
+
+    Parameters
+    ----------
+    y : array-like
+        Outcomes; what is no Series has no index, and is taken by position.
+    index : Index
+        Of the histories.
+
+    Raises
+    ------
+    ValueError
+        The index is another one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rfmrisk.histories.matching import check_matched
+    >>> check_matched(pd.Series([0, 1], index=["2", "1"]), pd.Index([1, 2]))
+    Traceback (most recent call last):
+    ...
+    ValueError: y has another index than the histories (['2', '1'] of type ..., ...
+    """
+    if not isinstance(y, pd.Series | pd.DataFrame) or y.index.equals(index):
+        return
+    if set(y.index) == set(index):
+        raise ValueError(
+            "y has the customers of the histories in another order: pass y.loc[histories.index]"
+        )
+    if y.index.equals(pd.RangeIndex(len(index))):
+        return
+    shown = [f"{list(each[:3])} of type {each.dtype}" for each in (y.index, index)]
+    raise ValueError(
+        f"y has another index than the histories ({shown[0]}, {shown[1]}): give it the ids of the "
+        "histories, and pass y.loc[histories.index]; or pass y.to_numpy() if its order is theirs"
+    )
