@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -21,6 +21,9 @@ from rfmrisk.histories.partitions import ROWS_PER_PART
 from rfmrisk.histories.reading import read_transactions
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
+
+if TYPE_CHECKING:
+    from rfmrisk.training.decisions import DecidedHistories
 
 BAD_INPUT = 2
 FAILED = 1
@@ -107,6 +110,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument(
         "--n-cutoffs", type=int, default=3, help="the most windows of each length (default 3)"
+    )
+    train.add_argument("--decisions", help="CSV or Parquet file of decisions with outcomes")
+    train.add_argument("--target", help="column of the outcome: 1 bad, 0 good, empty not known yet")
+    train.add_argument(
+        "--decision-customer", help="column of the customer in the decisions (default: the log's)"
+    )
+    train.add_argument(
+        "--decision-time", default="as_of", help="column of their time (default as_of)"
+    )
+    train.add_argument(
+        "--performance-window", help="leave out decisions that are younger, such as 90D"
     )
     train.add_argument("--models", default="scorecard,xgboost", help="names, separated by commas")
     train.add_argument("--search", choices=["grid", "random"], default="grid")
@@ -260,10 +274,11 @@ def _train(options: argparse.Namespace) -> None:
     with _kept(output), new_folder(output) as folder:
         with _step("reading the log"):
             transactions = _log(options, roles)
-            histories = _histories(transactions, options, roles)
+            decided = _decided(transactions, options, roles)
+            histories = decided.histories if decided else _histories(transactions, options, roles)
         if options.log is None:
             transactions.to_csv(folder / SAMPLE_FILE, index=False)
-        _say(f"{len(histories):,} customers, as known at {histories['as_of'].max()}")
+        _say(_counted(histories, decided))
         outcome = _outcome(options.outcome)
         if outcome == "auto":
             outcome = suggest_outcome(histories)
@@ -273,6 +288,7 @@ def _train(options: argparse.Namespace) -> None:
         with tracker.run(given | roles, log):
             result = train(
                 histories,
+                decided.outcomes if decided else None,
                 outcome=outcome,
                 n_cutoffs=options.n_cutoffs,
                 features=customer_features(monetary=options.monetary),
@@ -283,7 +299,12 @@ def _train(options: argparse.Namespace) -> None:
             )
             named = {role: name for role, name in roles.items() if name}
             metadata = result.model.metadata
-            metadata = replace(metadata, roles=named, data=replace(metadata.data, name=log))
+            metadata = replace(
+                metadata,
+                roles=named,
+                data=replace(metadata.data, name=log),
+                n_immature=decided.n_immature if decided else 0,
+            )
             result.model = replace(result.model, metadata=metadata)
             with _step("writing the report"):
                 write_run(result, folder, tables=options.keep_tables)
@@ -300,6 +321,42 @@ def _train(options: argparse.Namespace) -> None:
         f"next    rfmrisk score {to_score} --model {output} -o scores.csv{again}\n"
         f"        rfmrisk score {to_score} --model {uri} -o scores.csv{again}\n"
         f"        mlflow ui --backend-store-uri {store_uri()}"
+    )
+
+
+def _decided(
+    log: pd.DataFrame, options: argparse.Namespace, roles: dict[str, Any]
+) -> "DecidedHistories | None":
+    """Return the histories as of the decisions, where there are some, with their outcomes."""
+    from rfmrisk.training.decisions import decided_histories, read_decided
+
+    if (options.decisions is None) != (options.target is None):
+        raise ValueError("--decisions FILE and --target COLUMN go together: give both or neither")
+    if options.decisions is None:
+        return None
+    customer = options.decision_customer or roles["customer"]
+    text = not pd.api.types.is_numeric_dtype(log[roles["customer"]])
+    return decided_histories(
+        log,
+        read_decided(options.decisions, customer, text=text),
+        target=options.target,
+        roles=roles,
+        decision_customer=customer,
+        decision_time=options.decision_time,
+        performance_window=options.performance_window,
+        as_of=options.as_of,
+        on_bad=options.on_bad,
+    )
+
+
+def _counted(histories: pd.DataFrame, decided: "DecidedHistories | None") -> str:
+    """Return how many there are to learn from."""
+    if decided is None:
+        return f"{len(histories):,} customers, as known at {histories['as_of'].max()}"
+    unknown = int(pd.isna(decided.outcomes).sum())
+    return (
+        f"{len(histories):,} decisions, of which {unknown:,} have no outcome yet; "
+        f"{decided.n_immature:,} younger ones are left out"
     )
 
 

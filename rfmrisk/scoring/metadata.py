@@ -136,6 +136,9 @@ class ModelMetadata:
         Of all customers of the training.
     n_train, n_test : int
         Customers on either side.
+    n_unknown, n_immature : int
+        Decisions that were left out: without an outcome, and with a performance window that was
+        not over.
     n_samples : int
         Rows that the model learned from and was judged on: customers, times outcome windows.
     windows_of_label : list of LabelWindow
@@ -186,6 +189,8 @@ class ModelMetadata:
     high_risk_share: float | None = None
     n_train: int = 0
     n_test: int = 0
+    n_unknown: int = 0
+    n_immature: int = 0
     n_samples: int = 0
     windows_of_label: list[LabelWindow] = field(default_factory=list, repr=False)
     left_out_of_label: list[str] = field(default_factory=list)

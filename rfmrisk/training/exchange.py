@@ -1,5 +1,6 @@
 """Histories as JSON and as Parquet, and what MLflow is told about them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ def to_records(histories: pd.DataFrame) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``as_of`` and ``history``, a list of transactions. A frame of these is histories again.
+        ``as_of``, the other columns of the decision where there are any, and ``history``, a list
+        of transactions. A frame of these is histories again.
 
     Examples
     --------
@@ -33,10 +35,12 @@ def to_records(histories: pd.DataFrame) -> list[dict[str, Any]]:
     >>> records[0]["as_of"]
     '2019-05-14T00:00:00'
     """
-    lists = arrow_column(histories["history"]).to_pylist()
+    columns = {name: arrow_column(histories[name]).to_pylist() for name in histories}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return [
-        {"as_of": as_of.isoformat(), "history": [_plain(transaction) for transaction in history]}
-        for as_of, history in zip(histories["as_of"], lists, strict=True)
+        _plain({name: value for name, value in row.items() if name != "history"})
+        | {"history": [_plain(transaction) for transaction in row["history"]]}
+        for row in rows
     ]
 
 
@@ -51,10 +55,10 @@ def _plain(transaction: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def signature(n_classes: int = 2) -> Any:
+def signature(columns: Iterable[str] = ("as_of", "history"), n_classes: int = 2) -> Any:
     """Return MLflow's signature of a pipeline from histories to probabilities.
 
-    Both columns are of MLflow's type Any: ``as_of`` is a timestamp in Python and ISO-8601 text
+    All columns are of MLflow's type Any: ``as_of`` is a timestamp in Python and ISO-8601 text
     in JSON, and the further fields of a transaction are the log's own. The pipeline checks them
     more strictly than a signature can.
     """
@@ -63,7 +67,7 @@ def signature(n_classes: int = 2) -> Any:
     from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
     return ModelSignature(
-        inputs=Schema([ColSpec(AnyType(), "as_of"), ColSpec(AnyType(), "history")]),
+        inputs=Schema([ColSpec(AnyType(), name) for name in columns]),
         outputs=Schema([TensorSpec(np.dtype("float64"), (-1, n_classes))]),
     )
 
@@ -75,17 +79,19 @@ def write_histories(histories: pd.DataFrame, path: Path) -> None:
         customer = pa.array(index)
     except (pa.ArrowException, TypeError):
         customer = pa.array(index.astype(str))
-    columns = [customer, *(arrow_column(histories[name]) for name in ("as_of", "history"))]
-    table = pa.table(columns, names=["customer", "as_of", "history"])
+    columns = [customer, *(arrow_column(histories[name]) for name in histories)]
+    table = pa.table(columns, names=["customer", *histories])
     parquet.write_table(table, path, compression="zstd")
 
 
 def read_histories(path: Path) -> pd.DataFrame:
     """Read what `write_histories` wrote."""
     table = parquet.read_table(path)
-    return pd.DataFrame(
-        {
-            "as_of": table["as_of"].to_pandas(),
-            "history": pd.array(table["history"], dtype=pd.ArrowDtype(table["history"].type)),
-        }
-    ).set_index(pd.Index(table["customer"].to_pandas(), name="customer"))
+    history = table["history"]
+    columns = {
+        name: pd.array(history, dtype=pd.ArrowDtype(history.type))
+        if name == "history"
+        else table[name].to_pandas()
+        for name in table.column_names[1:]
+    }
+    return pd.DataFrame(columns).set_index(pd.Index(table["customer"].to_pandas(), name="customer"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfmrisk.proxy import ClusterDisplay, label_stability, leakage_report
 from rfmrisk.proxy.labeler import ProxyLabeler
-from rfmrisk.training.report.drawing import drawn
+from rfmrisk.training.drawing import drawn
 
 if TYPE_CHECKING:
     import pandas as pd

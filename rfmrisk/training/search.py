@@ -21,6 +21,7 @@ from rfmrisk.proxy.target import (
     ProxyTarget,
     derive_target,
 )
+from rfmrisk.proxy.updating import outcomes_of
 from rfmrisk.scoring.metadata import LabelWindow, ModelMetadata
 from rfmrisk.scoring.model import ScoringModel, bounded_score, score_quantiles, typical_values
 from rfmrisk.training.candidates import (
@@ -158,7 +159,8 @@ def train(
     histories : DataFrame of shape (n_customers, 2)
         As made by `to_histories`. With ``y``, as known at the decisions that ``y`` judges.
     y : array-like of shape (n_customers,) or None, default=None
-        1 is bad. None derives the proxy target from the outcome window. It is taken by position;
+        1 is bad, 0 good, NaN not known yet: such rows are left out and counted. None derives the
+        proxy target from the outcome window. It is taken by position;
         a Series must have the index of the histories or a plain range, whatever its types.
     outcome : str, timedelta, "auto", None or sequence of durations, default=("30D", "60D", "90D")
         Length of the outcome window, or several, whose samples are stacked; see
@@ -249,13 +251,19 @@ def train(
     features = customer_features() if features is None else features
     check_features(features)
     check_histories(histories)
-    target = None
+    target, n_unknown = None, 0
     past = histories
     if y is None:
         target = derive_target(
             histories, outcome=outcome, n_cutoffs=n_cutoffs, labeler=labeler, monetary=monetary
         )
         past, y = target.past, target.y
+    else:
+        outcomes = outcomes_of(y, histories.index)
+        known = ~np.isnan(outcomes)
+        n_unknown = int((~known).sum())
+        histories = past = histories[known] if n_unknown else histories
+        y = outcomes[known]
     samples = target.samples if target is not None and len(target.windows) > 1 else None
     y = check_target(y, past.index if samples is None else past.index[samples], cv)
     chosen = dict(models) if isinstance(models, Mapping) else {m: CATALOGUE[m] for m in models}
@@ -313,6 +321,7 @@ def train(
         high_risk_share=float(np.mean(y)),
         n_train=task.customers[task.train_rows].nunique(),
         n_test=task.customers[task.test_rows].nunique(),
+        n_unknown=n_unknown,
         n_samples=len(y),
         windows_of_label=[] if target is None else [_described(w) for w in target.windows],
         left_out_of_label=[] if target is None else target.left_out,

@@ -334,7 +334,7 @@ class Tracker:
                     for name, number in model.metadata.versions.items()
                     if name != "python"
                 ],
-                signature=signature(),
+                signature=signature(example.columns),
                 input_example=example,
                 pyfunc_predict_fn="predict_proba",
                 metadata={"rfmrisk": model.metadata.to_dict()},

@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from rfmrisk.scoring import ModelMetadata
+from rfmrisk.training.drawing import drawn
 from rfmrisk.training.report.attributes import protected_by_name
 from rfmrisk.training.report.card import _basel, _fairness, _inputs, _purpose
-from rfmrisk.training.report.drawing import drawn
 from rfmrisk.training.split import package_versions
 
 PLAIN = ["rfm__recency", "spend__amount_mean"]

@@ -40,6 +40,16 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
             f"({best['gain_low']:+.3f} to {best['gain_high']:+.3f}) includes none: one column may "
             "do as well."
         )
+    if metadata.n_unknown:
+        said.append(
+            f"{metadata.n_unknown:,} decisions have no outcome yet and are left out. If these are "
+            "not like the others, neither are the figures."
+        )
+    if metadata.n_immature:
+        said.append(
+            f"{metadata.n_immature:,} decisions are younger than the performance window and are "
+            "left out."
+        )
     bads = int(float(best["tp"]) + float(best["fn"]))
     if bads < FEW_BADS:
         said.append(

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from rfmrisk.plotting import WOEDisplay
+from rfmrisk.training.drawing import drawn
 from rfmrisk.training.folder import read_table
-from rfmrisk.training.report.drawing import drawn
 
 PICTURES = {
     "roc": "Receiver operating characteristic",

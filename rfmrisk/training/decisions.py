@@ -1,0 +1,197 @@
+"""Decisions whose outcomes are known, or are not known yet, beside the log that they are about."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rfmrisk.histories.nesting import to_histories
+from rfmrisk.histories.options import OnBad
+from rfmrisk.histories.timestamps import parse_duration, parse_moment
+
+
+@dataclass(frozen=True)
+class DecidedHistories:
+    """Histories as of each decision, with the outcomes of the decisions.
+
+    Attributes
+    ----------
+    histories : DataFrame of shape (n_decisions, n_columns)
+        With the other columns of the decisions beside ``as_of``.
+    outcomes : ndarray of shape (n_decisions,)
+        1 is bad, 0 good, NaN not known yet.
+    n_immature : int
+        Decisions that were left out because their performance window is not over.
+    """
+
+    histories: pd.DataFrame
+    outcomes: np.ndarray
+    n_immature: int
+
+
+def read_decided(path: str | Path, customer: str, *, text: bool) -> pd.DataFrame:
+    """Read a table of decisions from a CSV or Parquet file.
+
+    Parameters
+    ----------
+    path : str or Path
+    customer : str
+        The column of the customers' ids.
+    text : bool
+        Whether the ids of the log are text: those of a CSV file are then text as well.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        There is no such file, or it cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file of decisions {str(path)!r}")
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype={customer: str} if text else None)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"the decisions {str(path)!r} cannot be read: {error}") from error
+
+
+def decided_histories(
+    log: pd.DataFrame,
+    decisions: pd.DataFrame,
+    *,
+    target: str,
+    roles: dict[str, Any],
+    decision_customer: str | None = None,
+    decision_time: str = "as_of",
+    performance_window: str | None = None,
+    as_of: Any = None,
+    on_bad: OnBad = "raise",
+) -> DecidedHistories:
+    """Return the histories as of each decision, with the outcomes of the decisions.
+
+    Parameters
+    ----------
+    log : DataFrame
+        As `read_transactions` gives it.
+    decisions : DataFrame
+        One row per decision: customer, time, outcome, and what was known at the decision.
+    target : str
+        The column of the outcome: 1 is bad, 0 good, empty not known yet.
+    roles : dict
+        The columns of the log, as `to_histories` takes them: ``customer``, ``time``, ``amount``.
+    decision_customer : str or None, default=None
+        The column of the customer; None is the log's own name for it.
+    decision_time : str, default="as_of"
+        The column of the time of the decision.
+    performance_window : str or None, default=None
+        How long an outcome takes, such as ``"90D"``: decisions younger than that are left out.
+    as_of : datetime-like or None, default=None
+        When the outcomes were looked up, for the performance window; None is the end of the
+        log's last day.
+    on_bad : {"raise", "drop"}, default="raise"
+        Of invalid rows, as in `to_histories`.
+
+    Returns
+    -------
+    DecidedHistories
+
+    Raises
+    ------
+    ValueError
+        A column is missing, an outcome is something else, a decision has two outcomes, or none
+        is old enough.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rfmrisk.training.decisions import decided_histories
+    >>> roles = {"customer": "who", "time": "when", "amount": "paid"}
+    >>> when = pd.to_datetime(["2020-01-01", "2020-02-01", "2020-06-01"])
+    >>> log = pd.DataFrame({"who": ["a", "a", "b"], "when": when, "paid": [5.0, 7.0, 9.0]})
+    >>> asked = pd.DataFrame({"who": ["a", "b"], "as_of": ["2020-03-01", "2020-05-30"]})
+    >>> asked["late"] = [1, None]
+    >>> decided = decided_histories(
+    ...     log, asked, target="late", roles=roles, performance_window="60D"
+    ... )
+    >>> decided.outcomes, decided.n_immature
+    (array([1.]), 1)
+    """
+    customer = decision_customer or roles["customer"]
+    for name, what in ((customer, "customer"), (decision_time, "time"), (target, "outcome")):
+        if name not in decisions:
+            raise ValueError(
+                f"the decisions have no column {name!r} for the {what}; their columns are "
+                f"{list(map(str, decisions.columns))}"
+            )
+    table = decisions.rename(columns={customer: roles["customer"], decision_time: "as_of"})
+    if not table.columns.is_unique:
+        raise ValueError(
+            f"the decisions have two columns for the customer or the time of the decision: "
+            f"{list(map(str, decisions.columns))}, where {customer!r} and {decision_time!r} were "
+            "asked for"
+        )
+    table[target] = parse_outcomes(table[target], target)
+    table = _without_duplicates(table, [roles["customer"], "as_of"], target)
+    histories = to_histories(log, as_of=table, on_bad=on_bad, **roles)
+    n_immature = 0
+    if performance_window is not None:
+        if as_of is None:
+            end = to_histories(log, on_bad=on_bad, **roles)["as_of"].max()
+        else:
+            end = pd.Timestamp(parse_moment(as_of, "as_of"), unit="us")
+        length = pd.Timedelta(parse_duration(performance_window, "performance_window"), unit="us")
+        mature = (histories["as_of"] <= end - length).to_numpy()
+        n_immature = int((~mature).sum())
+        if not mature.any():
+            raise ValueError(
+                f"none of the {len(mature):,} decisions is {performance_window} older than {end}; "
+                "use a shorter performance window"
+            )
+        histories = histories[mature]
+    outcomes = histories[target].to_numpy(np.float64)
+    return DecidedHistories(histories.drop(columns=target), outcomes, n_immature)
+
+
+def parse_outcomes(values: pd.Series, name: str) -> pd.Series:
+    """Return outcomes as 0, 1 and NaN.
+
+    Parameters
+    ----------
+    values : Series
+        Numbers, booleans or text; empty and missing are not known yet.
+    name : str
+        Of the column, for the error.
+
+    Raises
+    ------
+    ValueError
+        There are other values.
+    """
+    found = values.astype(object).where(values.notna(), np.nan)
+    found = found.map(lambda value: value.strip() if isinstance(value, str) else value)
+    found = found.where(found != "", np.nan)
+    numbers = pd.to_numeric(found.astype(object), errors="coerce").astype(np.float64)
+    other = found[found.notna() & ~numbers.isin((0.0, 1.0))]
+    if len(other):
+        raise ValueError(
+            f"the outcomes in {name!r} must be 0 (good), 1 (bad) or empty (not known yet); got "
+            f"also {other.unique()[:5].tolist()} in {len(other):,} rows"
+        )
+    return numbers
+
+
+def _without_duplicates(table: pd.DataFrame, key: list[str], target: str) -> pd.DataFrame:
+    """Leave out decisions that are there twice; raise where their outcomes differ."""
+    differ = table.groupby(key, sort=False)[target].transform("nunique") > 1
+    if differ.any():
+        first = table.loc[differ, key].iloc[0].tolist()
+        raise ValueError(
+            f"{int(table.loc[differ, key].drop_duplicates().shape[0]):,} decisions have two "
+            f"different outcomes in {target!r}, such as that of customer {first[0]!r} at {first[1]}"
+        )
+    # Of two rows of one decision, the one with a known outcome is kept.
+    ranked = table.sort_values(target, kind="stable", na_position="last")
+    return table.loc[~ranked.duplicated(key).reindex(table.index)]
