@@ -1,4 +1,4 @@
-"""The command line: rfmrisk check, train, upload, promote, score, serve and report."""
+"""The command line: rfmrisk check, train, upload, promote, score, serve, validate and so on."""
 
 import argparse
 import os
@@ -21,6 +21,7 @@ from rfmrisk.histories.partitions import ROWS_PER_PART
 from rfmrisk.histories.reading import read_transactions
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
+from rfmrisk.validation.commands import add_validation
 
 if TYPE_CHECKING:
     from rfmrisk.training.decisions import DecidedHistories
@@ -42,15 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 when done; 2 for bad input, 1 where something outside failed, 130 after Ctrl-C. In
-        all these cases one message says what was wrong and nothing half-done is left.
+        0 when done; 3 where a monitor is red; 2 for bad input, 1 where something outside failed,
+        130 after Ctrl-C. In the last three one message says what was wrong and nothing half-done
+        is left.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(arguments)
     options.command = shlex.join(["rfmrisk", *arguments])
     try:
         with _plain_warnings():
-            options.run(options)
+            return options.run(options) or 0
     except KeyboardInterrupt as interrupt:
         told = str(interrupt) or "nothing was kept"
         print(f"rfmrisk: interrupted; {told}", file=sys.stderr)  # noqa: T201
@@ -72,7 +74,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, RuntimeError) as error:
         print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
         return FAILED
-    return 0
 
 
 def run() -> None:
@@ -175,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="make the report of a training's folder again")
     report.set_defaults(run=_report)
     report.add_argument("folder")
+    add_validation(commands, _load_model)
     return parser
 
 
@@ -188,6 +190,12 @@ def _add_check(commands: Any) -> None:
     check.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
     check.add_argument("--html", metavar="FILE", help="write the page, with pictures, to a file")
     add_reading_options(check)
+
+
+def _load_model(uri: str) -> Any:
+    from rfmrisk.training.tracking import load_model
+
+    return load_model(uri)
 
 
 def _add_score(commands: Any) -> None:

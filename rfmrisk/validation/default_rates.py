@@ -143,7 +143,7 @@ def jeffreys_test(
     """
     defaults, customers, rate = _check_counts(n_defaults, n_customers, expected_rate)
     p_value = stats.beta.cdf(rate, defaults + 0.5, customers - defaults + 0.5)
-    return RateTest(*map(_plain, (defaults / customers, p_value, rate)))
+    return RateTest(_plain(defaults / customers), _plain(p_value), _plain(rate))
 
 
 def binomial_test(
@@ -184,7 +184,7 @@ def binomial_test(
     """
     defaults, customers, rate = _check_counts(n_defaults, n_customers, expected_rate)
     p_value = stats.binom.sf(defaults - 1, customers, rate)
-    return RateTest(*map(_plain, (defaults / customers, p_value, rate)))
+    return RateTest(_plain(defaults / customers), _plain(p_value), _plain(rate))
 
 
 def hosmer_lemeshow_test(
@@ -380,5 +380,5 @@ def _check_counts(
     return defaults, customers, rate
 
 
-def _plain(value: Floats) -> Any:
+def _plain(value: Any) -> Any:
     return float(value) if np.ndim(value) == 0 else value

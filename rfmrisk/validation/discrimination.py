@@ -310,7 +310,7 @@ def _half_width(error: float) -> float:
 def _codes(customers: ArrayLike | None, n_rows: int) -> NDArray[np.int64] | None:
     if customers is None:
         return None
-    given = pd.Index(customers)
+    given = pd.Series(np.asarray(customers))
     if len(given) != n_rows:
         raise ValueError(f"customers must have one id a row, {n_rows}; got {len(given)}")
     if given.isna().any():

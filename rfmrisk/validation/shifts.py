@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from rfmrisk.woe.binning import psi_of as psi_of_counts
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
+
+__all__ = ["herfindahl_index", "migration_matrix", "psi_critical_value", "psi_of_counts"]
 
 
 def herfindahl_index(shares: ArrayLike) -> float:
