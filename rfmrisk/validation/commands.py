@@ -149,7 +149,7 @@ def _decisions(options: argparse.Namespace, roles: dict[str, str]) -> pd.DataFra
 
 
 def _roles(model: ScoringModel, options: argparse.Namespace) -> dict[str, str]:
-    trained_on = model.facts.get("roles", {})
+    trained_on = model.metadata.roles
     return {
         role: getattr(options, role) or trained_on.get(role, default)
         for role, default in (("customer", CUSTOMER), ("time", TIME), ("amount", AMOUNT))
@@ -157,7 +157,7 @@ def _roles(model: ScoringModel, options: argparse.Namespace) -> dict[str, str]:
 
 
 def _is_proxy(model: ScoringModel) -> bool:
-    return model.facts.get("asked", {}).get("target") == "proxy"
+    return model.metadata.asked.get("target") == "proxy"
 
 
 def _say(text: str) -> None:

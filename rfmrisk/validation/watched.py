@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from rfmrisk.metrics import quantile_cuts
+from rfmrisk.metrics import stability_cuts
 from rfmrisk.scorecard import Scorecard, probability_to_score
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.woe.bins import bin_labels
@@ -121,7 +121,8 @@ class WatchedModel:
             return np.empty((len(rows), 0), dtype=np.intp)
         table = self._table(rows)
         if self._card is not None:
-            return self._card.encoder_.bin_numbers(table, self._card.used_)
+            used = self._card.used_
+            return self._card.encoder_.bin_numbers(table, used)[:, used]
         return np.column_stack([read(table) for read in self._readers])
 
     def counts(self, codes: NDArray[np.intp]) -> list[NDArray[np.int64]]:
@@ -151,8 +152,8 @@ class WatchedModel:
         """Return the distribution of the training scores, where the model keeps it."""
         if self._card is not None:
             return self._card.score_cuts_, self._card.score_counts_
-        kept = self.model.facts.get("scores") if isinstance(self.model, ScoringModel) else None
-        return (np.array(kept["cuts"]), np.array(kept["counts"])) if kept else (None, None)
+        kept = self.model.metadata.scores if isinstance(self.model, ScoringModel) else None
+        return (np.array(kept.cuts), np.array(kept.counts)) if kept else (None, None)
 
     def _take(self, reference: pd.DataFrame) -> None:
         """Take the shares of a sample in the place of those of the training."""
@@ -160,7 +161,7 @@ class WatchedModel:
             raise ValueError("reference has no rows")
         score = self.answers(reference)["score"].to_numpy(dtype=np.float64)
         if self.score_cuts is None:
-            self.score_cuts = quantile_cuts(score, None, 10)
+            self.score_cuts = stability_cuts(score, None, 10)
         self.score_expected = self.score_counts(score).astype(np.float64)
         if self._card is None:
             features = (
@@ -208,7 +209,7 @@ def _binned(
 ) -> tuple[Characteristic, Callable[[pd.DataFrame], NDArray[np.intp]]]:
     """Put a feature into tenths, or its levels, with bins for missing and unknown values."""
     if column_kind(column, name) == "numeric":
-        cuts = quantile_cuts(as_numbers(column, name), None, 10)
+        cuts = stability_cuts(as_numbers(column, name), None, 10)
         bounds = [f"{cut:g}" for cut in cuts]
         labels = [
             f"[{low}, {high})"
