@@ -55,7 +55,7 @@ def rates_by(bad: Any, probability: Floats, group: pd.Series | None) -> pd.DataF
     table["jeffreys_p_value"] = jeffreys_test(n_bad, n, expected).p_value
     table["binomial_p_value"] = binomial_test(n_bad, n, expected).p_value
     table["power"] = [rate_power(int(k), float(p)) for k, p in zip(n, expected, strict=True)]
-    return table.rename_axis(group.name)
+    return table.rename_axis(str(group.name))
 
 
 def calibration_tests(bad: Any, probability: Floats, *, fitted: bool) -> pd.DataFrame:

@@ -113,7 +113,7 @@ def _monitor(options: argparse.Namespace) -> int:
     return RED if report.light == "red" else 0
 
 
-def _snapshots(options: argparse.Namespace, roles: dict[str, str]) -> Iterator[pd.DataFrame]:
+def _snapshots(options: argparse.Namespace, roles: dict[str, Any]) -> Iterator[pd.DataFrame]:
     """Give, part by part, the customers known at the beginning of each period."""
     parts = histories_in_parts(
         options.log, on_bad=options.on_bad, rows_per_part=ROWS_PER_PART // 2, **roles
@@ -129,7 +129,7 @@ def _snapshots(options: argparse.Namespace, roles: dict[str, str]) -> Iterator[p
                 yield rewind(part, end - start)
 
 
-def _decisions(options: argparse.Namespace, roles: dict[str, str]) -> pd.DataFrame:
+def _decisions(options: argparse.Namespace, roles: dict[str, Any]) -> pd.DataFrame:
     path = options.decisions
     read = pd.read_parquet if str(path).endswith((".parquet", ".pq")) else pd.read_csv
     found = read(path)
@@ -148,7 +148,7 @@ def _decisions(options: argparse.Namespace, roles: dict[str, str]) -> pd.DataFra
     return found.rename(columns={customer: roles["customer"], options.decision_time: "as_of"})
 
 
-def _roles(model: ScoringModel, options: argparse.Namespace) -> dict[str, str]:
+def _roles(model: ScoringModel, options: argparse.Namespace) -> dict[str, Any]:
     trained_on = model.metadata.roles
     return {
         role: getattr(options, role) or trained_on.get(role, default)

@@ -39,12 +39,12 @@ def fairness_table(bad: Any, answers: pd.DataFrame, group: pd.Series) -> pd.Data
             **_share("observed", y),
         }
     table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("group")
-    best = table["accepted"].idxmax()
+    best: Any = table["accepted"].idxmax()
     ratio = table["accepted"] / table.loc[best, "accepted"]
     error = np.sqrt(_relative_variance(table) + _relative_variance(table).loc[best])
     error.loc[best] = 0.0
     half = stats.norm.ppf(0.975) * error
-    at = table.columns.get_loc("accepted_high") + 1
+    at = list(table.columns).index("accepted_high") + 1
     for k, (name, values) in enumerate(
         {
             "ratio": ratio,
@@ -58,7 +58,7 @@ def fairness_table(bad: Any, answers: pd.DataFrame, group: pd.Series) -> pd.Data
 
 def fairness_verdict(table: pd.DataFrame) -> str:
     """Say whether acceptance fails the four-fifths ratio, and how sure that is."""
-    worst = table["ratio"].idxmin()
+    worst: Any = table["ratio"].idxmin()
     ratio, low, high = table.loc[worst, ["ratio", "ratio_low", "ratio_high"]]
     if len(table) == 1:
         return f"one group only, {worst}: nothing to compare"

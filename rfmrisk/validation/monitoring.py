@@ -145,10 +145,11 @@ def monitor_model(
     """
     if by not in PERIODS:
         raise ValueError(f"by must be one of {', '.join(PERIODS)}; got {by!r}")
-    one = isinstance(histories_or_table, pd.DataFrame)
-    parts = [histories_or_table] if one else histories_or_table
-    if one and not len(histories_or_table):
-        raise ValueError("there are no rows to watch")
+    parts: Iterable[Any] = histories_or_table
+    if isinstance(histories_or_table, pd.DataFrame):
+        if not len(histories_or_table):
+            raise ValueError("there are no rows to watch")
+        parts = [histories_or_table]
     watched = WatchedModel(model, _without(reference, outcomes))
     counts: dict[Any, list[NDArray]] = defaultdict(
         lambda: [np.zeros(len(c.labels), dtype=np.int64) for c in watched.characteristics]
@@ -171,7 +172,9 @@ def monitor_model(
     }
     periods = pd.DataFrame.from_dict(lines, orient="index").rename_axis("period")
     given = characteristics.groupby("period")["not_given"].mean()
-    periods.insert(periods.columns.get_loc("n_known"), "not_given", given.reindex(periods.index))
+    periods.insert(
+        list(periods.columns).index("n_known"), "not_given", given.reindex(periods.index)
+    )
     return MonitorReport(_lit(periods, characteristics), characteristics, shifts)
 
 

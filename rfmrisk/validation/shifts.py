@@ -52,7 +52,7 @@ def herfindahl_index(shares: ArrayLike) -> float:
     valid = given.ndim == 1 and np.isfinite(given).all() and (given >= 0).all()
     if not valid or not given.sum():
         raise ValueError(
-            f"shares must be one list of numbers of 0 or more, not all 0; got {shares}"
+            f"shares must be one list of numbers of 0 or more, not all 0; got {shares!r}"
         )
     return float(np.sum((given / given.sum()) ** 2))
 

@@ -210,7 +210,7 @@ def validate_model(
     customers = rows.index if rows.index.has_duplicates else None
 
     ranking = ranking_intervals(bad, probability, customers=customers, random_state=random_state)
-    auc_error = float(ranking.loc["auc", "standard_error"])
+    auc_error = float(ranking["standard_error"]["auc"])
     fall = None
     if initial_auc is not None:
         fall = auc_fall_test(bad, probability, initial_auc, customers=customers)
@@ -225,7 +225,8 @@ def validate_model(
     tests = calibration_tests(bad, probability, fitted=fitted)
     if fall is not None:
         power = fall_power(auc_error)
-        tests.loc["fall of the AUC"] = [fall.statistic, fall.p_value, power, power_note(power)]
+        line_of_fall: Any = [fall.statistic, fall.p_value, power, power_note(power)]
+        tests.loc["fall of the AUC"] = line_of_fall
     by_tenth = rates_by(bad, probability, pd.Series(tenth + 1, name="tenth"))
     by_grade = rates_by(bad, probability, None if grade is None else grade.rename("grade"))
     line = calibration_line(bad, probability)
@@ -354,7 +355,7 @@ def _segments(
         auc, low, high = np.nan, np.nan, np.nan
         if min(n_bad, len(y) - n_bad) >= _FEWEST:
             ids = rows.index[inside]
-            found = ranking_intervals(y, probability[inside], customers=ids, n_resamples=2)
+            found: Any = ranking_intervals(y, probability[inside], customers=ids, n_resamples=2)
             auc, low, high = found.loc["auc", ["value", "low", "high"]]
         expected = float(probability[inside].mean())
         lines[segment] = (len(y), n_bad, n_bad / len(y), expected, auc, low, high)
@@ -387,7 +388,8 @@ def _migration(
 
 
 def _ranking_verdict(ranking: pd.DataFrame, fall: AucFall | None, against: DeLong | None) -> str:
-    auc, low, high = ranking.loc["auc", ["value", "low", "high"]]
+    found: Any = ranking.loc["auc"]
+    auc, low, high = found["value"], found["low"], found["high"]
     measured = f"AUC {auc:.3f} [{low:.3f}, {high:.3f}]"
     if high < 0.5:
         said = f"ranks the wrong way round: {measured}"
@@ -409,9 +411,7 @@ def _ranking_verdict(ranking: pd.DataFrame, fall: AucFall | None, against: DeLon
     return said
 
 
-def _calibration_verdict(
-    tests: pd.DataFrame, rates: pd.DataFrame, line: pd.DataFrame, proxy: bool
-) -> str:
+def _calibration_verdict(tests: Any, rates: pd.DataFrame, line: Any, proxy: bool) -> str:
     if proxy:
         return (
             "not judged: the probability is that of a proxy label, not of default; recalibrate it "
@@ -419,8 +419,9 @@ def _calibration_verdict(
         )
     # Of many grades some fail by chance: Bonferroni's bound.
     under = int((rates["jeffreys_p_value"] < ALPHA / len(rates)).sum())
-    p_value, power = tests.loc["Hosmer-Lemeshow", ["p_value", "power"]]
-    whole = tests.loc["whole sample", "p_value"]
+    lemeshow: Any = tests.loc["Hosmer-Lemeshow"]
+    p_value, power = lemeshow["p_value"], lemeshow["power"]
+    whole: Any = tests.loc["whole sample", "p_value"]
     slope, low, high = line.loc["slope", ["value", "low", "high"]]
     measured = f"Hosmer-Lemeshow p = {p_value:.3f}, slope {slope:.2f} [{low:.2f}, {high:.2f}]"
     if under or whole < ALPHA:
@@ -435,7 +436,7 @@ def _calibration_verdict(
     return f"not refuted: {measured}; at this size the test {power_note(power)}"
 
 
-def _stability_verdict(stability: pd.DataFrame) -> str:
+def _stability_verdict(stability: Any) -> str:
     beyond = stability[stability["beyond_chance"]]
     shifted = beyond.index[beyond["reading"] == "shifted"].tolist()
     watch = beyond.index[beyond["reading"] == "watch"].tolist()

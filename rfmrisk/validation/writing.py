@@ -45,7 +45,7 @@ def write_validation(report: ValidationReport, folder: str | Path) -> Path:
         if isinstance(getattr(report, field.name), pd.DataFrame)
     }
     drawn = picture(ValidationDisplay(report=report))
-    sections = [
+    sections: list[dict[str, Any]] = [
         {
             "title": question.capitalize(),
             "text": text,
@@ -90,7 +90,7 @@ def write_monitor(report: MonitorReport, folder: str | Path) -> Path:
     own = report.characteristics["period"] == latest
     moved = report.characteristics[own].sort_values("psi", ascending=False)
     reason = str(report.periods["reason"].iloc[-1])
-    sections = [
+    sections: list[dict[str, Any]] = [
         {
             "title": f"{report.light.capitalize()} in {latest}",
             "text": reason,
