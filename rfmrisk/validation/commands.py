@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from rfmrisk.histories.nesting import AMOUNT, CUSTOMER, TIME, rewind
+from rfmrisk.histories.nesting import rewind
 from rfmrisk.histories.partitions import ROWS_PER_PART, histories_in_parts
+from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
 from rfmrisk.validation.periods import PERIODS
 
 if TYPE_CHECKING:
