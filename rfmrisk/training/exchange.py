@@ -35,7 +35,7 @@ def to_records(histories: pd.DataFrame) -> list[dict[str, Any]]:
     >>> records[0]["as_of"]
     '2019-05-14T00:00:00'
     """
-    columns = {name: arrow_column(histories[name]).to_pylist() for name in histories}
+    columns = {str(name): arrow_column(histories[name]).to_pylist() for name in histories}
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return [
         _plain({name: value for name, value in row.items() if name != "history"})
