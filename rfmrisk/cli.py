@@ -172,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=os.environ.get("PORT", "8000"), help="port (default 8000)"
     )
     serve.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    _add_reasons(serve)
 
     report = commands.add_parser("report", help="make the report of a training's folder again")
     report.set_defaults(run=_report)
@@ -206,13 +207,24 @@ def _add_score(commands: Any) -> None:
     score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
     _add_roles(score, None, None, None)
     score.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
-    score.add_argument("--reasons", type=int, default=3, help="reasons of each score (default 3)")
+    score.add_argument("--n-reasons", type=int, default=3, help="reasons of each score (default 3)")
+    _add_reasons(score)
     score.add_argument(
         "--rows-per-part",
         type=int,
         default=ROWS_PER_PART,
         metavar="ROWS",
         help=f"transactions in memory at a time, about (default {ROWS_PER_PART:,})",
+    )
+
+
+def _add_reasons(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reasons",
+        metavar="FILE",
+        default=os.environ.get("RFMRISK_REASONS") or None,
+        help="JSON file of the sentences of the reasons (default RFMRISK_REASONS, or the "
+        "package's own)",
     )
 
 
@@ -401,7 +413,8 @@ def _promote(options: argparse.Namespace) -> None:
 
 def _registry(options: argparse.Namespace) -> dict[str, Any]:
     """Return the name, the alias and the margin that were asked for, checked."""
-    from rfmrisk.training.registry import alias_of, check_names, default_name
+    from rfmrisk.scoring.naming import alias_of
+    from rfmrisk.training.registry import check_names, default_name
 
     chosen: dict[str, Any] = {
         "name": options.model_name or default_name(),
@@ -448,7 +461,8 @@ def _score(options: argparse.Namespace) -> None:
             options.output,
             as_of=options.as_of,
             on_bad=options.on_bad,
-            n_reasons=options.reasons,
+            n_reasons=options.n_reasons,
+            reasons=options.reasons,
             rows_per_part=options.rows_per_part,
             **roles,
             **ReadingOptions.from_namespace(options).given,
@@ -461,7 +475,7 @@ def _score(options: argparse.Namespace) -> None:
         f"{n_customers:,} customers scored as of {_as_of(Path(options.output))}, "
         f"{n_high_risk / n_customers:.1%} high-risk: {options.output}"
     )
-    if options.reasons and model.reasons_from is None:
+    if options.n_reasons and model.reasons_from is None:
         _say(model.reasons_note)
 
 
@@ -490,7 +504,13 @@ def _check(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     from rfmrisk.serving.server import serve
 
-    serve(options.model, host=options.host, port=options.port, workers=options.workers)
+    serve(
+        options.model,
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        reasons=options.reasons,
+    )
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ lies. To the driver come the counts of bad rows and the span of times, one line 
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, reduce
 from hashlib import sha256
 from operator import add
@@ -48,7 +48,9 @@ from rfmrisk.histories.options import RECOGNISED, OnBad, OptionNeededError, Read
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Formats, Roles, find_formats_of
 from rfmrisk.histories.timestamps import check_known, parse_moment
 from rfmrisk.persistence import dump, load
-from rfmrisk.scoring.model import METADATA_FILE, MODEL_FILE, ScoringModel, bad_probability
+from rfmrisk.scoring.model import METADATA_FILE, MODEL_FILE, ScoringModel
+from rfmrisk.scoring.probability import bad_probability
+from rfmrisk.scoring.reasons import PhraseBook
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -193,7 +195,12 @@ def transform(df: DataFrame, aggregator: Any) -> DataFrame:
     return _map(df, aggregator, _features)
 
 
-def predict(df: DataFrame, model: Any, n_reasons: int = 3) -> DataFrame:
+def predict(
+    df: DataFrame,
+    model: Any,
+    n_reasons: int = 3,
+    reasons: str | Path | Mapping[str, Any] | PhraseBook | None = None,
+) -> DataFrame:
     """Score customers, as ``model.score(histories)`` does.
 
     Parameters
@@ -206,6 +213,8 @@ def predict(df: DataFrame, model: Any, n_reasons: int = 3) -> DataFrame:
         is loaded once by each Python process.
     n_reasons : int, default=3
         Of a ScoringModel, how many reasons to give.
+    reasons : str, Path, mapping, PhraseBook or None, default=None
+        The sentences of the reasons, as in `ScoringModel.score`; a file is read here.
 
     Returns
     -------
@@ -237,7 +246,7 @@ def predict(df: DataFrame, model: Any, n_reasons: int = 3) -> DataFrame:
     """
     if not isinstance(model, ScoringModel):
         return _map(df, model, _probability)
-    return _map(df, model, partial(_scores, n_reasons=n_reasons))
+    return _map(df, model, partial(_scores, n_reasons=n_reasons, book=PhraseBook.read(reasons)))
 
 
 class _Decisions:
@@ -423,8 +432,10 @@ def _features(aggregator: Any, histories: pd.DataFrame) -> pd.DataFrame:
     return aggregator.transform(histories)
 
 
-def _scores(model: ScoringModel, histories: pd.DataFrame, n_reasons: int) -> pd.DataFrame:
-    return model.score(histories, n_reasons).drop(columns="as_of")
+def _scores(
+    model: ScoringModel, histories: pd.DataFrame, n_reasons: int, book: PhraseBook
+) -> pd.DataFrame:
+    return model.score(histories, n_reasons, book).drop(columns="as_of")
 
 
 def _probability(model: Any, histories: pd.DataFrame) -> pd.DataFrame:

@@ -28,7 +28,8 @@ from pyspark.sql import functions as F  # noqa: N812 (its usual name)
 
 from rfmrisk import spark
 from rfmrisk.scoring.metadata import ModelMetadata
-from rfmrisk.scoring.model import ScoringModel, bad_probability, typical_values
+from rfmrisk.scoring.model import ScoringModel, typical_values
+from rfmrisk.scoring.probability import bad_probability
 
 ROLES = {"customer": "who", "time": "when", "amount": "paid"}
 NOON = dt.datetime(2024, 5, 1, 12)

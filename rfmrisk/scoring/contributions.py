@@ -10,12 +10,6 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-# Half a point is nothing that a customer could be told.
-_LEAST = 0.5
-
-Told = tuple[str, str, float]
-"""A feature, the reason in words, and the points that it costs."""
-
 
 class Contributions:
     """The points that each feature costs a customer, of a model whose log-odds are a sum.
@@ -37,8 +31,8 @@ class Contributions:
 
     Attributes
     ----------
-    against : str
-        Than whose the points are fewer: "the average" or "the typical".
+    reference : {"average", "typical"}
+        Against which customer the points are lost.
     """
 
     def __init__(
@@ -48,13 +42,13 @@ class Contributions:
         self._sources = _sources(steps, names)
         classifier = steps[-1]
         if isinstance(classifier, LogisticRegression):
-            self.against = "the typical"
+            self.reference = "typical"
             row = {name: [np.nan if typical[name] is None else typical[name]] for name in names}
             usual = _dense(encode(steps, pd.DataFrame(row)))
             coefficients = classifier.coef_[0]
             self._of = lambda encoded: (encoded - usual) * coefficients
         else:
-            self.against = "the average"
+            self.reference = "average"
             self._of = _SHAP_VALUES[type(classifier).__name__](classifier)
 
     @staticmethod
@@ -110,57 +104,6 @@ def uncalibrated(steps: Pipeline) -> Pipeline:
     return steps
 
 
-def tell_most(
-    names: list[str],
-    lost: np.ndarray,
-    value: Callable[[int, int], Any],
-    against: str,
-    n_reasons: int,
-) -> list[list[Told]]:
-    """Tell the features that cost each customer most, where they cost half a point or more.
-
-    Parameters
-    ----------
-    names : list of str
-        Those that can cost points.
-    lost : ndarray of shape (n, len(names))
-        The points that each costs.
-    value : callable
-        From a customer's and a feature's place to its value: a number, a text, or missing.
-    against : str
-        Than whose they are fewer: "the average".
-    n_reasons : int
-        How many reasons to give at most.
-
-    Returns
-    -------
-    list of list of (str, str, float)
-        For each customer the features, the reasons in words, and the points.
-    """
-    order = np.argsort(-lost, axis=1, kind="stable")[:, :n_reasons]
-    return [
-        [
-            (
-                names[place],
-                f"{names[place]} = {_shown(value(customer, place))}: "
-                f"{points:.0f} points below {against}",
-                points,
-            )
-            for place in order[customer].tolist()
-            if (points := float(lost[customer, place])) >= _LEAST
-        ]
-        for customer in range(len(lost))
-    ]
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None or np.isnan(value):
-        return "missing"
-    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
-
-
 def _sources(steps: Pipeline, names: list[str]) -> sparse.csr_array | None:
     """Return a table of features by encoded columns, 1 where the column is the feature's.
 
@@ -172,15 +115,15 @@ def _sources(steps: Pipeline, names: list[str]) -> sparse.csr_array | None:
             encoded = list(map(str, steps[:-1].get_feature_names_out(names)))
         except (AttributeError, ValueError):
             return None
-    rows = [_source(column, names) for column in encoded]
+    rows = [source_of(column, names) for column in encoded]
     if None in rows:
         return None
     places = (np.array(rows), np.arange(len(encoded)))
     return sparse.csr_array((np.ones(len(encoded)), places), shape=(len(names), len(encoded)))
 
 
-def _source(column: str, names: list[str]) -> int | None:
-    """Return the place of the feature that an encoded column was made of."""
+def source_of(column: str, names: list[str]) -> int | None:
+    """Return the position of the feature that an encoded column was made of, None if unknown."""
     if column in names:
         return names.index(column)
     # What a ColumnTransformer puts before, an indicator or a one-hot encoding around a name.

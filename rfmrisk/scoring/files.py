@@ -4,7 +4,7 @@ import json
 import platform
 import shutil
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,7 @@ from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog, write_wh
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles
 from rfmrisk.histories.sources import log_files
 from rfmrisk.scoring.model import ScoringModel
+from rfmrisk.scoring.reasons import PhraseBook
 
 _CUSTOMERS_AT_ONCE = 50_000
 
@@ -47,6 +48,7 @@ def score_file(
     time_format: str | None = None,
     time_unit: str | None = None,
     n_reasons: int = 3,
+    reasons: str | Path | Mapping[str, Any] | PhraseBook | None = None,
     rows_per_part: int = ROWS_PER_PART,
 ) -> tuple[int, int]:
     """Score the customers of a log on disk into a file, however large the log.
@@ -75,6 +77,8 @@ def score_file(
         read as text from a file of text.
     n_reasons : int, default=3
         How many reasons to give; see `ScoringModel.score`.
+    reasons : str, Path, mapping, PhraseBook or None, default=None
+        The sentences of the reasons; see `PhraseBook`.
     rows_per_part : int, default=1_000_000
         About how many transactions are in memory at a time. A customer is never divided.
 
@@ -118,7 +122,8 @@ def score_file(
     texts = [name for name, dtype in fields.items() if dtype == "category"]
     log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part, options=reading, texts=texts)
     options = {**roles.plain, **reading.given, "as_of": log.as_of, "on_bad": on_bad}
-    options["n_reasons"] = n_reasons
+    book = PhraseBook.read(reasons)
+    options |= {"n_reasons": n_reasons, "reasons": book.content}
     work = work_folder(output)
     _open_work(work, _manifest(model, Path(path), options | {"rows_per_part": rows_per_part}))
     try:
@@ -130,7 +135,7 @@ def score_file(
     scored = [work / f"scores-{number:05}.arrow" for number in range(log.n_parts)]
     for number in progress(range(log.n_parts), "scoring", log.n_parts):
         if not scored[number].exists():
-            _write_scores(_score(model, split.part(number), n_reasons), scored[number])
+            _write_scores(_score(model, split.part(number), n_reasons, book), scored[number])
     tables = _in_order([path for path in scored if path.stat().st_size])
     partial = work / output.name
     counted = _write(tables, partial)
@@ -170,13 +175,13 @@ def _open_work(work: Path, manifest: str) -> None:
 
 
 def _score(
-    model: ScoringModel, histories: pd.DataFrame | None, n_reasons: int
+    model: ScoringModel, histories: pd.DataFrame | None, n_reasons: int, book: PhraseBook
 ) -> list[pa.RecordBatch]:
     if histories is None:
         return []
     blocks = range(0, len(histories), _CUSTOMERS_AT_ONCE)
     scores = pd.concat(
-        model.score(histories.iloc[first : first + _CUSTOMERS_AT_ONCE], n_reasons)
+        model.score(histories.iloc[first : first + _CUSTOMERS_AT_ONCE], n_reasons, book)
         for first in blocks
     )
     return pa.Table.from_pandas(scores).combine_chunks().to_batches()

@@ -1,27 +1,26 @@
 """A trained pipeline with all that scoring needs beside it: probability, score, reasons."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
-from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from rfmrisk.histories.flat import flatten
 from rfmrisk.metrics import stability_cuts
 from rfmrisk.persistence import ModelFileError, dump, load
-from rfmrisk.scorecard.scorecard import Scorecard, probability_to_score
-from rfmrisk.scoring.contributions import Contributions, encode, tell_most, uncalibrated
+from rfmrisk.scoring.contributions import uncalibrated
 from rfmrisk.scoring.metadata import ModelMetadata, ScoreDistribution
+from rfmrisk.scoring.reasons import PhraseBook
+from rfmrisk.scoring.scorer import Scorer
 
 __all__ = ["ScoringModel"]
 
 MODEL_FILE = "model.skops"
 METADATA_FILE = "model.json"
-SUREST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,12 @@ class ScoringModel:
     pipeline: Pipeline
     metadata: ModelMetadata
 
-    def score(self, histories: pd.DataFrame, n_reasons: int = 3) -> pd.DataFrame:
+    def score(
+        self,
+        histories: pd.DataFrame,
+        n_reasons: int = 3,
+        reasons: str | Path | dict[str, Any] | PhraseBook | None = None,
+    ) -> pd.DataFrame:
         """Score customers, with the reasons that cost each of them most.
 
         Parameters
@@ -49,13 +53,22 @@ class ScoringModel:
             As made by `to_histories`.
         n_reasons : int, default=3
             How many reasons to give.
+        reasons : str, Path, mapping, PhraseBook or None, default=None
+            The sentences of the reasons, or the JSON file that holds them; see `PhraseBook`. None
+            takes those that come with the package.
 
         Returns
         -------
-        DataFrame of shape (n_customers, 4 + n_reasons)
+        DataFrame of shape (n_customers, 4 + 2 * n_reasons)
             Index ``customer``; ``as_of``, ``probability`` of being high-risk, ``score``
-            (higher is safer), ``is_high_risk`` at the model's threshold, and ``reason_1`` and
-            on: a feature, its value, and the points that it costs; empty where nothing costs.
+            (higher is safer), ``is_high_risk`` at the model's threshold, ``reason_1`` and on:
+            sentences that a customer understands, of what costs most points first, and
+            ``code_1`` and on: a short code of each; empty where nothing costs.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            The histories or the reasons are not as they must be.
 
         Notes
         -----
@@ -73,26 +86,24 @@ class ScoringModel:
         >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
         >>> model = train(histories, models=["decision_tree"], cv=3).model
         >>> list(model.score(histories).columns)
-        ['as_of', 'probability', 'score', 'is_high_risk', 'reason_1', 'reason_2', 'reason_3']
+        ['as_of', 'probability', 'score', 'is_high_risk', 'reason_1', 'reason_2', 'reason_3',
+         'code_1', 'code_2', 'code_3']
         """
-        table = self.pipeline[0].transform(histories)
-        rest = self.pipeline[1:]
-        probability = bad_probability(rest, table)
-        if isinstance(rest[-1], Scorecard):
-            score = rest[-1].predict_score(table)
-        else:
-            score = np.rint(bounded_score(probability, **self.metadata.scale)).astype(np.int64)
-        reasons = np.full((len(table), n_reasons), "", dtype=object)
-        if n_reasons and self.reasons_from:
-            self._tell(uncalibrated(rest), table, reasons)
-        decided = {
+        book = PhraseBook.read(reasons)
+        scores = self.scorer.score(flatten(histories), n_reasons, book)
+        told = np.full((2, n_reasons, len(histories)), "", dtype=object)
+        for row, found in enumerate(scores.reasons):
+            for rank, reason in enumerate(found):
+                told[:, rank, row] = book.sentence(reason), reason.code
+        columns = {
             "as_of": histories["as_of"],
-            "probability": probability,
-            "score": score,
-            "is_high_risk": (probability >= self.metadata.threshold).astype(np.int64),
+            "probability": scores.probability,
+            "score": scores.score,
+            "is_high_risk": scores.high_risk.astype(np.int64),
         }
-        named = {f"reason_{place + 1}": reasons[:, place] for place in range(n_reasons)}
-        return pd.DataFrame({**decided, **named}, index=histories.index)
+        for name, texts in zip(("reason", "code"), told, strict=True):
+            columns |= {f"{name}_{rank + 1}": texts[rank] for rank in range(n_reasons)}
+        return pd.DataFrame(columns, index=histories.index)
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.skops`` and ``model.json`` into a folder.
@@ -134,14 +145,21 @@ class ScoringModel:
             ) from error
         return cls(pipeline, metadata)
 
+    @cached_property
+    def scorer(self) -> Scorer:
+        """What scores customers from flat arrays, for all that call this model."""
+        metadata = self.metadata
+        return Scorer(self.pipeline, metadata.typical, metadata.scale, metadata.threshold)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made anew."""
+        return {name: value for name, value in vars(self).items() if name != "scorer"}
+
     @property
     def reasons_from(self) -> Literal["points", "contributions"] | None:
         """What reasons are made of: a scorecard's points, a model's contributions, or nothing."""
-        steps = uncalibrated(self.pipeline[1:])
-        if isinstance(steps[-1], Scorecard):
-            return "points"
-        names = list(map(str, self.pipeline[0].get_feature_names_out()))
-        return "contributions" if Contributions.known(steps, names) else None
+        reference = self.scorer.reference
+        return ("points" if reference == "best" else "contributions") if reference else None
 
     @property
     def reasons_note(self) -> str:
@@ -153,55 +171,12 @@ class ScoringModel:
                 f"This kind of model ({kind}) has neither points nor contributions of its "
                 "features, so no reasons are given."
             )
-        inside = uncalibrated(steps)
         if source == "points":
             note = "Points of the scorecard, below the best bin of the feature"
         else:
-            customer = "typical" if isinstance(inside[-1], LogisticRegression) else "average"
+            customer = self.scorer.reference
             note = f"The model's own contributions, in points below the {customer} customer"
-        return f"{note}{'' if inside is steps else ', before the calibration'}."
-
-    def _tell(self, steps: Pipeline, table: pd.DataFrame, reasons: np.ndarray) -> None:
-        """Write the reasons of each customer into an array of shape (n, n_reasons)."""
-        n_reasons = reasons.shape[1]
-        if isinstance(steps[-1], Scorecard):
-            told = steps[-1].reasons(table.reset_index(drop=True), n_reasons)
-            reasons[told.index.to_numpy(), told["rank"].to_numpy() - 1] = told["reason"].to_numpy()
-            return
-        names = list(map(str, table.columns))
-        typical, pdo = self.metadata.typical, self.metadata.pdo
-        contributions = Contributions(steps, names, typical=typical, pdo=pdo)
-        lost = contributions.lost(encode(steps, table))
-        values = table.to_numpy(dtype=object)
-        found = tell_most(
-            names, lost, lambda *place: values[place], contributions.against, n_reasons
-        )
-        for row, most in zip(reasons, found, strict=True):
-            row[: len(most)] = [reason for _, reason, _ in most]
-
-
-def bad_probability(model: Any, table: pd.DataFrame) -> np.ndarray:
-    """Return the probability of being bad, which depends on a customer's own row alone.
-
-    Matrix libraries add the terms of a row in an order that depends on where it stands among the
-    others, and so give it another last bit in another batch. The product of a sparse matrix adds
-    them one after another.
-    """
-    last = model[-1] if isinstance(model, Pipeline) else model
-    if isinstance(last, LogisticRegression) and len(last.classes_) == 2:
-        behind = isinstance(model, Pipeline) and len(model) > 1
-        encoded = model[:-1].transform(table) if behind else table
-        log_odds = sparse.csr_array(encoded) @ last.coef_[0] + last.intercept_[0]
-        return expit(log_odds)
-    return model.predict_proba(table)[:, 1]
-
-
-def bounded_score(probability: np.ndarray, **scale: float) -> np.ndarray:
-    """Turn probabilities into scores, none surer than one in a million.
-
-    A tree is certain of customers like those that it has seen, and 0 and 1 have no finite odds.
-    """
-    return probability_to_score(np.clip(probability, SUREST, 1 - SUREST), **scale)
+        return f"{note}{'' if uncalibrated(steps) is steps else ', before the calibration'}."
 
 
 def score_quantiles(score: np.ndarray) -> ScoreDistribution:

@@ -187,8 +187,8 @@ def model_card(state: State) -> Response:
             loaded_at=champion.loaded_at,
             kind=metadata.title or metadata.model,
             threshold=scorer.threshold,
-            reasons_from=scorer.reasons_from,
-            reasons_note=scorer.note,
+            reasons_from=champion.model.reasons_from,
+            reasons_note=champion.model.reasons_note,
             features=scorer.recipe.names,
             used_features=[name for name in scorer.recipe.names if name in scorer.used],
             transaction_fields=dict(scorer.recipe.fields),
@@ -238,7 +238,7 @@ async def score_file(request: Request) -> Response:
         batches = await service.beside(score_log, champion, body, kind, given)
     if "application/json" in request.headers.get("accept", ""):
         return _bytes(await service.beside(work.answer_batches, champion, batches))
-    lines = service.on_thread(as_csv(batches))
+    lines = service.on_thread(as_csv(batches, champion.book))
     headers = {"content-disposition": 'attachment; filename="scores.csv"'}
     return Stream(lines, media_type=CSV_TYPE, headers=headers)
 

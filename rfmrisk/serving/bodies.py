@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
+from rfmrisk.aggregation.base import FieldType
 from rfmrisk.histories.columns import whole
 from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.histories.ranks import encode
@@ -23,9 +24,8 @@ from rfmrisk.histories.segments import Ints, segment_of
 from rfmrisk.histories.timestamps import midnight_after
 from rfmrisk.serving.problems import from_msgspec, not_allowed, too_large
 from rfmrisk.serving.settings import Settings
-from rfmrisk.serving.values import LEVEL, check_numbers, moments, moments_of_decision
+from rfmrisk.serving.values import LEVEL, check_numbers, dates, moments, moments_of_decision
 
-Kind = Literal["number", "level"]
 CustomerId = str | int
 
 # A larger body is decoded in pieces of about this size, so that the interpreter's lock is never
@@ -40,7 +40,11 @@ _TAIL = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
 _BETWEEN = re.compile(
     rb'\}[ \t\r\n]*(,)[ \t\r\n]*\{[ \t\r\n]*"(?:customer_id|as_of|transactions)"[ \t\r\n]*:'
 )
-_JSON_TYPES: dict[Kind, Any] = {"number": float | None, "level": str | int | bool | None}
+_JSON_TYPES: dict[FieldType, Any] = {
+    "number": float | None,
+    "category": str | int | bool | None,
+    "date": str | None,
+}
 
 
 @dataclass
@@ -58,13 +62,13 @@ class BodyReader:
 
     Parameters
     ----------
-    fields : mapping of str to {"number", "level"}
+    fields : mapping of str to {"number", "category", "date"}
         The further fields, and what they must hold.
     settings : Settings
         The limits.
     """
 
-    def __init__(self, fields: Mapping[str, Kind], settings: Settings) -> None:
+    def __init__(self, fields: Mapping[str, FieldType], settings: Settings) -> None:
         self.fields = fields
         self.settings = settings
         # Field names of a log need not be Python names, so they are the encoded ones.
@@ -72,9 +76,8 @@ class BodyReader:
         further = [(attributes[name], _JSON_TYPES[kind]) for name, kind in fields.items()]
         # In Arrow; levels are what they are found to be.
         self._kinds: dict[str, pa.DataType | None] = {"time": pa.string(), "amount": pa.float64()}
-        self._kinds |= {
-            name: pa.float64() if kind == "number" else None for name, kind in fields.items()
-        }
+        arrow = {"number": pa.float64(), "category": None, "date": pa.string()}
+        self._kinds |= {name: arrow[kind] for name, kind in fields.items()}
         transaction = msgspec.defstruct(
             "Transaction",
             [("time", str), ("amount", float), *further],
@@ -138,7 +141,7 @@ class BodyReader:
         )
         arrays: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
         for name in ("amount", *self.fields):
-            read = _levels if self.fields.get(name) == "level" else _numbers
+            read = _READERS[self.fields.get(name, "number")]
             arrays[name] = read(columns[name], name, where)
         _check_order(times, as_of, where)
         transactions = pa.StructArray.from_arrays(list(arrays.values()), names=list(arrays))
@@ -294,6 +297,14 @@ def _levels(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
         row += len(piece)
     known = [piece if piece.type == kind else piece.cast(kind) for piece in pieces]
     return whole(pa.chunked_array(known, kind))
+
+
+def _dates(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
+    texts = whole(pa.chunked_array(pieces, pa.string()))
+    return dates(texts, name, lambda row: where.field(row, name))
+
+
+_READERS = {"number": _numbers, "category": _levels, "date": _dates}
 
 
 def _check_order(times: Ints, as_of: Ints, where: Places) -> None:

@@ -24,13 +24,15 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
+from rfmrisk.scoring.reasons import PhraseBook
+from rfmrisk.scoring.scorer import Scorer
 from rfmrisk.serving.bodies import BodyReader
 from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.monitor import ScoreMonitor
-from rfmrisk.serving.scorer import Scorer
 from rfmrisk.serving.settings import Settings
 
 NO_MODEL = "no model is configured: set MODEL_PATH, or MLFLOW_TRACKING_URI and MODEL_NAME"
+N_REASONS = 3  # in each answer
 USUAL = {"customer": CUSTOMER, "time": TIME, "amount": AMOUNT}
 
 logger = logging.getLogger(__name__)
@@ -60,12 +62,22 @@ class Champion:
     model: ScoringModel
     name: str
     version: str
-    scorer: Scorer
+    book: PhraseBook
     reader: BodyReader
     monitor: ScoreMonitor
     loaded_at: str = field(
         default_factory=lambda: dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     )
+
+    @property
+    def scorer(self) -> Scorer:
+        """What scores, for Python as for the app."""
+        return self.model.scorer
+
+    @cached_property
+    def reasons_are(self) -> tuple[str | None, str]:
+        """What the reasons come from, and the note on their points."""
+        return self.model.reasons_from, self.model.reasons_note
 
     @cached_property
     def roles(self) -> dict[str, str]:
@@ -89,10 +101,10 @@ class Champion:
         cls, model: ScoringModel, settings: Settings, name: str = "", version: str = "unsaved"
     ) -> "Champion":
         """Prepare a model for serving."""
-        scorer = Scorer(model)
-        reader = BodyReader(scorer.recipe.fields, settings)
+        reader = BodyReader(model.scorer.recipe.fields, settings)
+        book = PhraseBook.read(settings.reasons)
         monitor = ScoreMonitor.of(model)
-        return cls(model, name or model.metadata.model, version, scorer, reader, monitor)
+        return cls(model, name or model.metadata.model, version, book, reader, monitor)
 
 
 class ChampionHolder:

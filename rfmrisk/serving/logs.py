@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet, types
 
+from rfmrisk.aggregation.base import FieldType
 from rfmrisk.histories.columns import (
     Parsed,
     as_table,
@@ -19,6 +20,7 @@ from rfmrisk.histories.columns import (
     microseconds,
     parse_ids,
     read_times,
+    whole,
 )
 from rfmrisk.histories.findings import read_amounts
 from rfmrisk.histories.flat import flatten
@@ -28,13 +30,12 @@ from rfmrisk.histories.reading import UNREADABLE, read_header, read_sources
 from rfmrisk.histories.roles import Formats, Roles, find_formats, with_time
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.sources import Source
-from rfmrisk.serving.bodies import Kind
-from rfmrisk.serving.champion import Champion
+from rfmrisk.scoring.reasons import PhraseBook
+from rfmrisk.scoring.scorer import Scores
+from rfmrisk.serving.champion import N_REASONS, Champion
 from rfmrisk.serving.problems import Problem, not_allowed, shown, too_large
-from rfmrisk.serving.reasons import N_REASONS
-from rfmrisk.serving.scorer import Scores
 from rfmrisk.serving.settings import Settings
-from rfmrisk.serving.values import MOMENT, check_numbers, check_times, moments_of_decision
+from rfmrisk.serving.values import MOMENT, check_numbers, check_times, dates, moments_of_decision
 
 CSV_TYPE = "text/csv"
 PARQUET_TYPE = "application/vnd.apache.parquet"
@@ -87,9 +88,11 @@ def score_log(champion: Champion, body: bytes, media_type: str, given: dict[str,
     return chain([next(batches)], batches)
 
 
-def as_csv(batches: Batches) -> Iterator[str]:
+def as_csv(batches: Batches, book: PhraseBook) -> Iterator[str]:
     """Write scores as CSV, with the columns of ``rfmrisk score``."""
-    yield ",".join([*COLUMNS, *(f"reason_{place + 1}" for place in range(N_REASONS))]) + "\n"
+    ranks = range(1, N_REASONS + 1)
+    named = [f"{name}_{rank}" for name in ("reason", "code") for rank in ranks]
+    yield ",".join([*COLUMNS, *named]) + "\n"
     for part, scores in batches:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -103,8 +106,8 @@ def as_csv(batches: Batches) -> Iterator[str]:
             scores.reasons,
             strict=True,
         ):
-            told = [reason.reason for reason in reasons]
-            told += [""] * (N_REASONS - len(told))
+            rest = [""] * (N_REASONS - len(reasons))
+            told = [*map(book.sentence, reasons), *rest, *(r.code for r in reasons), *rest]
             writer.writerow([customer, moment, probability, score, int(high_risk), *told])
         yield text.getvalue()
 
@@ -166,16 +169,20 @@ def _as_of(text: str | None, times: Ints, zoned: bool) -> np.datetime64 | None:
 def _score(champion: Champion, histories: pd.DataFrame) -> Batches:
     for start in range(0, len(histories), BATCH):
         part = histories.iloc[start : start + BATCH]
-        scores = champion.scorer.score(flatten(part))
+        scores = champion.scorer.score(flatten(part), N_REASONS, champion.book)
         champion.monitor.add(scores.score, scores.high_risk)
         yield part, scores
 
 
 def _read_csv(
-    body: bytes, roles: Roles, fields: Mapping[str, Kind], limits: Settings, options: ReadingOptions
+    body: bytes,
+    roles: Roles,
+    fields: Mapping[str, FieldType],
+    limits: Settings,
+    options: ReadingOptions,
 ) -> tuple[pa.Table, Formats]:
     source = Source("the body", ".csv", body)
-    texts = [name for name, kind in fields.items() if kind == "level"]
+    texts = [name for name, kind in fields.items() if kind == "category"]
     try:
         names = read_header(source, roles, options)
         needed = _check_columns(names, roles, fields)
@@ -194,7 +201,11 @@ def _read_csv(
 
 
 def _read_parquet(
-    body: bytes, roles: Roles, fields: Mapping[str, Kind], limits: Settings, options: ReadingOptions
+    body: bytes,
+    roles: Roles,
+    fields: Mapping[str, FieldType],
+    limits: Settings,
+    options: ReadingOptions,
 ) -> tuple[pa.Table, Formats]:
     try:
         file = parquet.ParquetFile(pa.BufferReader(body))
@@ -212,7 +223,7 @@ def _read_parquet(
     return table.replace_schema_metadata(), find_formats(table, roles, options)
 
 
-def _check_columns(names: list[str], roles: Roles, fields: Mapping[str, Kind]) -> list[str]:
+def _check_columns(names: list[str], roles: Roles, fields: Mapping[str, FieldType]) -> list[str]:
     """Return the columns that are needed, each of which is there, and once."""
     needed = [*roles.sources(names), *fields]
     if len(set(needed)) < len(needed):
@@ -298,17 +309,21 @@ def _converted(role: str, column: str, convert: Callable[[], Any]) -> Any:
         raise not_allowed(column, _HOLDS[role]) from error
 
 
-def _check_field(column: pa.ChunkedArray, name: str, kind: Kind) -> None:
+def _check_field(column: pa.ChunkedArray, name: str, kind: FieldType) -> None:
     held = column.type
-    if kind == "level":
+    if kind == "category":
         held = held.value_type if types.is_dictionary(held) else held
         if not (
             is_text(held) or types.is_boolean(held) or types.is_integer(held) or types.is_null(held)
         ):
             raise not_allowed(name, "must hold text in UTF-8, true or false, or whole numbers")
-    elif is_number(held) or types.is_null(held):
+    elif kind == "date" and (is_text(held) or types.is_temporal(held) or types.is_null(held)):
+        dates(whole(column), name, lambda row: _row(name, row))
+    elif kind == "number" and (is_number(held) or types.is_null(held)):
         numbers = column.cast(pa.float64(), safe=False).to_numpy()
         check_numbers(numbers, lambda row: _row(name, row))
+    elif kind == "date":
+        raise not_allowed(name, f"must hold dates, or {MOMENT}")
     else:
         raise not_allowed(name, "must hold numbers")
 

@@ -174,7 +174,8 @@ def document(champion: Champion | None, with_keys: bool) -> dict[str, Any]:
 def _predict_request(champion: Champion | None) -> dict[str, Any]:
     kinds = {
         "number": {"type": ["number", "null"], "minimum": -1e15, "maximum": 1e15},
-        "level": {"type": ["string", "boolean", "integer", "null"]},
+        "category": {"type": ["string", "boolean", "integer", "null"]},
+        "date": {"type": ["string", "null"], "format": "date-time"},
     }
     fields = champion.reader.fields if champion else {}
     moment = {"type": "string", "format": "date-time", "examples": ["2018-11-15T02:18:49Z"]}

@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Meta
 
 from rfmrisk.serving.bodies import CustomerId
-from rfmrisk.serving.reasons import Reason
 
 FeatureValue = float | str | None
 
@@ -18,6 +17,18 @@ class ModelName(msgspec.Struct):
     version: str
 
 
+class ReasonText(msgspec.Struct, gc=False):
+    """One feature that lowers a customer's score, as a sentence and as data."""
+
+    feature: str
+    code: Annotated[str, Meta(description="Short and stable, whatever the language.")]
+    reason: Annotated[str, Meta(description="A sentence that a customer understands.")]
+    points: Annotated[float, Meta(description="What the feature costs.")]
+    value: Annotated[FeatureValue, Meta(description="The customer's; null is missing.")]
+    bin: Annotated[str | None, Meta(description="Of a scorecard, the bin of the value.")]
+    typical: Annotated[FeatureValue, Meta(description="That of a typical customer.")]
+
+
 class Prediction(msgspec.Struct, gc=False):
     """The answer for one customer."""
 
@@ -26,7 +37,7 @@ class Prediction(msgspec.Struct, gc=False):
     probability: Annotated[float, Meta(ge=0, le=1, description="Of being high-risk.")]
     score: Annotated[float, Meta(description="In points; a higher score is safer.")]
     is_high_risk: Annotated[bool, Meta(description="At the model's threshold.")]
-    reasons: Annotated[list[Reason], Meta(description="What costs most points, at most three.")]
+    reasons: Annotated[list[ReasonText], Meta(description="What costs most points, at most three.")]
 
 
 class PredictResponse(msgspec.Struct):

@@ -15,6 +15,7 @@ from typing import Any
 
 import uvicorn
 
+from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.serving.app import GRACE, ScoringApp, create_app
 from rfmrisk.serving.log_config import LOGGING
 from rfmrisk.serving.settings import Settings
@@ -59,7 +60,12 @@ class DrainingServer(uvicorn.Server):
 
 
 def serve(
-    model: str | None = None, *, host: str = "127.0.0.1", port: int = 8000, workers: int = 1
+    model: str | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    reasons: str | None = None,
 ) -> None:
     """Serve until told to stop.
 
@@ -73,9 +79,14 @@ def serve(
     workers : int, default=1
         Processes; one that dies is replaced, and a ``POST /reload`` to one reaches all of them
         within a second or so.
+    reasons : str or None, default=None
+        A JSON file with the sentences of the reasons; see `rfmrisk.scoring.PhraseBook`. None
+        takes what the environment names, or those of the package.
 
     Raises
     ------
+    FileNotFoundError
+        There is no such file of reasons.
     ValueError
         ``workers`` or ``port`` is out of range, or a setting of the environment is wrong.
     """
@@ -83,10 +94,11 @@ def serve(
         raise ValueError(f"workers must be 1 or more; got {workers}")
     if not 0 <= port <= _LAST_PORT:
         raise ValueError(f"port must be from 0 to {_LAST_PORT}; got {port}")
-    Settings.from_environment()  # what is wrong with them is told once, before any worker starts
-    if model is not None:
-        # Workers are processes of their own and read it there.
-        os.environ["MODEL_PATH"] = model
+    # Workers are processes of their own and read these there.
+    given = {"MODEL_PATH": model, "RFMRISK_REASONS": reasons}
+    os.environ |= {name: value for name, value in given.items() if value is not None}
+    # What is wrong with the settings is told once, before any worker starts.
+    PhraseBook.read(Settings.from_environment().reasons)
     sock = _bind(host, port)
     if workers == 1:
         work(sock)

@@ -14,10 +14,11 @@ import pandas as pd
 from litestar import Request
 
 from rfmrisk.histories.segments import Ints
+from rfmrisk.scoring.features import Columns, of_values
+from rfmrisk.scoring.scorer import Scores
 from rfmrisk.serving.batches import Batches
 from rfmrisk.serving.bodies import CustomerId, Decoded
-from rfmrisk.serving.champion import NO_MODEL, Champion, ChampionHolder
-from rfmrisk.serving.features import Columns, Levels
+from rfmrisk.serving.champion import N_REASONS, NO_MODEL, Champion, ChampionHolder
 from rfmrisk.serving.guard import Guard, overloaded
 from rfmrisk.serving.monitor import RequestMonitor
 from rfmrisk.serving.problems import Problem, from_msgspec, not_allowed, shown, too_large
@@ -28,8 +29,8 @@ from rfmrisk.serving.schemas import (
     ModelName,
     Prediction,
     PredictResponse,
+    ReasonText,
 )
-from rfmrisk.serving.scorer import Scores
 from rfmrisk.serving.settings import Settings
 from rfmrisk.serving.values import check_numbers
 
@@ -154,7 +155,9 @@ class _Place:
 def predict(champion: Champion, body: bytes) -> bytes:
     """Answer a request of customers with their transactions."""
     ids, flat = champion.reader.read(body)
-    return answer(champion, ids, _moments(flat.as_of), champion.scorer.score(flat))
+    return answer(
+        champion, ids, _moments(flat.as_of), champion.scorer.score(flat, N_REASONS, champion.book)
+    )
 
 
 def predict_together(champion: Champion, bodies: list[bytes]) -> list[bytes | Exception]:
@@ -190,7 +193,7 @@ def _answers(champion: Champion, requests: list[Decoded]) -> list[bytes]:
     flat = champion.reader.histories(requests)
     edges = accumulate((len(request.ids) for request in requests), initial=0)
     rows = [slice(first, end) for first, end in pairwise(edges)]
-    scores = champion.scorer.score_together(flat, rows)
+    scores = champion.scorer.score_together(flat, rows, N_REASONS, champion.book)
     return [
         answer(champion, request.ids, _moments(flat.as_of[own]), own_scores)
         for request, own, own_scores in zip(requests, rows, scores, strict=True)
@@ -207,7 +210,7 @@ def predict_features(champion: Champion, body: bytes) -> bytes:
         limit = champion.reader.settings.max_customers
         raise too_large(f"customers may be at most {limit:,} in a request")
     ids = [customer.customer_id for customer in customers]
-    scores = champion.scorer.score_features(_columns(champion, customers))
+    scores = champion.scorer.score_features(_columns(champion, customers), N_REASONS, champion.book)
     return answer(champion, ids, [None] * len(ids), scores)
 
 
@@ -216,17 +219,27 @@ def answer_batches(champion: Champion, batches: Iterator[tuple[pd.DataFrame, Sco
     customers: list[Prediction] = []
     for part, scores in batches:
         as_of = part["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64)
-        customers += _predictions(part.index.tolist(), _moments(as_of), scores)
+        customers += _predictions(champion, part.index.tolist(), _moments(as_of), scores)
     return _encode(champion, customers)
 
 
 def answer(champion: Champion, ids: list[CustomerId], as_of: list[Any], scores: Scores) -> bytes:
     """Write the answers and count them."""
     champion.monitor.add(scores.score, scores.high_risk)
-    return _encode(champion, _predictions(ids, as_of, scores))
+    return _encode(champion, _predictions(champion, ids, as_of, scores))
 
 
-def _predictions(ids: list[CustomerId], as_of: list[Any], scores: Scores) -> Iterator[Prediction]:
+def _predictions(
+    champion: Champion, ids: list[CustomerId], as_of: list[Any], scores: Scores
+) -> Iterator[Prediction]:
+    sentence = champion.book.sentence
+    told = (
+        [
+            ReasonText(r.feature, r.code, sentence(r), r.points, r.value, r.bin, r.typical)
+            for r in reasons
+        ]
+        for reasons in scores.reasons
+    )
     return map(
         Prediction,
         ids,
@@ -234,14 +247,14 @@ def _predictions(ids: list[CustomerId], as_of: list[Any], scores: Scores) -> Ite
         scores.probability.tolist(),
         scores.score.tolist(),
         scores.high_risk.tolist(),
-        scores.reasons,
+        told,
     )
 
 
 def _encode(champion: Champion, customers: Iterable[Prediction]) -> bytes:
     name = ModelName(champion.name, champion.version)
-    scorer = champion.scorer
-    answer = PredictResponse(name, scorer.reasons_from, scorer.note, list(customers))
+    source, note = champion.reasons_are
+    answer = PredictResponse(name, source, note, list(customers))
     return _encoder.encode(answer)
 
 
@@ -283,25 +296,19 @@ def _columns(champion: Champion, customers: list[FeaturesOf]) -> Columns:
             if name not in customer.features:
                 raise not_allowed(_feature_at(place, name), "is required")
     for name in needed:
-        levels = name in champion.scorer.recipe.levels
+        texts = isinstance(champion.model.metadata.typical.get(name), str)
         values = [customer.features[name] for customer in customers]
-        kind, allowed = (str, "text or null") if levels else (float, "a number or null")
+        kind, allowed = (str, "text or null") if texts else (float, "a number or null")
         for place, value in enumerate(values):
             if value is not None and not isinstance(value, kind):
                 raise not_allowed(_feature_at(place, name), f"must be {allowed}")
-        if levels:
-            columns[name] = _as_levels(values)
+        if texts:
+            columns[name] = of_values(values)
             continue
         numbers = np.array(values, dtype=np.float64)
         check_numbers(numbers, partial(_feature_at, name=name))
         columns[name] = numbers
     return columns
-
-
-def _as_levels(values: list[Any]) -> Levels:
-    names = sorted(set(values) - {None})
-    codes = {name: code for code, name in enumerate(names)} | {None: -1}
-    return Levels(np.array([codes[value] for value in values]), names)
 
 
 def _check_media_type(headers: dict[bytes, bytes], allowed: set[str]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from rfmrisk.scoring.naming import CHAMPION, alias_of
+
 _HASHED = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -23,6 +25,8 @@ class Settings:
     rate_limit : int
         Requests a minute for each key, or for each address where there is no key or a wrong one;
         0 is no limit. Each worker counts for itself.
+    reasons : str or None
+        A JSON file with the sentences of the reasons; None takes those of the package.
     max_customers, max_transactions, max_body : int
         The largest request: customers, transactions in all, bytes.
     max_waiting : int
@@ -40,6 +44,7 @@ class Settings:
     model: str | None = None
     key_hashes: tuple[bytes, ...] = ()
     rate_limit: int = 0
+    reasons: str | None = None
     max_customers: int = 10_000
     max_transactions: int = 1_000_000
     max_body: int = 128_000_000
@@ -80,14 +85,19 @@ class Settings:
         model = values.get("MODEL_PATH") or None
         if model is None and values.get("MLFLOW_TRACKING_URI"):
             name = values.get("MODEL_NAME") or "credit_scoring_model"
-            model = f"models:/{name}@{values.get('MODEL_STAGE') or 'champion'}"
+            model = f"models:/{name}@{alias_of(values.get('MODEL_STAGE') or CHAMPION)}"
         numbers: dict[str, Any] = {}
         for name, default in vars(cls).items():
             variable = f"RFMRISK_{name.upper()}"
             if isinstance(default, int | float) and variable in values:
                 numbers[name] = _number(variable, values[variable], type(default))
         keys = filter(None, map(str.strip, values.get("RFMRISK_API_KEYS", "").split(",")))
-        return cls(model=model, key_hashes=tuple(_key_hash(key) for key in keys), **numbers)
+        return cls(
+            model=model,
+            key_hashes=tuple(_key_hash(key) for key in keys),
+            reasons=values.get("RFMRISK_REASONS") or None,
+            **numbers,
+        )
 
 
 def _number(variable: str, text: str, kind: type) -> int | float:

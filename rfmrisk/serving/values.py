@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from rfmrisk.histories.columns import microseconds, read_times
+from rfmrisk.histories.columns import microseconds, read_times, whole
 from rfmrisk.histories.segments import Ints
 from rfmrisk.serving.problems import not_allowed
 
@@ -50,6 +50,15 @@ def moments_of_decision(texts: Sequence[str], at: At, zoned: bool | None) -> Int
         if row is not None:
             raise not_allowed(at(row), _as_others(zoned, "the times of the transactions"))
     return read
+
+
+def dates(values: pa.Array, name: str, at: At) -> pa.Array:
+    """Return a field of dates, of which some may be missing, in microseconds."""
+    parsed, _ = read_times(pa.chunked_array([values]), name)
+    unreadable = parsed.bad & values.is_valid().to_numpy(zero_copy_only=False)
+    if unreadable.any():
+        raise not_allowed(at(int(unreadable.argmax())), f"must be {MOMENT}, or missing")
+    return whole(parsed.converted)
 
 
 def check_times(times: Ints, at: At) -> None:

@@ -1,7 +1,8 @@
 """Search, evaluate, track, register and save models of histories; needs the extra ``train``."""
 
+from rfmrisk.scoring.naming import alias_of
 from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
-from rfmrisk.training.registry import Registration, alias_of, promote
+from rfmrisk.training.registry import Registration, promote
 from rfmrisk.training.run import save_run
 from rfmrisk.training.search import TrainingResult, train
 from rfmrisk.training.store import TrackingError

@@ -14,7 +14,9 @@ from sklearn.metrics import roc_auc_score
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError, load
 from rfmrisk.scoring.metadata import ModelMetadata
-from rfmrisk.scoring.model import MODEL_FILE, ScoringModel, bad_probability
+from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
+from rfmrisk.scoring.naming import CHAMPION
+from rfmrisk.scoring.probability import bad_probability
 from rfmrisk.training.folder import SAMPLES_FILE
 from rfmrisk.training.store import (
     first_line,
@@ -25,7 +27,6 @@ from rfmrisk.training.store import (
     store_uri,
 )
 
-CHAMPION = "champion"
 CHALLENGER = "challenger"
 MARGIN = 0.005
 ENOUGH = 20  # customers of either class, for an AUC that means something
@@ -58,28 +59,6 @@ class Registration:
 def default_name() -> str:
     """Return the name under which models are registered: ``MODEL_NAME``, or the package's."""
     return os.environ.get("MODEL_NAME") or "credit_scoring_model"
-
-
-def alias_of(stage: str | None = None) -> str:
-    """Return the alias for a stage; ``Production``, of MLflow's former stages, is the champion.
-
-    Parameters
-    ----------
-    stage : str or None, default=None
-        None takes ``MODEL_STAGE``, or the champion.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from rfmrisk.training.registry import alias_of
-    >>> alias_of("Production")
-    'champion'
-    """
-    stage = stage or os.environ.get("MODEL_STAGE") or CHAMPION
-    return CHAMPION if stage.lower() == "production" else stage
 
 
 def check_names(name: str, alias: str, margin: float = MARGIN) -> None:

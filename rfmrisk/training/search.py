@@ -23,7 +23,8 @@ from rfmrisk.proxy.target import (
 )
 from rfmrisk.proxy.updating import outcomes_of
 from rfmrisk.scoring.metadata import LabelWindow, ModelMetadata
-from rfmrisk.scoring.model import ScoringModel, bounded_score, score_quantiles, typical_values
+from rfmrisk.scoring.model import ScoringModel, score_quantiles, typical_values
+from rfmrisk.scoring.probability import bounded_score
 from rfmrisk.training.candidates import (
     FeatureTables,
     Search,

@@ -18,6 +18,7 @@ from rfmrisk import __version__
 from rfmrisk.persistence import TRUSTED_TYPES
 from rfmrisk.scoring.metadata import ModelMetadata, TrackedRun
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
+from rfmrisk.scoring.naming import alias_of
 from rfmrisk.training.exchange import read_histories, signature
 from rfmrisk.training.folder import (
     EXAMPLE_FILE,
@@ -31,7 +32,6 @@ from rfmrisk.training.registry import (
     ARTIFACTS,
     MARGIN,
     Registration,
-    alias_of,
     check_names,
     default_name,
     load_registered,

@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.tree import DecisionTreeClassifier
 
 from rfmrisk import WOEEncoder
-from rfmrisk.scoring.contributions import Contributions, encode, tell_most
+from rfmrisk.scoring.contributions import Contributions, encode
 from rfmrisk.scoring.model import typical_values
 
 PDO = 20
@@ -123,20 +123,3 @@ def test_models_without_contributions_are_known(table, y):
     assert not Contributions.known(nameless, names)
     three = make_pipeline(LogisticRegression()).fit(numbers, np.arange(400) % 3)
     assert not Contributions.known(three, names)
-
-
-def test_reasons_are_told_in_words():
-    """The features that cost most come first; under half a point nothing is told."""
-    values = [[1234.5, None, "tv"], [0.12345, np.nan, "air"]]
-    lost = np.array([[3.2, 7.9, 0.49], [-1.0, 0.5, 2.0]])
-    told = tell_most(["x", "y", "z"], lost, lambda i, j: values[i][j], "the average", 2)
-    assert told == [
-        [
-            ("y", "y = missing: 8 points below the average", 7.9),
-            ("x", "x = 1,234: 3 points below the average", 3.2),
-        ],
-        [
-            ("z", "z = air: 2 points below the average", 2.0),
-            ("y", "y = missing: 0 points below the average", 0.5),
-        ],
-    ]

@@ -87,11 +87,11 @@ def stopping_after(n_calls, model):
     calls = []
 
     class Stopping(ScoringModel):
-        def score(self, histories, n_reasons=3):
+        def score(self, histories, n_reasons=3, reasons=None):
             if len(calls) == n_calls:
                 raise StopHereError
             calls.append(len(histories))
-            return super().score(histories, n_reasons)
+            return super().score(histories, n_reasons, reasons)
 
     return Stopping(model.pipeline, model.metadata), calls
 

@@ -14,10 +14,11 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
 from rfmrisk import CategoryAggregator, RFMAggregator, Scorecard, WOEEncoder, to_histories
 from rfmrisk.histories.flat import flatten
-from rfmrisk.scoring.model import ScoringModel, bad_probability
+from rfmrisk.scoring import PhraseBook
+from rfmrisk.scoring.model import ScoringModel
+from rfmrisk.scoring.probability import bad_probability
 from rfmrisk.serving import Settings, bodies, create_app
 from rfmrisk.serving.bodies import BodyReader
-from rfmrisk.serving.scorer import Scorer
 
 from .conftest import body_of
 
@@ -63,11 +64,10 @@ def test_predictions_equal_the_pipeline(model, rows):
         for record in records:
             record |= {name: None for name in LEVELS if pd.isna(record[name])}
         body["customers"].append({"customer_id": customer, "transactions": records})
-    scorer = Scorer(model)
-    fields = dict.fromkeys(LEVELS, "level")
+    fields = dict.fromkeys(LEVELS, "category")
     ids, flat = BodyReader(fields, Settings()).read(json.dumps(body).encode())
     assert ids == histories.index.tolist()
-    scores = scorer.score(flat)
+    scores = model.scorer.score(flat, 3, PhraseBook.read())
     np.testing.assert_array_equal(
         scores.probability, bad_probability(model.pipeline, histories), strict=True
     )
@@ -109,7 +109,8 @@ def test_special_values_have_their_own_points(card, many_histories):
     told = [[reason["reason"] for reason in reasons] for reasons in got["reasons"]]
     wanted = expected[["reason_1", "reason_2", "reason_3"]].to_numpy().tolist()
     assert told == [[reason for reason in reasons if reason] for reasons in wanted]
-    assert any("rfm__frequency in 2, 3:" in reason for reasons in told for reason in reasons)
+    bins = {reason["bin"] for reasons in got["reasons"] for reason in reasons}
+    assert "2, 3" in bins
 
 
 def test_reasons_are_those_of_python_or_are_not_claimed(model, many_histories):
@@ -156,7 +157,7 @@ def test_models_behind_an_encoding_do_without_a_table(model):
     """The usual encodings are found to give the same on arrays, and so need no table."""
     if model.metadata.model == "scorecard":
         pytest.skip("a scorecard encodes by itself")
-    assert Scorer(model)._rater.encode._blocks
+    assert model.scorer._rater.transformed._blocks
 
 
 def test_contributions_add_up_to_the_score(trained, many_histories):
@@ -180,7 +181,7 @@ def test_pieces_read_as_the_whole(card, many_histories, monkeypatch):
     body = body_of(many_histories.iloc[:60])
     body["customers"][7]["transactions"][0]["note"] = '},{"customer_id": 1, "x": [{'
     data = json.dumps(body).encode()
-    reader = BodyReader(Scorer(card).recipe.fields, Settings())
+    reader = BodyReader(card.scorer.recipe.fields, Settings())
     ids, flat = reader.read(data)
     for size in (500, 4_000, 60_000):
         monkeypatch.setattr(bodies, "PIECE", size)
@@ -192,11 +193,11 @@ def test_pieces_read_as_the_whole(card, many_histories, monkeypatch):
 
 def test_parts_score_as_the_whole(card, many_histories, monkeypatch):
     """Customers scored some after others have the answers of all at once, reasons included."""
-    flat, scorer = flatten(many_histories), Scorer(card)
-    whole = scorer.score(flat)
+    flat, book = flatten(many_histories), PhraseBook.read()
+    whole = card.scorer.score(flat, 3, book)
     for size in (1, 700, 4_000):
-        monkeypatch.setattr("rfmrisk.serving.scorer._PART", size)
-        parts = scorer.score(flat)
+        monkeypatch.setattr("rfmrisk.scoring.scorer._PART", size)
+        parts = card.scorer.score(flat, 3, book)
         np.testing.assert_array_equal(parts.probability, whole.probability, strict=True)
         np.testing.assert_array_equal(parts.score, whole.score, strict=True)
         assert parts.reasons == whole.reasons

@@ -201,32 +201,23 @@ function reasonsCell(reasons, most) {
   const made = cell(undefined, "why");
   const list = element("ul", undefined, "reasons", "list");
   for (const reason of reasons) {
-    const { points, what } = readable(reason);
     const item = element("li");
-    item.title = reason.reason;
+    item.title = reason.feature;
     const bar = element("span", undefined, "bar");
     bar.style.setProperty("--share", reason.points / most);
-    item.append(bar, element("span", points, "points"), " ", element("span", what));
+    const points = Math.round(reason.points);
+    item.append(
+      bar,
+      element("span", points === 1 ? "1 point" : `${points} points`, "points"),
+      " ",
+      element("span", reason.reason),
+      " ",
+      element("span", reason.code, "code"),
+    );
     list.append(item);
   }
   made.append(list);
   return made;
-}
-
-// A reason in plain words, where it is written as expected; its exact text is in the title.
-function readable({ feature, reason }) {
-  const [, said, lost] = /^(.*): (\S+) points below .+$/s.exec(reason) ?? [];
-  if (!said?.startsWith(feature)) return { points: "", what: reason };
-  const name = feature.replace("__", ": ").replaceAll("_", " ");
-  const what = name + worded(said.slice(feature.length));
-  return { points: lost === "1" ? "1 point" : `${lost} points`, what };
-}
-
-function worded(text) {
-  const [, low, high] = /^ in [[(](\S+), (\S+)\)$/.exec(text) ?? [];
-  if (!low) return text === " missing" ? ", missing" : text;
-  if (high === "inf") return low === "-inf" ? ", any value" : `, ${low} or more`;
-  return low === "-inf" ? `, under ${high}` : `, ${low} to under ${high}`;
 }
 
 // A cell that begins like a formula would be run by a spreadsheet.
@@ -237,10 +228,20 @@ function quoted(value) {
 }
 
 function download() {
-  const lines = [["customer", "as_of", "probability", "score", "is_high_risk", "reasons"]];
-  for (const c of matching()) {
-    const reasons = c.reasons.map((reason) => reason.reason).join("; ");
-    lines.push([c.customer_id, c.as_of, c.probability, c.score, Number(c.is_high_risk), reasons]);
+  const given = matching();
+  const ranks = [...Array(Math.max(0, ...given.map((c) => c.reasons.length))).keys()];
+  const lines = [
+    ["customer", "as_of", "probability", "score", "is_high_risk"].concat(
+      ranks.map((rank) => `reason_${rank + 1}`),
+      ranks.map((rank) => `code_${rank + 1}`),
+    ),
+  ];
+  for (const c of given) {
+    lines.push([
+      ...[c.customer_id, c.as_of, c.probability, c.score, Number(c.is_high_risk)],
+      ...ranks.map((rank) => c.reasons[rank]?.reason ?? ""),
+      ...ranks.map((rank) => c.reasons[rank]?.code ?? ""),
+    ]);
   }
   const text = lines.map((line) => line.map(quoted).join(",")).join("\n") + "\n";
   const link = element("a");

@@ -1,4 +1,4 @@
-"""The step between the feature table and a classifier, without the table where that is the same."""
+"""The steps between the features and a classifier, without a table where that is the same."""
 
 import copy
 from typing import TYPE_CHECKING, Any
@@ -7,14 +7,14 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
-from rfmrisk.serving.features import Columns, Levels, as_frame
+from rfmrisk.scoring.features import Categories, Columns, as_frame, of_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Encoding:
-    """Encode features for a classifier, to the last bit as the fitted steps do.
+class Transformers:
+    """Transform features for a classifier, to the last bit as the fitted steps do.
 
     A table of one row costs pandas and scikit-learn many milliseconds, so the transformers of a
     ColumnTransformer are given plain arrays. Whether this gives the same is tried once, on
@@ -24,7 +24,7 @@ class Encoding:
     Parameters
     ----------
     steps : Pipeline
-        The fitted steps between the features and the classifier.
+        All fitted steps behind the features, the classifier included.
     names : list of str
         The features, in order.
     typical : dict
@@ -32,24 +32,27 @@ class Encoding:
     """
 
     def __init__(self, steps: Pipeline, names: list[str], typical: dict[str, Any]) -> None:
-        self.steps = steps
+        self.steps = steps[:-1]
         self.names = names
+        # Features that came as an array have no names for what is behind them.
+        self._named = hasattr(steps[0], "feature_names_in_")
         self._blocks: list[tuple[Callable[[Any], Any] | None, list[str]]] = []
-        step = steps[0] if len(steps) == 1 else None
+        step = steps[0] if len(steps) == 2 else None
         if isinstance(step, ColumnTransformer) and _takes_arrays(step):
             self._blocks = [
                 (None if part == "passthrough" else _without_names(part).transform, list(own))
                 for _, part, own in step.transformers_
-                if not isinstance(part, str) or part != "drop"
+                if (not isinstance(part, str) or part != "drop") and len(own)
             ]
             if not self._same(_trial(names, typical)):
                 self._blocks = []
 
     def __call__(self, columns: Columns) -> Any:
-        """Return what the classifier takes, of shape (n, n_encoded)."""
+        """Return what the classifier takes, of shape (n, n_transformed)."""
         if not self._blocks:
-            frame = as_frame(columns, self.names)
-            return self.steps.transform(frame) if len(self.steps) else frame
+            table = as_frame(columns, self.names)
+            given = table if self._named else table.to_numpy()
+            return self.steps.transform(given) if len(self.steps) else given
         blocks = []
         for transform, own in self._blocks:
             table = _table([columns[name] for name in own])
@@ -64,27 +67,11 @@ class Encoding:
             return False
 
 
-def of_values(names: list[str], rows: list[dict[str, Any]]) -> Columns:
-    """Return rows of plain values as columns: text is a level, and None is missing."""
-    columns: Columns = {}
-    for name in names:
-        values = [row[name] for row in rows]
-        texts = sorted({value for value in values if isinstance(value, str)})
-        if texts:
-            codes = [texts.index(value) if value is not None else -1 for value in values]
-            columns[name] = Levels(np.array(codes), texts)
-        else:
-            columns[name] = np.array(values, dtype=np.float64)
-    return columns
-
-
 def _trial(names: list[str], typical: dict[str, Any]) -> Columns:
-    missing = dict.fromkeys(names)
-    other = {
-        name: "a level that nobody had" if isinstance(value, str) else -1.25e6
-        for name, value in typical.items()
-    }
-    return of_values(names, [typical, missing, other])
+    def other(value: Any) -> Any:
+        return "a category that nobody had" if isinstance(value, str) else -1.25e6
+
+    return {name: of_values([typical[name], None, other(typical[name])]) for name in names}
 
 
 def _takes_arrays(step: ColumnTransformer) -> bool:
@@ -105,10 +92,13 @@ def _without_names(transformer: Any) -> Any:
 
 
 def _table(columns: list[Any]) -> np.ndarray:
-    if any(isinstance(values, Levels) for values in columns):
+    if any(isinstance(values, Categories) for values in columns):
         table = np.empty((len(columns[0]), len(columns)), dtype=object)
-        for place, values in enumerate(columns):
-            names = np.array([*values.names, np.nan], dtype=object)
-            table[:, place] = names[values.codes]
+        for position, values in enumerate(columns):
+            if isinstance(values, Categories):
+                names = np.array([*values.names, np.nan], dtype=object)
+                table[:, position] = names[values.codes]
+            else:
+                table[:, position] = values
         return table
     return np.column_stack([np.asarray(values, dtype=np.float64) for values in columns])

@@ -1,0 +1,173 @@
+"""The features of a model, computed from flat arrays by the aggregators of its training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import FeatureUnion
+
+from rfmrisk.aggregation.base import FieldType, HistoryAggregator
+from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.persistence import ModelFileError
+
+
+@dataclass
+class Categories:
+    """A column of categories: the number of each customer's in ``names``, -1 for missing."""
+
+    codes: np.ndarray
+    names: list[str]
+
+    def __len__(self) -> int:
+        """Count the customers."""
+        return len(self.codes)
+
+    def text(self) -> Any:
+        """Return the categories as pandas text, as the aggregators make it."""
+        return pd.Series(self.names, dtype="str").reindex(self.codes).array
+
+
+Columns = dict[str, np.ndarray | Categories]
+
+
+class FeatureRecipe:
+    """Compute a model's features, those that it uses, without a frame in between.
+
+    Parameters
+    ----------
+    step : transformer
+        The first step of a pipeline: an aggregator, or a FeatureUnion of such.
+    used : set of str or None, default=None
+        Those that count; the others may be left out where this saves work. None is all.
+
+    Attributes
+    ----------
+    names : list of str
+        All features, in the order of the model.
+    fields : dict of str to {"number", "category", "date"}
+        The fields of a transaction that are needed beside time and amount.
+    decision : set of str
+        The features of the decision's own columns, which a customer has without a history too.
+
+    Raises
+    ------
+    ModelFileError
+        The step is no aggregator, and no union of aggregators.
+    """
+
+    def __init__(self, step: Any, used: set[str] | None = None) -> None:
+        self.names = list(map(str, step.get_feature_names_out()))
+        self.fields: dict[str, FieldType] = {}
+        self.decision: set[str] = set()
+        self._parts: list[tuple[str, HistoryAggregator, set[str]]] = []
+        for prefix, part in aggregators_of(step):
+            wanted = {
+                name
+                for name in part.feature_names_out_
+                if used is None or f"{prefix}{name}" in used
+            }
+            if not wanted:
+                continue
+            self._parts.append((prefix, part, wanted))
+            self.fields |= part.needed_fields(wanted)
+            if part.needed_columns():
+                self.decision |= {f"{prefix}{name}" for name in wanted}
+
+    def compute(self, flat: FlatHistories) -> Columns:
+        """Return the features by name."""
+        columns: Columns = {}
+        for prefix, part, wanted in self._parts:
+            for name, values in part.compute(flat, wanted).items():
+                columns[f"{prefix}{name}"] = as_column(values)
+        return columns
+
+
+def as_column(values: Any) -> np.ndarray | Categories:
+    """Return the values of a feature: numbers as they are, text as categories."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        return values
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
+        return np.asarray(values, dtype=np.float64)
+    codes, names = pd.factorize(values)
+    return Categories(codes, list(map(str, names)))
+
+
+def of_values(values: Sequence[float | str | None]) -> np.ndarray | Categories:
+    """Return plain values as a column: text is a category, and None is missing."""
+    texts = sorted({value for value in values if isinstance(value, str)})
+    if not texts:
+        return np.array(values, dtype=np.float64)
+    codes = {text: code for code, text in enumerate(texts)} | {None: -1}
+    return Categories(np.array([codes[value] for value in values]), texts)
+
+
+def rows_of(columns: Columns, rows: slice) -> Columns:
+    """Return the features of some of the customers."""
+    return {
+        name: Categories(values.codes[rows], values.names)
+        if isinstance(values, Categories)
+        else values[rows]
+        for name, values in columns.items()
+    }
+
+
+def joined(parts: list[Columns]) -> Columns:
+    """Put the features of some customers after those of others."""
+    return {name: _stacked([part[name] for part in parts]) for name in parts[0]}
+
+
+def _stacked(parts: list[Any]) -> np.ndarray | Categories:
+    if not any(isinstance(part, Categories) for part in parts):
+        return np.concatenate(parts)
+    names = list(dict.fromkeys(name for part in parts for name in part.names))
+    number = {name: code for code, name in enumerate(names)}
+    own = [np.array([*(number[name] for name in part.names), -1]) for part in parts]
+    codes = [codes[part.codes] for codes, part in zip(own, parts, strict=True)]
+    return Categories(np.concatenate(codes), names)
+
+
+def value_of(values: np.ndarray | Categories, customer: int) -> float | str | None:
+    """Return a customer's value in a column, None for a missing one."""
+    if isinstance(values, Categories):
+        code = values.codes[customer]
+        return values.names[code] if code >= 0 else None
+    value = float(values[customer])
+    return None if np.isnan(value) else value
+
+
+def as_frame(columns: Columns, names: list[str]) -> pd.DataFrame:
+    """Return features as the table that a pipeline's first step makes."""
+    return pd.DataFrame(
+        {
+            name: values.text() if isinstance(values, Categories) else values
+            for name, values in ((name, columns[name]) for name in names)
+        }
+    )
+
+
+def aggregators_of(step: Any) -> list[tuple[str, HistoryAggregator]]:
+    """Return the aggregators of the first step of a pipeline, each with its prefix of names.
+
+    Raises
+    ------
+    ModelFileError
+        It is no aggregator, and no union of aggregators.
+    """
+    parts = [("", step)]
+    if isinstance(step, FeatureUnion) and step.transformer_weights is None:
+        named = step.verbose_feature_names_out
+        parts = [
+            (f"{name}__" if named else "", part)
+            for name, part in step.transformer_list
+            if not isinstance(part, str) or part != "drop"
+        ]
+    for _, part in parts:
+        if not isinstance(part, HistoryAggregator):
+            raise ModelFileError(
+                "a model that is to be scored must begin with an aggregator or a union of "
+                "aggregators without weights, as customer_features() makes; got "
+                f"{type(part).__name__}"
+            )
+    return parts
