@@ -99,7 +99,8 @@ def of_values(values: Sequence[float | str | None]) -> np.ndarray | Categories:
     texts = sorted({value for value in values if isinstance(value, str)})
     if not texts:
         return np.array(values, dtype=np.float64)
-    codes = {text: code for code, text in enumerate(texts)} | {None: -1}
+    codes: dict[Any, int] = {text: code for code, text in enumerate(texts)}
+    codes[None] = -1
     return Categories(np.array([codes[value] for value in values]), texts)
 
 

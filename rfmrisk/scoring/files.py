@@ -121,7 +121,7 @@ def score_file(
     fields = needed_fields(model.pipeline[0])
     texts = [name for name, dtype in fields.items() if dtype == "category"]
     log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part, options=reading, texts=texts)
-    options = {**roles.plain, **reading.given, "as_of": log.as_of, "on_bad": on_bad}
+    options: dict[str, Any] = {**roles.plain, **reading.given, "as_of": log.as_of, "on_bad": on_bad}
     book = PhraseBook.read(reasons)
     options |= {"n_reasons": n_reasons, "reasons": book.content}
     work = work_folder(output)

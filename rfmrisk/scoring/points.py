@@ -76,7 +76,7 @@ class PointsTable:
         if len(self._plain):
             values = np.empty((len(self._plain), n))
             for row, position in enumerate(self._plain.tolist()):
-                values[row] = columns[self.names[position]]
+                values[row] = np.asarray(columns[self.names[position]])
             own = np.zeros(values.shape, dtype=np.intp)
             for cut in self._cuts.T:  # the first cut of every feature, then the second, ...
                 own += values >= cut[:, None]

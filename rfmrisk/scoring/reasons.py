@@ -228,10 +228,10 @@ class _Shown:
         self.units = units
 
     def __format__(self, unit: str) -> str:
-        if _is_missing(self.value):
-            return "-"
         if isinstance(self.value, str):
             return self.value
+        if self.value is None or np.isnan(self.value):
+            return "-"
         if unit == "percent":
             return f"{100 * self.value:.0f} %"
         # Of days, purchases and so on nobody wants a fraction, where there are some.

@@ -50,8 +50,8 @@ class Transformers:
     def __call__(self, columns: Columns) -> Any:
         """Return what the classifier takes, of shape (n, n_transformed)."""
         if not self._blocks:
-            table = as_frame(columns, self.names)
-            given = table if self._named else table.to_numpy()
+            frame = as_frame(columns, self.names)
+            given = frame if self._named else frame.to_numpy()
             return self.steps.transform(given) if len(self.steps) else given
         blocks = []
         for transform, own in self._blocks:

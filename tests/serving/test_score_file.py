@@ -95,11 +95,11 @@ def fail_at(client, monkeypatch, call):
     scorer, calls = client.app.service.champion().scorer, []
     score = scorer.score
 
-    def failing(flat):
-        calls.append(flat)
+    def failing(*arguments):
+        calls.append(arguments)
         if len(calls) == call:
             raise RuntimeError("Jane Doe")
-        return score(flat)
+        return score(*arguments)
 
     monkeypatch.setattr(scorer, "score", failing)
 
