@@ -112,17 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--n-cutoffs", type=int, default=3, help="the most windows of each length (default 3)"
     )
-    train.add_argument("--decisions", help="CSV or Parquet file of decisions with outcomes")
-    train.add_argument("--target", help="column of the outcome: 1 bad, 0 good, empty not known yet")
-    train.add_argument(
-        "--decision-customer", help="column of the customer in the decisions (default: the log's)"
-    )
-    train.add_argument(
-        "--decision-time", default="as_of", help="column of their time (default as_of)"
-    )
-    train.add_argument(
-        "--performance-window", help="leave out decisions that are younger, such as 90D"
-    )
+    _add_decisions(train)
     train.add_argument("--models", default="scorecard,xgboost", help="names, separated by commas")
     train.add_argument("--search", choices=["grid", "random"], default="grid")
     train.add_argument("--n-iter", type=int, default=20, help="candidates of a random search")
@@ -179,6 +169,20 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("folder")
     add_validation(commands, _load_model)
     return parser
+
+
+def _add_decisions(train: argparse.ArgumentParser) -> None:
+    train.add_argument("--decisions", help="CSV or Parquet file of decisions with outcomes")
+    train.add_argument("--target", help="column of the outcome: 1 bad, 0 good, empty not known yet")
+    train.add_argument(
+        "--decision-customer", help="column of the customer in the decisions (default: the log's)"
+    )
+    train.add_argument(
+        "--decision-time", default="as_of", help="column of their time (default as_of)"
+    )
+    train.add_argument(
+        "--performance-window", help="leave out decisions that are younger, such as 90D"
+    )
 
 
 def _add_check(commands: Any) -> None:
