@@ -143,5 +143,8 @@ def _table(name: str, table: pd.DataFrame) -> dict[str, Any]:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:,.4g}" if abs(value) < 1_000 else f"{value:,.0f}"
+        number = float(value)
+        if np.isnan(number):
+            return ""
+        return f"{number:,.4g}" if abs(number) < 1_000 else f"{number:,.0f}"
     return str(value)
