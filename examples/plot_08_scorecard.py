@@ -55,7 +55,7 @@ train, test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0
 # and a bad rate that only rises or only falls. WoE is the logarithm of the share of goods over the
 # share of bads: positive is safer.
 encoder = WOEEncoder(max_bins=5)
-card = Scorecard(encoder, positive=True).fit(train, y_train)
+card = Scorecard(encoder, enforce_signs=True).fit(train, y_train)
 card.encoder_.binning_table("recency").round(3)
 
 # %%

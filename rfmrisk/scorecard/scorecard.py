@@ -149,7 +149,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Whether points are whole numbers. The rule: the base points and the points of every bin
         are rounded each (to the nearest, halves to even), and a score is the sum of what is
         rounded, so that it can be added up by hand. Probabilities are never rounded.
-    positive : bool, default=False
+    enforce_signs : bool, default=False
         Whether a feature may only count in the direction of its WoE. Features with the wrong
         sign are left out: those that the same regression under that bound leaves out, then the
         worst first, and the rest is fitted again, until none is left.
@@ -211,7 +211,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         pdo: float = 20,
         *,
         rounded: bool = True,
-        positive: bool = False,
+        enforce_signs: bool = False,
     ) -> None:
         self.encoder = encoder
         self.classifier = classifier
@@ -219,7 +219,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         self.base_odds = base_odds
         self.pdo = pdo
         self.rounded = rounded
-        self.positive = positive
+        self.enforce_signs = enforce_signs
 
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Scorecard:
         """Bin the columns, fit the classifier and scale it to points.
@@ -281,7 +281,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         base = LogisticRegression(max_iter=1000) if self.classifier is None else self.classifier
         options = {} if weight is None else {"sample_weight": weight}
         self.coef_ = np.zeros(woe.shape[1])
-        if self.positive and isinstance(base, LogisticRegression):
+        if self.enforce_signs and isinstance(base, LogisticRegression):
             used = _right_signs(woe, bad, weight, used, base.C)
         while True:
             self.classifier_ = clone(base)
@@ -292,7 +292,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
                     f"{type(self.classifier_).__name__}."
                 )
             coefficients = np.ravel(self.classifier_.coef_)
-            if not self.positive or len(used) == 1 or coefficients.max() <= 0:
+            if not self.enforce_signs or len(used) == 1 or coefficients.max() <= 0:
                 break
             used = np.delete(used, coefficients.argmax())
         self.coef_[used] = coefficients
@@ -678,7 +678,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             "format": FORMAT,
             "scale": {
                 name: getattr(self, name)
-                for name in ("base_score", "base_odds", "pdo", "rounded", "positive")
+                for name in ("base_score", "base_odds", "pdo", "rounded", "enforce_signs")
             },
             "classes": self.classes_.tolist(),
             "intercept": self.intercept_,

@@ -119,7 +119,7 @@ class CatalogueModel:
 
 def _scorecard(random_state: int | None) -> Pipeline:
     classifier = LogisticRegression(max_iter=1_000, random_state=random_state)
-    return Pipeline([("scorecard", Scorecard(WOEEncoder(), classifier, positive=True))])
+    return Pipeline([("scorecard", Scorecard(WOEEncoder(), classifier, enforce_signs=True))])
 
 
 def _logistic_regression(random_state: int | None) -> Pipeline:

@@ -96,12 +96,12 @@ class TestFit:
         X, y = customers()
         X = X[["recency", "amount", "channel"]]
         steps = {3: [-1.0, 0.5, 2.0], 2: [0.1, -1.0], 1: [0.7]}
-        card = Scorecard(classifier=Fixed(steps), positive=True).fit(X, y)
+        card = Scorecard(classifier=Fixed(steps), enforce_signs=True).fit(X, y)
         assert card.used_.tolist() == [1]
         assert card.coef_.tolist() == [0, 0.7, 0]
         assert card.wrong_sign_ == ["amount"]
         stops = {3: [0.5, 0.0, -1.0], 2: [0.0, -1.0], 1: [0.7]}
-        card = Scorecard(classifier=Fixed(stops), positive=True).fit(X, y)
+        card = Scorecard(classifier=Fixed(stops), enforce_signs=True).fit(X, y)
         assert card.used_.tolist() == [2]
         assert card.summary()["right_sign"].all()
 
@@ -116,7 +116,7 @@ class TestFit:
         weight = rng.integers(1, 6, 400).astype(float)
         weight /= weight.mean()
         encoder = WOEEncoder(max_bins=3)
-        card = Scorecard(encoder, LogisticRegression(C=C, tol=1e-8), positive=True)
+        card = Scorecard(encoder, LogisticRegression(C=C, tol=1e-8), enforce_signs=True)
         card.fit(X, y, sample_weight=weight)
         woe = encoder.fit(X, y, sample_weight=weight).transform(X)
 
@@ -150,7 +150,7 @@ class TestFit:
     def test_right_signs_where_nothing_counts(self):
         """A table of constants has one probability for all."""
         y = np.arange(100) % 4 == 0
-        card = Scorecard(positive=True).fit(np.ones((100, 2)), y)
+        card = Scorecard(enforce_signs=True).fit(np.ones((100, 2)), y)
         assert card.predict_proba(np.ones((1, 2)))[0, 1] == pytest.approx(0.25, abs=1e-3)
 
     def test_refitted_on_an_array_forgets_the_names(self, sample):

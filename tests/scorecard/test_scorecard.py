@@ -166,7 +166,11 @@ class TestScore:
     def test_searches_parameters_of_all_parts(self, sample):
         """A grid reaches the encoder and the classifier."""
         X, y = sample
-        grid = {"encoder__max_bins": [2, 5], "classifier__C": [0.1, 1], "positive": [True, False]}
+        grid = {
+            "encoder__max_bins": [2, 5],
+            "classifier__C": [0.1, 1],
+            "enforce_signs": [True, False],
+        }
         card = Scorecard(WOEEncoder(), LogisticRegression())
         search = GridSearchCV(card, grid, scoring="roc_auc", cv=3, error_score="raise").fit(X, y)
         assert search.best_score_ > 0.65
@@ -259,10 +263,10 @@ class TestSummary:
         free = Scorecard().fit(X, y)
         assert free.wrong_sign_ == ["copy"]
         assert not free.summary().loc["copy", "right_sign"]
-        positive = Scorecard(positive=True).fit(X, y)
-        assert positive.wrong_sign_ == []
-        assert list(positive.summary().index) == ["intercept", "strong"]
-        assert set(positive.points_table()["feature"]) == {"base", "strong"}
+        bounded = Scorecard(enforce_signs=True).fit(X, y)
+        assert bounded.wrong_sign_ == []
+        assert list(bounded.summary().index) == ["intercept", "strong"]
+        assert set(bounded.points_table()["feature"]) == {"base", "strong"}
 
 
 class TestStability:
