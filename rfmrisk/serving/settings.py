@@ -76,6 +76,9 @@ class Settings:
         --------
         >>> Settings.from_environment({"MLFLOW_TRACKING_URI": "http://mlflow:5000"}).model
         'models:/credit_scoring_model@champion'
+        >>> stage = {"MLFLOW_TRACKING_URI": "http://mlflow:5000", "MODEL_STAGE": "Production"}
+        >>> Settings.from_environment(stage).model
+        'models:/credit_scoring_model@champion'
         >>> Settings.from_environment({"RFMRISK_MAX_CUSTOMERS": "many"})
         Traceback (most recent call last):
         ...
