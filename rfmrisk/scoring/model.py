@@ -149,7 +149,13 @@ class ScoringModel:
     def scorer(self) -> Scorer:
         """What scores customers from flat arrays, for all that call this model."""
         metadata = self.metadata
-        return Scorer(self.pipeline, metadata.typical, metadata.scale, metadata.threshold)
+        return Scorer(
+            self.pipeline,
+            metadata.typical,
+            metadata.scale,
+            metadata.threshold,
+            from_proxy=metadata.asked.get("target") == "proxy",
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made anew."""

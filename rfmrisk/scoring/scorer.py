@@ -17,6 +17,7 @@ from rfmrisk.scoring.features import (
     rows_of,
     value_of,
 )
+from rfmrisk.scoring.probability import bounded_score
 from rfmrisk.scoring.raters import Rating, rater_of
 from rfmrisk.scoring.reasons import NO_HISTORY, PhraseBook, Reason
 
@@ -64,6 +65,9 @@ class Scorer:
         The ``base_score``, ``base_odds`` and ``pdo`` of the score.
     threshold : float
         High-risk from this probability on.
+    from_proxy : bool, default=False
+        Whether no outcome was known in training. A customer without any history, of whom such a
+        model has seen none, is then riskiest: probability 1 and the lowest score there is.
 
     Attributes
     ----------
@@ -85,12 +89,16 @@ class Scorer:
         typical: dict[str, Any],
         scale: dict[str, float],
         threshold: float,
+        *,
+        from_proxy: bool = False,
     ) -> None:
         names = FeatureRecipe(pipeline[0]).names
         self._rater = rater_of(pipeline[1:], names, typical, scale)
         self._typical = typical
         self.reference, self.used = self._rater.reference, self._rater.used
         self.threshold = float(threshold)
+        self._from_proxy = from_proxy
+        self._lowest = np.rint(bounded_score(np.ones(1), **scale)).astype(np.int64)
         self.recipe = FeatureRecipe(pipeline[0], self.used)
 
     def score(self, flat: FlatHistories, n_reasons: int, book: PhraseBook) -> Scores:
@@ -141,6 +149,9 @@ class Scorer:
         self, columns: Columns, empty: np.ndarray, n_reasons: int, book: PhraseBook
     ) -> Scores:
         rating = self._rater.rate(columns)
+        if self._from_proxy and empty.any():
+            rating.probability = np.where(empty, 1.0, rating.probability)
+            rating.score = np.where(empty, self._lowest, rating.score)
         reasons: list[list[Reason]] = [[] for _ in rating.probability]
         if n_reasons and self.reference and self._rater.features:
             reasons = self._reasons(rating, empty, n_reasons, book)
