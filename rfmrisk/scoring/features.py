@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.pipeline import FeatureUnion
 
+from rfmrisk.aggregation import CategoryAggregator
 from rfmrisk.aggregation.base import FieldType, HistoryAggregator
+from rfmrisk.aggregation.category import top_levels
 from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.persistence import ModelFileError
 
@@ -79,9 +82,25 @@ class FeatureRecipe:
         """Return the features by name."""
         columns: Columns = {}
         for prefix, part, wanted in self._parts:
+            if isinstance(part, CategoryAggregator):
+                columns |= _categories(prefix, part, flat, wanted)
+                continue
             for name, values in part.compute(flat, wanted).items():
                 columns[f"{prefix}{name}"] = as_column(values)
         return columns
+
+
+def _categories(
+    prefix: str, part: CategoryAggregator, flat: FlatHistories, wanted: set[str]
+) -> Columns:
+    """Compute what the aggregator does, but for the text, which costs pandas milliseconds."""
+    columns: Columns = {}
+    for field, top in top_levels(flat, list(part.needed_fields(wanted)), part.dtypes_).items():
+        names = top.names.cast(pa.string()).to_pylist()
+        columns[f"{prefix}{field}_top"] = Categories(top.codes, names)
+        columns[f"{prefix}{field}_levels"] = top.n_levels
+        columns[f"{prefix}{field}_top_share"] = top.share
+    return columns
 
 
 def as_column(values: Any) -> np.ndarray | Categories:

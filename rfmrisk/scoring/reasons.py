@@ -9,8 +9,6 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple, Self
 
-import numpy as np
-
 NO_HISTORY = "history"
 """What stands for the feature in the reason of a customer without any transaction."""
 
@@ -22,7 +20,7 @@ _NAMED = {"{field}": r"(?P<field>.+)", "{window}": r"(?P<window>\d+[A-Za-z]+)"}
 _WINDOW = re.compile(r"(\d+)([A-Za-z]+)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reason:
     """One feature that lowers a customer's score.
 
@@ -54,11 +52,14 @@ class Reason:
     typical: Value = None
 
 
+# The parts of a text: what stands there, then "value", "typical" or nothing, with its unit.
+_Text = list[tuple[str, str, str]]
+
+
 class _Phrase(NamedTuple):
     code: str
     concept: str
-    texts: dict[str, str]
-    named: dict[str, str]
+    texts: dict[str, _Text]
 
 
 class PhraseBook:
@@ -170,20 +171,24 @@ class PhraseBook:
         str
         """
         phrase = self._phrase(reason.feature)
-        texts, value = phrase.texts, reason.value
-        name = "missing" if _is_missing(value) else "zero" if value == 0 else "text"
-        given: dict[str, Any] = {name: _Word(word) for name, word in phrase.named.items()}
-        given |= {
-            "value": _Shown(value, self._units),
-            "typical": _Shown(reason.typical, self._units),
-        }
-        text = texts.get(name) or texts["text"]
-        said = text.format_map(given)
-        if "typical" in texts and not _is_missing(value) and not _is_missing(reason.typical):
-            usual = texts["typical"].format_map(given)
-            # What is no different for a typical customer explains nothing.
-            if usual != texts["typical"].format_map({**given, "typical": given["value"]}):
-                said = f"{said}; {usual}"
+        texts, value, typical = phrase.texts, reason.value, reason.typical
+        if _is_missing(value):
+            return self._said(texts.get("missing") or texts["text"], value, typical)
+        said = self._said((value == 0 and texts.get("zero")) or texts["text"], value, typical)
+        if "typical" not in texts or _is_missing(typical):
+            return said
+        usual = self._said(texts["typical"], value, typical)
+        # What is no different for a typical customer explains nothing.
+        same = usual == self._said(texts["typical"], value, value)
+        return said if same else f"{said}; {usual}"
+
+    def _said(self, text: _Text, value: Value, typical: Value) -> str:
+        """Put the values into a text, whose names stand there already."""
+        said = ""
+        for literal, slot, unit in text:
+            said += literal
+            if slot:
+                said += _shown(value if slot == "value" else typical, unit, self._units)
         return said
 
     def _phrase(self, feature: str) -> _Phrase:
@@ -200,48 +205,49 @@ class PhraseBook:
         )
         window = _WINDOW.fullmatch(named.get("window") or "")
         if window:
-            shown = _Shown(float(window[1]), self._units)
-            named["window"] = format(shown, window[2]) if window[2] in self._units else window[0]
+            unit = window[2] if window[2] in self._units else ""
+            named["window"] = _shown(float(window[1]), unit, self._units) if unit else window[0]
         named |= {"feature": _spoken(feature)}
         if "field" in named:
             named["field"] = _spoken(named["field"])
         code = entry["code"]
-        texts = {name: entry[name] for name in _TEXTS if name in entry}
+        texts = {name: _with_names(entry[name], named) for name in _TEXTS if name in entry}
         concept = entry.get("concept", code)
         # A text that names its field is about that field alone.
         subject = named.get("field") or (feature if code == "OTHER" else "")
-        return _Phrase(code, f"{concept} {subject}".strip(), texts, named)
+        return _Phrase(code, f"{concept} {subject}".strip(), texts)
 
 
-class _Word(str):
-    """A name in a text, which has no unit."""
+def _with_names(text: str, named: Mapping[str, str]) -> _Text:
+    """Take a text apart, with the names of the feature in their places."""
+    parts: _Text = []
+    before = ""
+    for literal, placeholder, unit, _ in Formatter().parse(text):
+        before += literal
+        if placeholder in ("value", "typical"):
+            parts.append((before, placeholder, unit or ""))
+            before = ""
+        elif placeholder is not None:
+            before += named[placeholder]
+    return [*parts, (before, "", "")]
 
-    def __format__(self, unit: str) -> str:
-        return str(self)
 
-
-class _Shown:
-    """A value as a text shows it, with the unit that the text asks for."""
-
-    def __init__(self, value: Value, units: Mapping[str, list[str]]) -> None:
-        self.value = value
-        self.units = units
-
-    def __format__(self, unit: str) -> str:
-        if isinstance(self.value, str):
-            return self.value
-        if self.value is None or np.isnan(self.value):
-            return "-"
-        if unit == "percent":
-            return f"{100 * self.value:.0f} %"
-        # Of days, purchases and so on nobody wants a fraction, where there are some.
-        whole = abs(self.value) >= (10 if unit else 100) or self.value == round(self.value)
-        shown = f"{self.value:,.0f}" if whole else f"{self.value:.{2 if unit else 3}g}"
-        return f"{shown} {self.units[unit][shown != '1']}" if unit else shown
+def _shown(value: Value, unit: str, units: Mapping[str, list[str]]) -> str:
+    """Return a value as a text shows it, with the unit that the text asks for."""
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:  # noqa: PLR0124 (NaN is not itself)
+        return "-"
+    if unit == "percent":
+        return f"{100 * value:.0f} %"
+    # Of days, purchases and so on nobody wants a fraction, where there are some.
+    whole = abs(value) >= (10 if unit else 100) or value == round(value)
+    shown = f"{value:,.0f}" if whole else f"{value:.{2 if unit else 3}g}"
+    return f"{shown} {units[unit][shown != '1']}" if unit else shown
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or (not isinstance(value, str) and bool(np.isnan(value)))
+    return value is None or value != value  # noqa: PLR0124 (NaN is not itself)
 
 
 def _spoken(name: str) -> str:
