@@ -449,7 +449,7 @@ def _score(options: argparse.Namespace) -> None:
 
     model = load_model(options.model)
     trained_on = model.metadata.roles
-    roles = {
+    roles: dict[str, Any] = {
         role: getattr(options, role) or trained_on.get(role, default)
         for role, default in (
             ("customer", CUSTOMER),

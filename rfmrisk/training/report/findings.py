@@ -50,7 +50,7 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
             f"{metadata.n_immature:,} decisions are younger than the performance window and are "
             "left out."
         )
-    bads = int(float(best["tp"]) + float(best["fn"]))
+    bads = int(best[["tp", "fn"]].to_numpy().sum())
     if bads < FEW_BADS:
         said.append(
             f"Only {bads} held-out customers are high-risk; with under {FEW_BADS} every figure "

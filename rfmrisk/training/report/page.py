@@ -87,7 +87,7 @@ def _content(folder: Path) -> dict[str, Any]:
         "n_resamples_of_figures": N_RESAMPLES_OF_FIGURES,
         "best": counts,
         "recency": metrics.loc[RECENCY],
-        "confusion": {name: int(counts[name]) for name in ("tn", "fp", "fn", "tp")},
+        "confusion": counts[["tn", "fp", "fn", "tp"]].astype(int).to_dict(),
         "information_value": _table(values.head(15)),
         "suspicious": int((values["information_value"] > _SUSPICIOUS).sum()),
         "label_windows": _label_windows(metadata),
