@@ -67,6 +67,7 @@ def test_kept_tables_can_be_checked_by_hand(place):
         "rfm",
         "rfm_clusters",
         "rfm_labels",
+        "labels",
         "features_target",
         "train",
         "test",
@@ -93,6 +94,9 @@ def test_score_gives_probability_score_and_reasons(at):
         "reason_1",
         "reason_2",
         "reason_3",
+        "code_1",
+        "code_2",
+        "code_3",
     ]
     assert scores["probability"].between(0, 1).all()
     assert scores["score"].between(0, 1_000).all()
@@ -135,7 +139,7 @@ def test_report_is_made_again_from_the_folder(at):
     ("arguments", "message"),
     [
         (["train", "none.csv"], "there is no file 'none.csv'"),
-        (["train", "out.txt"], "unknown type"),
+        (["train", "out.doc"], "unknown type"),
         (["train", "log.csv", "--customer", "Klant"], "'Klant'.* not found .*the columns are"),
         (["train", "log.csv", "--time", "ProductId"], "without a readable time"),
         (["train", "log.csv", "--amount", "ProductId"], "without a finite number"),

@@ -78,6 +78,7 @@ def test_scikit_learn(estimator, check):
     check(estimator)
 
 
+@pytest.mark.filterwarnings("ignore:each bin of .* holds goods alone")
 @pytest.mark.parametrize("check", HISTORY_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", OF_HISTORIES)
 def test_histories(name, check):

@@ -26,6 +26,8 @@ WITHOUT_EXAMPLE = {
     "rfmrisk.persistence.ModelFileError": "raised in the example of load_model",
     "rfmrisk.persistence.load": "part of the example of dump",
     "rfmrisk.proxy.LabelStability": "what label_stability returns, in its example",
+    "rfmrisk.proxy.OutcomeCurve": "what outcome_curve returns, in its example",
+    "rfmrisk.scoring.Reason": "part of the example of PhraseBook",
     "rfmrisk.proxy.LeakageReport": "what leakage_report returns, in its example",
     "rfmrisk.proxy.ProxyValidation": "what validate_proxy returns, in its example",
     "rfmrisk.proxy.RollingOrigin": "what rolling_origin returns, in its example",

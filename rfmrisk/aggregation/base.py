@@ -106,7 +106,7 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
         flat = flatten(histories)
         parts = [self.compute(block) for block in flat.blocks()]
         features = {name: _concatenated([part[name] for part in parts]) for name in parts[0]}
-        return pd.DataFrame(features, index=flat.index)
+        return pd.DataFrame(features, index=flat.index, columns=self.get_feature_names_out())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the features.

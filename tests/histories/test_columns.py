@@ -31,6 +31,7 @@ def times_of(column):
 _UUIDS = [uuid.UUID(int=7), uuid.UUID(int=2**127), uuid.UUID(int=7)]
 
 
+@pytest.mark.filterwarnings("ignore:1 ids in .* differ from others by spaces alone")
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [

@@ -71,8 +71,8 @@ def test_a_parquet_log_with_other_names_gives_json(client, card, log):
         (lambda text: text.replace("ChannelId,", "Channel,"), "column(s) 'ChannelId' not found"),
         (lambda text: re.sub(r"2018-[-\dT:]+Z", "Jane Doe", text, count=1), "row"),
         (lambda text: text.splitlines()[0] + "\n", "at least one is needed"),
-        (lambda text: "", "not a CSV file in UTF-8"),
-        (lambda text: "a,b\n1\n1,2,3\n", "not a CSV file in UTF-8"),
+        (lambda text: "", "the first row of a CSV must be a header"),
+        (lambda text: "a,b\n1\n1,2,3\n", "the first row of a CSV must be a header"),
     ],
 )
 def test_a_bad_log_is_refused_without_its_values(client, log, change, told):

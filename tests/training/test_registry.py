@@ -19,9 +19,8 @@ import mlflow
 from rfmrisk import read_transactions, to_histories
 from rfmrisk.cli import main
 from rfmrisk.datasets import make_transactions
-from rfmrisk.training import load_model
+from rfmrisk.training import alias_of, load_model
 from rfmrisk.training.exchange import read_histories, to_records, write_histories
-from rfmrisk.training.registry import alias_of
 from tests.training.conftest import QUICK, kill, wait_for
 
 NAME = "credit_scoring_model"
