@@ -62,7 +62,25 @@ numpydoc_validation_exclude = {
         "Settings",
         "TrainingResult",
         "histories_in_parts",
+        "AucFall",
+        "BrierDecomposition",
+        "DeLong",
+        "HosmerLemeshow",
+        "LabelRule",
+        "LogCheck",
+        "ModelMetadata",
+        "MonitorReport",
+        "OutcomeCurve",
+        "OutcomeWindow",
+        "RateTest",
+        "Reason",
+        "Spiegelhalter",
+        "ValidationReport",
     )
+}
+# The base class of the aggregators documents the methods of all.
+numpydoc_validation_exclude |= {
+    r"\.\w+(Aggregator|Columns)\.(compute|learn|needed_fields|needed_columns)$"
 }
 myst_heading_anchors = 3
 myst_enable_extensions = ["dollarmath", "deflist"]

@@ -139,7 +139,7 @@ def test_report_is_made_again_from_the_folder(at):
     ("arguments", "message"),
     [
         (["train", "none.csv"], "there is no file 'none.csv'"),
-        (["train", "out.doc"], "unknown type"),
+        (["train", "mlflow.db"], "unknown type"),
         (["train", "log.csv", "--customer", "Klant"], "'Klant'.* not found .*the columns are"),
         (["train", "log.csv", "--time", "ProductId"], "without a readable time"),
         (["train", "log.csv", "--amount", "ProductId"], "without a finite number"),

@@ -152,11 +152,31 @@ class PhraseBook:
         )
 
     def code(self, feature: str) -> str:
-        """Return the code of a feature."""
+        """Return the code of a feature.
+
+        Parameters
+        ----------
+        feature : str
+            Its name.
+
+        Returns
+        -------
+        str
+        """
         return self._phrase(feature).code
 
     def concept(self, feature: str) -> str:
-        """Return what a feature is about; features of one concept are told once."""
+        """Return what a feature is about; features of one concept are told once.
+
+        Parameters
+        ----------
+        feature : str
+            Its name.
+
+        Returns
+        -------
+        str
+        """
         return self._phrase(feature).concept
 
     def sentence(self, reason: Reason) -> str:

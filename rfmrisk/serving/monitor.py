@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rfmrisk.metrics import population_stability_index
 from rfmrisk.scorecard.scorecard import Scorecard
 from rfmrisk.scoring.model import ScoringModel
+from rfmrisk.woe.binning import psi_of
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 POINTS = tuple(range(350, 801, 25))
@@ -89,9 +89,8 @@ class ScoreMonitor:
             recent = np.array(self.recent)
         if self.cuts is None or self.expected is None or not len(recent):
             return None
-        bins = np.arange(len(self.expected), dtype=np.float64)
-        now = np.searchsorted(self.cuts, recent, side="right")
-        return population_stability_index(bins, now, bins=bins[1:], expected_weight=self.expected)
+        codes = np.searchsorted(self.cuts, recent, side="right")
+        return psi_of(self.expected, np.bincount(codes, minlength=len(self.expected)))
 
 
 class RequestMonitor:

@@ -34,7 +34,8 @@ def trained(many_histories):
     """Train a model of each kind that gives reasons in its own way."""
     names = ["scorecard", "decision_tree", "logistic_regression"]
     names += [kind for kind in ("xgboost", "lightgbm") if find_spec(kind)]
-    return {name: train(many_histories, models=[name], cv=2).model for name in names}
+    options = {"outcome": "30D", "n_cutoffs": 1, "cv": 2}
+    return {name: train(many_histories, models=[name], **options).model for name in names}
 
 
 @pytest.fixture(scope="session")
