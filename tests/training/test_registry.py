@@ -71,7 +71,7 @@ def test_the_champion_is_whole(at):
     metadata = json.loads((at / "run" / "model.json").read_text(encoding="utf-8"))
     assert version.tags["rfmrisk.data_fingerprint"] == metadata["data"]["fingerprint"]
     assert version.tags["rfmrisk.windows"] == ", ".join(w or "all" for w in metadata["windows"])
-    assert version.tags["rfmrisk.outcome"] == "30D"
+    assert version.tags["rfmrisk.outcome"] == "30D, 60D, 90D"
     assert "ProxyLabeler(directions=None, n_clusters=3," in version.tags["rfmrisk.label"]
     assert "stable" in version.tags["rfmrisk.label_stability"]
     info = mlflow.models.get_model_info(f"models:/{NAME}@champion")
