@@ -12,9 +12,8 @@ Run ``python -m benchmarks defaults``. Two public logs with real outcomes are re
 Customers are divided in two halves by a hash of their id. Whatever was chosen (which windows are
 stacked, which are left out, the prior of the updated model) leaned on the first half, but both
 were seen, so the second is no judgement on fresh data. The first table has the AUC of each with
-its 95 % bootstrap interval, among customers with a history, and over all of them. The second has the
-mean AUC of the draws of
-`rfmrisk.proxy.outcome_curve`.
+its 95 % bootstrap interval, among customers with a history, and over all of them. The second has
+the mean AUC of the draws of `rfmrisk.proxy.outcome_curve`.
 """
 
 import argparse
