@@ -210,7 +210,7 @@ def _count(flat: FlatHistories, fields: list[pa.Array]) -> list[TopLevel]:
     codes, levels = encode(field)
     if field.null_count:
         valid = field.is_valid().to_numpy(zero_copy_only=False)
-        customers, codes = customers[valid], codes[valid]
+        customers, codes, levels = customers[valid], codes[valid], levels.drop_null()
     shape = (k * n, max(len(levels), 1))
     dense = shape[0] * shape[1] <= 12 * len(codes) + 4096
     counts = (count_dense if dense else count_sparse)(customers, codes, shape)

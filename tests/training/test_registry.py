@@ -190,7 +190,7 @@ def test_a_champion_that_cannot_be_loaded_stays(store, bank, capsys):
     assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
     client = mlflow.MlflowClient()
     first = client.get_model_version_by_alias(NAME, "champion")
-    folder = mlflow.artimetadata.download_artimetadata(f"models:/{first.source.split('/')[-1]}")
+    folder = mlflow.artifacts.download_artifacts(f"models:/{first.source.split('/')[-1]}")
     (Path(folder) / "model.skops").write_bytes(b"a format of former times")
     capsys.readouterr()
     assert main(["train", str(bank), *QUICK, "-o", "again"]) == 0
@@ -263,7 +263,7 @@ def test_the_run_has_all_that_was_asked_for(at):
         for each in client.search_runs([run.info.experiment_id])
         if each.info.run_name == "decision_tree"
     )
-    assert child.data.params["cv"].startswith("StratifiedKFold(n_splits=2")
+    assert child.data.params["cv"].startswith("StratifiedGroupKFold(n_splits=2")
     dataset = run.inputs.dataset_inputs[0].dataset
     assert dataset.name == "log.csv"
 
