@@ -242,7 +242,8 @@ def _judge(
             f"{champion} could not be compared by rfmrisk {__version__}: {first_line(error)}; "
             "rfmrisk promote VERSION moves the alias by hand"
         )
-    figures = f"ROC-AUC {auc:.4f} against {rival:.4f} on {rows.sum():,} held-out customers, {seen}"
+    n_judged = held_out.index[rows].nunique()
+    figures = f"ROC-AUC {auc:.4f} against {rival:.4f} on {n_judged:,} held-out customers, {seen}"
     made_by = other.metadata.versions.get("rfmrisk", "unknown")
     if made_by != __version__:
         champion = f"{champion} of rfmrisk {made_by},"
@@ -270,11 +271,11 @@ def _to_compare_on(
     seen = _samples(held_out.index.astype(str), held_out["as_of"]).isin(trained_on)
     if not seen.any():
         return ~seen, "none of whom that one was trained on"
-    unseen = target[~seen]
-    if min(np.sum(unseen == 0), np.sum(unseen == 1)) >= ENOUGH:
-        return ~seen, f"without the {seen.sum():,} whom that one was trained on"
+    n_seen = held_out.index[seen].nunique()
+    if min(held_out.index[~seen & (target == k)].nunique() for k in (0, 1)) >= ENOUGH:
+        return ~seen, f"without the {n_seen:,} whom that one was trained on"
     return np.ones(len(seen), dtype=bool), (
-        f"{seen.sum():,} of whom that one was trained on, which flatters it"
+        f"{n_seen:,} of whom that one was trained on, which flatters it"
     )
 
 

@@ -304,7 +304,7 @@ def test_a_folder_that_is_not_whole_cannot_be_uploaded(at, capsys):
     shutil.copytree("run", "damaged")
     for name, command in (
         ("metrics.csv", "upload"),
-        ("customers.csv", "upload"),
+        ("samples.csv", "upload"),
         ("metrics.csv", "report"),
         ("drift.csv", "report"),
     ):
