@@ -84,13 +84,18 @@ class ApplicationColumns(HistoryAggregator):
     def compute(self, flat: FlatHistories, wanted: Collection[str] | None = None) -> dict[str, Any]:
         features: dict[str, Any] = {}
         for name, dtype in self.columns_.items():
-            if wanted is None or name in wanted:
-                values = _arrow(_column(flat, name), name)
-                features[name] = (_numbers if dtype == "number" else _categories)(values, name)
+            if wanted is not None and name not in wanted:
+                continue
+            if dtype == "number":
+                features[name] = _numbers(_arrow(_column(flat, name), name), name)
+            else:
+                features[name] = category_texts(flat, name).to_pandas().astype("str").array
         return features
 
-    def needed_columns(self) -> dict[str, FieldType]:
-        return dict(self.columns_)
+    def needed_columns(self, wanted: Collection[str] | None = None) -> dict[str, FieldType]:
+        return {
+            name: dtype for name, dtype in self.columns_.items() if wanted is None or name in wanted
+        }
 
     def _type_of(self, values: Any, name: str) -> tuple[FieldType | None, str]:
         """Return whether a column is a number or a category, or why it is neither."""
@@ -107,6 +112,23 @@ class ApplicationColumns(HistoryAggregator):
             if n_categories > self.max_categories:
                 return None, f"{n_categories:,} different texts, more than {self.max_categories}"
         return dtype, ""
+
+
+def category_texts(flat: FlatHistories, name: str) -> pa.Array:
+    """Return the categories in a column of the decisions, as text.
+
+    Raises
+    ------
+    ValueError
+        The column is missing, or holds neither text nor booleans.
+    """
+    column = _arrow(_column(flat, name), name)
+    if not (is_text(column.type) or types.is_boolean(column.type) or types.is_null(column.type)):
+        missing = pc.all(pc.is_null(column, nan_is_null=True)).as_py()
+        if not missing:
+            raise _other_type(column, name, "categories")
+        column = pa.nulls(len(column))
+    return column.cast(pa.string())
 
 
 def _column(flat: FlatHistories, name: str) -> Any:
@@ -152,15 +174,6 @@ def _numbers(column: pa.Array, name: str) -> np.ndarray:
     if n_infinite:
         raise ValueError(f"column {name!r} of the decisions holds {n_infinite:,} infinite values")
     return numbers
-
-
-def _categories(column: pa.Array, name: str) -> Any:
-    if not (is_text(column.type) or types.is_boolean(column.type) or types.is_null(column.type)):
-        missing = pc.all(pc.is_null(column, nan_is_null=True)).as_py()
-        if not missing:
-            raise _other_type(column, name, "categories")
-        column = pa.nulls(len(column))
-    return column.cast(pa.string()).to_pandas().astype("str").array
 
 
 def _other_type(column: pa.Array, name: str, expected: str) -> ValueError:

@@ -170,8 +170,13 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
         """
         return {}
 
-    def needed_columns(self) -> dict[str, FieldType]:
+    def needed_columns(self, wanted: Collection[str] | None = None) -> dict[str, FieldType]:
         """Name the columns of the decision, beside ``as_of``, that `compute` looks at.
+
+        Parameters
+        ----------
+        wanted : collection of str or None, default=None
+            Names of features that will be used; None stands for all.
 
         Returns
         -------

@@ -9,7 +9,8 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.pipeline import FeatureUnion
 
-from rfmrisk.aggregation import CategoryAggregator
+from rfmrisk.aggregation import ApplicationColumns, CategoryAggregator
+from rfmrisk.aggregation.application import category_texts
 from rfmrisk.aggregation.base import FieldType, HistoryAggregator
 from rfmrisk.aggregation.category import top_levels
 from rfmrisk.histories.flat import FlatHistories
@@ -51,6 +52,10 @@ class FeatureRecipe:
         All features, in the order of the model.
     fields : dict of str to {"number", "category", "date"}
         The fields of a transaction that are needed beside time and amount.
+    columns : dict of str to {"number", "category"}
+        The columns of the decision that are needed beside ``as_of``.
+    known_columns : list of str
+        All columns that the decisions of the training had beside ``as_of``.
     decision : set of str
         The features of the decision's own columns, which a customer has without a history too.
 
@@ -63,9 +68,14 @@ class FeatureRecipe:
     def __init__(self, step: Any, used: set[str] | None = None) -> None:
         self.names = list(map(str, step.get_feature_names_out()))
         self.fields: dict[str, FieldType] = {}
+        self.columns: dict[str, FieldType] = {}
+        self.known_columns: list[str] = []
         self.decision: set[str] = set()
         self._parts: list[tuple[str, HistoryAggregator, set[str]]] = []
         for prefix, part in aggregators_of(step):
+            self.known_columns = [
+                name for name in map(str, part.feature_names_in_) if name not in _OF_HISTORIES
+            ]
             wanted = {
                 name
                 for name in part.feature_names_out_
@@ -75,7 +85,9 @@ class FeatureRecipe:
                 continue
             self._parts.append((prefix, part, wanted))
             self.fields |= part.needed_fields(wanted)
-            if part.needed_columns():
+            needed_columns = part.needed_columns(wanted)
+            self.columns |= needed_columns
+            if needed_columns:
                 self.decision |= {f"{prefix}{name}" for name in wanted}
 
     def compute(self, flat: FlatHistories) -> Columns:
@@ -85,9 +97,29 @@ class FeatureRecipe:
             if isinstance(part, CategoryAggregator):
                 columns |= _categories(prefix, part, flat, wanted)
                 continue
+            if isinstance(part, ApplicationColumns):
+                columns |= _application(prefix, part, flat, wanted)
+                continue
             for name, values in part.compute(flat, wanted).items():
                 columns[f"{prefix}{name}"] = as_column(values)
         return columns
+
+
+_OF_HISTORIES = ("as_of", "history")
+
+
+def _application(
+    prefix: str, part: ApplicationColumns, flat: FlatHistories, wanted: set[str]
+) -> Columns:
+    """Compute what `ApplicationColumns` does, but for the text, as for other categories."""
+    types = part.needed_columns(wanted)
+    numbers = [name for name, dtype in types.items() if dtype == "number"]
+    columns: Columns = {f"{prefix}{n}": v for n, v in part.compute(flat, numbers).items()}
+    for name in types.keys() - set(numbers):
+        coded = category_texts(flat, name).dictionary_encode()
+        codes = coded.indices.fill_null(-1).to_numpy().astype(np.int64)
+        columns[f"{prefix}{name}"] = Categories(codes, coded.dictionary.to_pylist())
+    return columns
 
 
 def _categories(

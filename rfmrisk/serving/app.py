@@ -192,6 +192,7 @@ def model_card(state: State) -> Response:
             features=scorer.recipe.names,
             used_features=[name for name in scorer.recipe.names if name in scorer.used],
             transaction_fields=dict(scorer.recipe.fields),
+            application_columns=dict(scorer.recipe.columns),
             metadata=metadata.to_dict(),
         )
     )
@@ -293,7 +294,7 @@ def sample(state: State) -> Response:
     """Send a log of the sample bank, with the columns of the model's training."""
     champion: Champion = state.service.champion()
     if champion.sample is None:
-        fields = ", ".join(champion.reader.fields)
+        fields = ", ".join([*champion.reader.fields, *champion.reader.columns])
         raise Problem(
             409,
             "the sample does not fit this model, which uses columns that the sample bank does not "

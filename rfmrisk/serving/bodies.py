@@ -7,9 +7,10 @@ named by field: the order of the transactions, and that all lie before ``as_of``
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -38,13 +39,15 @@ _BREATH = 0.0002
 _HEAD = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"customers"[ \t\r\n]*:[ \t\r\n]*\[')
 _TAIL = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
 _BETWEEN = re.compile(
-    rb'\}[ \t\r\n]*(,)[ \t\r\n]*\{[ \t\r\n]*"(?:customer_id|as_of|transactions)"[ \t\r\n]*:'
+    rb'\}[ \t\r\n]*(,)[ \t\r\n]*\{[ \t\r\n]*"(?:customer_id|as_of|application|'
+    rb'transactions)"[ \t\r\n]*:'
 )
 _JSON_TYPES: dict[FieldType, Any] = {
     "number": float | None,
     "category": str | int | bool | None,
     "date": str | None,
 }
+_APPLICATION_TYPES: dict[FieldType, Any] = {"number": float | None, "category": str | bool | None}
 
 
 @dataclass
@@ -53,6 +56,7 @@ class Decoded:
 
     ids: list[CustomerId]
     as_of: list[str | None]
+    applications: list[Any]
     lengths: list[int]
     columns: dict[str, list[pa.Array]] = field(default_factory=dict)  # of each piece
 
@@ -66,11 +70,23 @@ class BodyReader:
         The further fields, and what they must hold.
     settings : Settings
         The limits.
+    columns : mapping of str to {"number", "category"}, default={}
+        The columns of the application that the model uses, and what they must hold.
+    ignored : collection of str, default=()
+        Further columns that an application may have.
     """
 
-    def __init__(self, fields: Mapping[str, FieldType], settings: Settings) -> None:
+    def __init__(
+        self,
+        fields: Mapping[str, FieldType],
+        settings: Settings,
+        columns: Mapping[str, FieldType] = MappingProxyType({}),
+        ignored: Collection[str] = (),
+    ) -> None:
         self.fields = fields
         self.settings = settings
+        self.columns = columns
+        self.ignored = ignored
         # Field names of a log need not be Python names, so they are the encoded ones.
         attributes = {name: f"field_{place}" for place, name in enumerate(fields)}
         further = [(attributes[name], _JSON_TYPES[kind]) for name, kind in fields.items()]
@@ -84,11 +100,15 @@ class BodyReader:
             rename={attribute: name for name, attribute in attributes.items()},
             gc=False,
         )
+        application = _application(columns, ignored)
         customer = msgspec.defstruct(
             "Customer",
             [
                 ("customer_id", CustomerId),
                 ("transactions", list[transaction]),  # type: ignore[valid-type]
+                ("application", application)
+                if columns
+                else ("application", application | None, None),
                 ("as_of", str | None, None),
             ],
             forbid_unknown_fields=True,
@@ -148,7 +168,32 @@ class BodyReader:
         order = _order_of_ties(times, where, arrays)
         if order is not None:
             transactions = transactions.take(pa.array(order))
-        return FlatHistories(as_of, starts, ends, times, transactions, range(len(lengths)))
+        return FlatHistories(
+            as_of,
+            starts,
+            ends,
+            times,
+            transactions,
+            range(len(lengths)),
+            decisions=self._decisions([a for decoded in requests for a in decoded.applications]),
+        )
+
+    def _decisions(self, applications: list[Any]) -> dict[str, pa.Array]:
+        """Return the columns of the applications, categories as text."""
+        decisions: dict[str, pa.Array] = {}
+        for position, (name, dtype) in enumerate(self.columns.items()):
+            values = [getattr(each, f"column_{position}") for each in applications]
+            if dtype == "number":
+                numbers = np.array(values, dtype=np.float64)
+                check_numbers(
+                    numbers,
+                    lambda row, name=name: f"customers[{row}].application.{name}",  # type: ignore[misc]
+                )
+                decisions[name] = pa.array(numbers, from_pandas=True)
+            else:
+                texts = [str(v).lower() if isinstance(v, bool) else v for v in values]
+                decisions[name] = pa.array(texts, pa.string())
+        return decisions
 
     def decode(self, body: bytes) -> Decoded:
         """Return the customers of a request, of each of which the JSON is right.
@@ -172,15 +217,16 @@ class BodyReader:
             raise from_msgspec(error, body) from error
 
     def _collect(self, pieces: Iterator[list[Any]]) -> Decoded:
-        decoded = Decoded([], [], [])
+        decoded = Decoded([], [], [], [])
         decoded.columns = {name: [] for name in self._kinds}
         limits, total = self.settings, 0
         for customers in pieces:
             if not customers:
                 continue
             of_each = map(msgspec.structs.astuple, customers)
-            ids, histories, as_of = zip(*of_each, strict=True)
+            ids, histories, applications, as_of = zip(*of_each, strict=True)
             decoded.ids += ids
+            decoded.applications += applications
             decoded.as_of += as_of
             decoded.lengths += map(len, histories)
             rows = list(chain.from_iterable(histories))
@@ -201,6 +247,19 @@ class BodyReader:
         if not decoded.ids:
             raise not_allowed("customers", "must be a list of at least one customer")
         return decoded
+
+
+def _application(columns: Mapping[str, FieldType], ignored: Collection[str]) -> Any:
+    """Return the type of an application: what the model uses is required."""
+    used: list[Any] = [
+        (f"column_{position}", _APPLICATION_TYPES[dtype])
+        for position, dtype in enumerate(columns.values())
+    ]
+    unused: list[Any] = [(f"ignored_{position}", Any, None) for position in range(len(ignored))]
+    names = dict(zip([name for name, *_ in [*used, *unused]], [*columns, *ignored], strict=True))
+    return msgspec.defstruct(
+        "Application", [*used, *unused], rename=names, forbid_unknown_fields=True, gc=False
+    )
 
 
 class Places:

@@ -86,7 +86,9 @@ class Champion:
 
     @cached_property
     def sample(self) -> bytes | None:
-        """A log of the sample bank for this model, as CSV; None where it lacks a column."""
+        """A log of the sample bank for this model, as CSV; None where it lacks what is needed."""
+        if self.reader.columns:
+            return None
         log = make_transactions(40, random_state=7)
         for name, kind in self.reader.fields.items():
             numeric = name in log and pd.api.types.is_numeric_dtype(log[name])
@@ -101,7 +103,9 @@ class Champion:
         cls, model: ScoringModel, settings: Settings, name: str = "", version: str = "unsaved"
     ) -> "Champion":
         """Prepare a model for serving."""
-        reader = BodyReader(model.scorer.recipe.fields, settings)
+        recipe = model.scorer.recipe
+        ignored = [name for name in recipe.known_columns if name not in recipe.columns]
+        reader = BodyReader(recipe.fields, settings, recipe.columns, ignored)
         book = PhraseBook.read(settings.reasons)
         monitor = ScoreMonitor.of(model)
         return cls(model, name or model.metadata.model, version, book, reader, monitor)

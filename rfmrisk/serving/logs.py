@@ -125,6 +125,11 @@ def _read_log(
     except ValueError as error:
         raise Problem(422, str(error)) from error
     fields = champion.reader.fields
+    if champion.reader.columns:
+        listed = ", ".join(map(repr, champion.reader.columns))
+        raise Problem(
+            422, f"the model needs {listed} of each application: POST /predict takes them"
+        )
     read = _read_csv if media_type == CSV_TYPE else _read_parquet
     try:
         table, formats = read(body, roles, fields, champion.reader.settings, options)

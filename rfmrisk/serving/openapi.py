@@ -178,6 +178,19 @@ def _predict_request(champion: Champion | None) -> dict[str, Any]:
         "date": {"type": ["string", "null"], "format": "date-time"},
     }
     fields = champion.reader.fields if champion else {}
+    columns = champion.reader.columns if champion else {}
+    application = {
+        "type": "object",
+        "description": "What is known at the decision beside the history. Columns of the training "
+        "that the model does not use are ignored.",
+        "properties": {
+            name: kinds["number"] if dtype == "number" else {"type": ["string", "boolean", "null"]}
+            for name, dtype in columns.items()
+        }
+        | {name: {} for name in (champion.reader.ignored if champion else ())},
+        "required": list(columns),
+        "additionalProperties": False,
+    }
     moment = {"type": "string", "format": "date-time", "examples": ["2018-11-15T02:18:49Z"]}
     transaction = {
         "type": "object",
@@ -200,8 +213,9 @@ def _predict_request(champion: Champion | None) -> dict[str, Any]:
                 "where they have one; by default the midnight that ends the request's last day.",
             },
             "transactions": {"type": "array", "items": transaction},
+            "application": application if columns else {**application, "type": ["object", "null"]},
         },
-        "required": ["customer_id", "transactions"],
+        "required": ["customer_id", "transactions", *(["application"] if columns else [])],
         "additionalProperties": False,
     }
     return {

@@ -91,6 +91,9 @@ class ModelCard(msgspec.Struct):
     transaction_fields: Annotated[
         dict[str, str], Meta(description="What /predict needs beside time and amount.")
     ]
+    application_columns: Annotated[
+        dict[str, str], Meta(description="What each application must have.")
+    ]
     metadata: Annotated[dict[str, Any], Meta(description="How the model was trained.")]
 
 
