@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         suggest_outcome,
         validate_proxy,
     )
-    from rfmrisk.scorecard import Scorecard
+    from rfmrisk.scorecard import Scorecard, StepwiseSelector
     from rfmrisk.woe import WOEEncoder
 
 __version__ = "0.1.0"
@@ -48,6 +48,7 @@ __all__ = [
     "RFMSegments",
     "Scorecard",
     "SpendAggregator",
+    "StepwiseSelector",
     "TemporalAggregator",
     "WOEEncoder",
     "customer_features",
@@ -90,7 +91,7 @@ _HOMES = {
         "suggest_outcome",
         "validate_proxy",
     ],
-    "scorecard": ["Scorecard"],
+    "scorecard": ["Scorecard", "StepwiseSelector"],
     "woe": ["WOEEncoder"],
 }
 

@@ -31,6 +31,7 @@ TRUSTED_TYPES = [
     "rfmrisk.proxy.labeler.ProxyLabeler",
     "rfmrisk.proxy.updating.OutcomeUpdatedClassifier",
     "rfmrisk.scorecard.scorecard.Scorecard",
+    "rfmrisk.scorecard.selection.StepwiseSelector",
     "rfmrisk.woe.encoder.WOEEncoder",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",

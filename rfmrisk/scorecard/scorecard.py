@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from rfmrisk.metrics import psi_reading, stability_cuts
+from rfmrisk.scorecard.selection import StepwiseSelector
 from rfmrisk.woe.binning import psi_of
 from rfmrisk.woe.bins import bin_labels, missing_bin
 from rfmrisk.woe.encoder import WOEEncoder
@@ -139,6 +140,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
     classifier : classifier or None, default=None
         Binary and linear, with ``coef_`` and ``intercept_`` in log-odds; None is
         ``LogisticRegression(max_iter=1000)``.
+    selector : selector, "passthrough" or None, default="passthrough"
+        Which WoE columns the card is made of; ``"passthrough"`` takes all, None is
+        ``StepwiseSelector()``, which takes 12 at most.
     base_score : float, default=600
         Score at the base odds, in points.
     base_odds : float, default=50
@@ -160,6 +164,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         The fitted encoder.
     classifier_ : classifier
         The fitted classifier.
+    selector_ : selector
+        The fitted selector, unless it is ``"passthrough"``.
     coef_ : ndarray of shape (f,)
         Log-odds of being bad for one more of WoE; 0 for a feature that was left out. WoE is
         positive for the safe, so a right sign is negative.
@@ -202,10 +208,11 @@ class Scorecard(ClassifierMixin, BaseEstimator):
     ['recency in [80, inf): 57 points below the best']
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (the encoder, the classifier, the selector, the scale)
         self,
         encoder: WOEEncoder | None = None,
         classifier: Any = None,
+        selector: Any = "passthrough",
         base_score: float = 600,
         base_odds: float = 50,
         pdo: float = 20,
@@ -215,6 +222,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.encoder = encoder
         self.classifier = classifier
+        self.selector = selector
         self.base_score = base_score
         self.base_odds = base_odds
         self.pdo = pdo
@@ -244,7 +252,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             If y is not binary, the scale is not finite and positive, or the encoder refuses the
             columns.
         TypeError
-            If the encoder is no `WOEEncoder`, or the classifier has no coefficients.
+            If the encoder is no `WOEEncoder`, the selector selects no columns, or the classifier
+            has no coefficients.
         """
         _check_scale(self.base_score, self.base_odds, self.pdo)
         encoder = WOEEncoder() if self.encoder is None else self.encoder
@@ -259,7 +268,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             weight = weight / mean_weight(weight)
         columns = self.encoder_.bins_
         woe = np.column_stack([c["woe"][codes[:, j]] for j, c in enumerate(columns)])
-        self._fit_coefficients(woe, bad, weight)
+        used = self._select(woe, bad, weight)
+        self._fit_coefficients(woe, bad, weight, used)
         self._scale_points()
         score = self._add_up(codes)
         self.score_cuts_ = stability_cuts(score.astype(np.float64), weight, 10)
@@ -274,10 +284,38 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
 
-    def _fit_coefficients(
+    def _select(
         self, woe: NDArray[np.float64], bad: NDArray[np.bool_], weight: NDArray[np.float64] | None
-    ) -> None:
+    ) -> NDArray[np.intp]:
+        """Return the positions of the columns that the card may use."""
         used = np.flatnonzero(self.encoder_.selected_)
+        if isinstance(self.selector, str) and self.selector == "passthrough":
+            if hasattr(self, "selector_"):
+                del self.selector_
+            return used
+        selector = StepwiseSelector() if self.selector is None else self.selector
+        if not hasattr(selector, "get_support"):
+            raise TypeError(
+                "selector must be a feature selector with get_support, 'passthrough' or None; got "
+                f"{selector!r}"
+            )
+        names = self.encoder_.column_names()
+        columns = pd.DataFrame(woe[:, used], columns=[names[j] for j in used])
+        options = {} if weight is None else {"sample_weight": weight}
+        fitted = clone(selector).fit(columns, bad.astype(np.intp), **options)
+        selected: NDArray[np.intp] = used[fitted.get_support()]
+        if not len(selected):
+            raise ValueError(f"{fitted!r} selects no column of {len(used)}")
+        self.selector_ = fitted
+        return selected
+
+    def _fit_coefficients(
+        self,
+        woe: NDArray[np.float64],
+        bad: NDArray[np.bool_],
+        weight: NDArray[np.float64] | None,
+        used: NDArray[np.intp],
+    ) -> None:
         base = LogisticRegression(max_iter=1000) if self.classifier is None else self.classifier
         options = {} if weight is None else {"sample_weight": weight}
         self.coef_ = np.zeros(woe.shape[1])
@@ -671,7 +709,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Returns
         -------
         str
-            Bins, coefficients and scale; the classifier itself is not in it.
+            Bins, coefficients and scale; classifier and selector are not in it.
         """
         check_is_fitted(self)
         state = {
@@ -705,7 +743,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Returns
         -------
         Scorecard
-            Fitted, without ``classifier_``.
+            Fitted, without ``classifier_`` and ``selector_``.
 
         Raises
         ------

@@ -26,7 +26,7 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier
 
 from rfmrisk.aggregation import customer_features
-from rfmrisk.scorecard.scorecard import Scorecard
+from rfmrisk.scorecard import Scorecard, StepwiseSelector
 from rfmrisk.woe import WOEEncoder
 
 NUMBERS = make_column_selector(dtype_include="number")
@@ -119,7 +119,8 @@ class CatalogueModel:
 
 def _scorecard(random_state: int | None) -> Pipeline:
     classifier = LogisticRegression(max_iter=1_000, random_state=random_state)
-    return Pipeline([("scorecard", Scorecard(WOEEncoder(), classifier, enforce_signs=True))])
+    card = Scorecard(WOEEncoder(), classifier, StepwiseSelector(), enforce_signs=True)
+    return Pipeline([("scorecard", card)])
 
 
 def _logistic_regression(random_state: int | None) -> Pipeline:
