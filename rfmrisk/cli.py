@@ -214,6 +214,11 @@ def _add_score(commands: Any) -> None:
     score.add_argument("--n-reasons", type=int, default=3, help="reasons of each score (default 3)")
     _add_reasons(score)
     score.add_argument(
+        "--spreadsheet",
+        action="store_true",
+        help="put an apostrophe before texts of a CSV that a spreadsheet would compute",
+    )
+    score.add_argument(
         "--rows-per-part",
         type=int,
         default=ROWS_PER_PART,
@@ -444,7 +449,8 @@ def _publish(tracker: Any, folder: Path, registry: dict[str, Any]) -> str:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from rfmrisk.scoring.files import score_file, work_folder
+    from rfmrisk.scoring.files import score_file
+    from rfmrisk.scoring.work_folder import work_folder
     from rfmrisk.training.tracking import load_model
 
     model = load_model(options.model)
@@ -468,6 +474,7 @@ def _score(options: argparse.Namespace) -> None:
             n_reasons=options.n_reasons,
             reasons=options.reasons,
             rows_per_part=options.rows_per_part,
+            spreadsheet=options.spreadsheet,
             **roles,
             **ReadingOptions.from_namespace(options).given,
         )

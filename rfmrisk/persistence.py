@@ -3,16 +3,24 @@
 skops reads a file as data and builds only types that it trusts: those of scikit-learn, NumPy and
 SciPy that it knows, the package's own in `TRUSTED_TYPES`, and those that the caller trusts by
 name. Nothing that a file says of itself adds to the list.
+
+A type of the list is made from its state alone: its constructor, to which a file could give a path
+to open, is never called. The nodes of trees are checked before scikit-learn follows them, which it
+does without looking.
 """
 
-import os
+import io
+import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
+
+from rfmrisk._writing import write_whole
 
 __all__ = ["TRUSTED_TYPES", "ModelFileError", "dump", "load"]
 
@@ -41,6 +49,17 @@ TRUSTED_TYPES = [
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
 ]
+
+
+# How `dump` writes these types; written in another way they would be called. All others of the
+# list are made from their state.
+_LOADERS = {
+    "collections.OrderedDict": ("DictNode", "TypeNode"),
+    "numpy.dtype": ("DTypeNode", "TypeNode"),
+    "sklearn.tree._tree.Tree": ("TreeNode",),
+}
+_FROM_STATE = ("ObjectNode",)
+_CALLS = "ConstructorFromReduceNode"
 
 
 class ModelFileError(ValueError):
@@ -83,13 +102,7 @@ def dump(estimator: Any, path: str | Path, *, trusted: Sequence[str] = ()) -> No
             f"{type(estimator).__name__} holds types that a model file may not have: {unknown}. "
             f"If they are yours, trust them by name: trusted={unknown}"
         )
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(Path(path), data)
 
 
 def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Any:
@@ -117,24 +130,122 @@ def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Any:
     _check_trusted(trusted)
     if not path.is_file():
         raise ModelFileError(f"there is no model file {str(path)!r}")
+    return loads(path.read_bytes(), str(path), trusted=trusted)
+
+
+def loads(data: bytes, name: str, *, trusted: Sequence[str] = ()) -> Any:
+    """Load an estimator from the content of a file; ``name`` is for errors; as `load`."""
+    known = [*TRUSTED_TYPES, *trusted]
     try:
-        return skops.io.load(path, trusted=[*TRUSTED_TYPES, *trusted])
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _Inspection(archive, name, trusted).check()
+        estimator = skops.io.loads(data, trusted=known)
+    except ModelFileError:
+        raise
     except UntrustedTypesFoundException as error:
         raise ModelFileError(
-            f"{str(path)!r} is refused: it holds types that are not trusted. {error}"
+            f"{name!r} is refused: it holds types that are not trusted. {error}"
         ) from error
     except Exception as error:
-        # A broken file raises whatever its place in the loader raises.
+        # A broken file raises whatever its place in the loader raises; what that says may be
+        # taken from the file.
         raise ModelFileError(
-            f"{str(path)!r} is not a whole model file in skops format: "
-            f"{type(error).__name__}: {error}"
+            f"{name!r} is not a whole model file in skops format ({type(error).__name__})"
         ) from error
+    return estimator
 
 
 def untrusted_types(data: bytes, trusted: Sequence[str] = ()) -> list[str]:
     """Return the types in a skops file that `load` would refuse."""
     _check_trusted(trusted)
     return sorted(set(skops.io.get_untrusted_types(data=data)) - {*TRUSTED_TYPES, *trusted})
+
+
+class _Inspection:
+    """Look through the description of a model file before anything is made of it."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str, trusted: Sequence[str]) -> None:
+        self._archive, self._name, self._trusted = archive, name, trusted
+
+    def check(self) -> None:
+        """Refuse what would call a type, or a tree that leads out of its nodes."""
+        seen: dict[Any, tuple] = {}
+        held = set()  # trees that are the tree of an estimator
+        schema = json.loads(self._archive.read("schema.json"))
+        for node in _nodes(schema):
+            # skops makes one object of all that have one id.
+            if "__id__" in node and seen.setdefault(node["__id__"], _told(node)) != _told(node):
+                raise self._refused("two objects have one id")
+            made, loader = f"{node.get('__module__')}.{node.get('__class__')}", node["__loader__"]
+            known = made in TRUSTED_TYPES and loader not in _LOADERS.get(made, _FROM_STATE)
+            if known or (loader == _CALLS and made not in self._trusted):
+                raise self._refused(f"it would make a {made} by {loader}, which may call it")
+            attributes = (node.get("content") or {}) if loader == "ObjectNode" else {}
+            attributes = attributes.get("content", {})
+            if isinstance(attributes, dict) and "tree_" in attributes:
+                tree = attributes["tree_"]
+                self._check_tree(tree, json.loads(attributes["n_features_in_"]["content"]))
+                held.add(id(tree))
+        if any(
+            node["__loader__"] == "TreeNode" and id(node) not in held for node in _nodes(schema)
+        ):
+            raise self._refused("it holds a tree that is no estimator's")
+
+    def _check_tree(self, tree: dict[str, Any], n_features: int) -> None:
+        """Refuse a tree whose nodes lead elsewhere than on, or look at features that are not."""
+        arguments, state = tree["__reduce__"]["args"]["content"], tree["content"]["content"]
+        sizes = [json.loads(arguments[at]["content"]) for at in (0, 2)]
+        n_classes, nodes = self._array(arguments[1]), self._array(state["nodes"])
+        count, values = len(nodes), self._array(state["values"])
+        sound = (
+            tree["__loader__"] == "TreeNode"
+            and sizes == [n_features, 1]
+            and json.loads(state["node_count"]["content"]) == count > 0
+            and n_classes.shape == (1,)
+            and 0 < n_classes[0] <= values.size
+            and values.shape == (count, 1, n_classes[0])
+        )
+        if sound:
+            left, right, feature = (
+                nodes[name] for name in ("left_child", "right_child", "feature")
+            )
+            inner = left != -1
+            own = np.arange(count)
+            sound = bool(
+                np.all((right != -1) == inner)
+                and np.all((own < left)[inner] & (left < count)[inner])
+                and np.all((own < right)[inner] & (right < count)[inner])
+                and np.all((feature[inner] >= 0) & (feature[inner] < n_features))
+            )
+        if not sound:
+            raise self._refused("the nodes of a tree are not as scikit-learn makes them")
+
+    def _array(self, node: dict[str, Any]) -> np.ndarray:
+        return np.load(io.BytesIO(self._archive.read(node["file"])), allow_pickle=False)
+
+    def _refused(self, reason: str) -> ModelFileError:
+        return ModelFileError(f"{self._name!r} is refused: {reason}")
+
+
+def _told(node: dict[str, Any]) -> tuple:
+    """Return what a description says in itself; what it says of its parts is in theirs."""
+    loader = node["__loader__"]
+    if loader == "TreeNode":
+        return loader, node["__reduce__"]["args"]["content"][0]["content"]
+    return loader, node.get("file"), node["content"] if loader == "JsonNode" else None
+
+
+def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    """Give the description of each object in a file."""
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if "__loader__" in part:
+                yield part
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
 
 
 def _check_trusted(trusted: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Saving and loading without running code."""
 
+import io
 import json
 import pickle
 import zipfile
@@ -11,6 +12,7 @@ import pytest
 import skops.io
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
 
 from rfmrisk import Scorecard, WOEEncoder, customer_features, rewind, to_histories
 from rfmrisk.datasets import make_transactions
@@ -159,3 +161,128 @@ def test_models_of_former_releases_score_as_they_did(release):
     pd.testing.assert_frame_equal(
         scores.replace("", np.nan), expected, check_dtype=False, check_index_type=False, rtol=1e-9
     )
+
+
+def tampered(path, model, change):
+    """Save a model with its description or its arrays changed."""
+    dump(model, path)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.loads(files["schema.json"])
+    change(schema, files)
+    files["schema.json"] = json.dumps(schema).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_type_of_the_list_is_never_called(tmp_path):
+    """A file cannot give a Booster the path of a file that it would open, however it is written."""
+    pytest.importorskip("xgboost", reason="the extra 'train' is not installed")
+    secret = tmp_path / "secret.txt"
+    secret.write_text("the password of the bank")
+    arguments = [
+        {"__module__": "builtins", "__class__": "str", "__loader__": "JsonNode", "content": text}
+        for text in ("null", "null", json.dumps(str(secret)))
+    ]
+    called = {
+        "__module__": "xgboost.core",
+        "__class__": "Booster",
+        "__loader__": "ConstructorFromReduceNode",
+        "content": {
+            "__module__": "builtins",
+            "__class__": "tuple",
+            "__loader__": "TupleNode",
+            "content": arguments,
+        },
+    }
+
+    def change(schema, _):
+        schema["content"]["content"]["C"] = called
+
+    model = LogisticRegression().fit([[0], [1]], [0, 1])
+    with pytest.raises(ModelFileError, match="refused") as refused:
+        load(tampered(tmp_path / "model.skops", model, change))
+    assert "password" not in str(refused.value)
+    by_type = {"__module__": "xgboost.core", "__class__": "Booster", "__loader__": "TypeNode"}
+
+    def as_type(schema, _):
+        schema["content"]["content"]["C"] = by_type
+
+    with pytest.raises(ModelFileError, match="by TypeNode, which may call it"):
+        load(tampered(tmp_path / "model.skops", model, as_type))
+
+
+def test_what_a_library_says_of_a_broken_file_is_not_repeated(tmp_path):
+    """It may quote the file, and what a file says may be another file's."""
+    path = tmp_path / "model.skops"
+    dump(LogisticRegression().fit([[0], [1]], [0, 1]), path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("schema.json", json.dumps({"__loader__": "the secret"}))
+    with pytest.raises(ModelFileError) as error:
+        load(path)
+    assert "the secret" not in str(error.value)
+
+
+def _nodes_of(schema, files):
+    tree = schema["content"]["content"]["tree_"]
+    name = tree["content"]["content"]["nodes"]["file"]
+    return name, np.load(io.BytesIO(files[name]))
+
+
+def _with_nodes(field, value):
+    def change(schema, files):
+        name, nodes = _nodes_of(schema, files)
+        nodes[field][0] = value
+        written = io.BytesIO()
+        np.save(written, nodes)
+        files[name] = written.getvalue()
+
+    return change
+
+
+def _with_text(*path, text):
+    def change(schema, _):
+        node = schema["content"]["content"]
+        for step in path:
+            node = node[step]
+        node["content"] = text
+
+    return change
+
+
+def _with_second_tree(schema, _):
+    # One object by its id, of which the second description is another.
+    attributes = schema["content"]["content"]
+    other = json.loads(json.dumps(attributes["tree_"]))
+    other["__reduce__"]["args"]["content"][0]["content"] = "999"
+    attributes["random_state"] = other
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _with_nodes("left_child", 0),
+        _with_nodes("left_child", 10**9),
+        _with_nodes("right_child", -5),
+        _with_nodes("left_child", -1),
+        _with_nodes("feature", 10**6),
+        _with_nodes("feature", -3),
+        _with_text("tree_", "content", "content", "node_count", text="1000000"),
+        _with_text("tree_", "__reduce__", "args", "content", 0, text="500"),
+        _with_text("tree_", "__reduce__", "args", "content", 2, text="100000"),
+        _with_text("n_features_in_", text="1"),
+        _with_second_tree,
+    ],
+)
+def test_a_tree_that_leads_astray_is_refused(tmp_path, change):
+    """scikit-learn follows the nodes of a tree unseen: into a loop, or out of its memory."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(100, 3))
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(features, features[:, 0] > 0.3)
+    with pytest.raises(ModelFileError, match="refused"):
+        load(tampered(tmp_path / "model.skops", tree, change))
+    dump(tree, tmp_path / "sound.skops")
+    again = load(tmp_path / "sound.skops")
+    assert np.array_equal(again.predict_proba(features), tree.predict_proba(features))

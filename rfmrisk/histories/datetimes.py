@@ -21,6 +21,9 @@ MICROSECONDS = pa.timestamp("us")
 # The time of day with a zone after it: "...T02:18:49Z", "... 02:18:49.5+01:00".
 _ZONED = r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)$"
 
+# An offset of one digit of hours after the time of day: "...T02:18:49+5", "... 02:18 -5:30".
+_SHORT_OFFSET = r"(:\d{2}(?:[.,]\d+)?\s*[+-])(\d)((?::?\d{2})?)$"
+
 _WRITTEN = (
     r"^(?:[A-Za-z]{2,9},?\s+)?(?P<a>\d{1,4}|[A-Za-z]{3,9})\.?(?P<mark>[-/. ])\s*"
     r"(?P<b>\d{1,2}|[A-Za-z]{3,9})[-/., ]+(?P<c>\d{1,4})"
@@ -335,8 +338,9 @@ def _in_range(numbers: np.ndarray, written: str) -> np.ndarray:
 
 
 def _cleaned(values: pa.Array) -> pa.Array:
-    """Return texts without spaces around them, and UTC written as Z."""
+    """Return texts without spaces around them, UTC written as Z, and offsets with two digits."""
     values = pc.utf8_trim_whitespace(values.cast(pa.large_string()))
+    values = pc.replace_substring_regex(values, _SHORT_OFFSET, r"\10\2\3")
     return pc.replace_substring_regex(values, r"\s*(?:UTC|GMT)$", "Z")
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from rfmrisk._writing import whole_file, write_whole
 from rfmrisk.histories.chunks import LoadedFile, LogFiles, ParquetFiles, of_type
 from rfmrisk.histories.columns import as_table, microseconds, whole
 from rfmrisk.histories.ending import end_of_log
@@ -258,7 +259,7 @@ class PartitionedLog:
         steps = zip(stretches, pieces, strict=True)
         for stretch, piece in watch(steps, "splitting the log", len(stretches)):
             told = piece.with_suffix(".json")
-            if not told.exists():
+            if not (told.exists() and is_table(piece)):
                 findings = self._split(self._files.read(stretch, self.rows_per_part), piece)
                 write_whole(told, json.dumps(dataclasses.asdict(findings)))
             found.append(Findings.from_plain(json.loads(told.read_text(encoding="utf-8"))))
@@ -270,9 +271,11 @@ class PartitionedLog:
     def _split(self, tables: Iterator[pa.Table], piece: Path) -> Findings:
         """Write the batches of each partition, and return what was found in these rows."""
         found = []
-        partial = piece.with_suffix(".partial")
         options = pa.ipc.IpcWriteOptions(compression="lz4")
-        with pa.ipc.new_file(str(partial), self._stored, options=options) as writer:
+        with (
+            whole_file(piece) as partial,
+            pa.ipc.new_file(str(partial), self._stored, options=options) as writer,
+        ):
             for table in tables:
                 usable, findings = inspect(
                     as_table(table), self.roles, self._options, self.formats, days=True
@@ -286,7 +289,6 @@ class PartitionedLog:
                 taken = usable.cast(self._stored).take(pa.array(order)).combine_chunks()
                 for start, end in pairwise(offsets):
                     writer.write_batch(_as_batch(taken.slice(start, end - start), self._stored))
-        partial.replace(piece)
         return reduce(add, found)
 
     def _judge(self, findings: Findings) -> int | Decisions:
@@ -310,11 +312,14 @@ def _part_of(ids: pa.Array, n_parts: int) -> np.ndarray:
     return (hashes % n_parts).astype(np.int64)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def is_table(path: Path) -> bool:
+    """Tell whether a file holds a whole Arrow table; one that was cut off does not."""
+    try:
+        with pa.memory_map(str(path)) as source:
+            pa.ipc.open_file(source)
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return True
 
 
 def _as_batch(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:

@@ -1,5 +1,6 @@
 """The features of a model, computed from flat arrays by the aggregators of its training."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ class Categories:
         """Return the categories as pandas text, as the aggregators make it."""
         return pd.Series(self.names, dtype="str").reindex(self.codes).array
 
+
+_NOT_IN_JSON = re.compile(r'["\\\x00-\x1f]')
 
 Columns = dict[str, np.ndarray | Categories]
 
@@ -223,3 +226,21 @@ def aggregators_of(step: Any) -> list[tuple[str, HistoryAggregator]]:
                 f"{type(part).__name__}"
             )
     return parts
+
+
+def check_names(histories: pd.DataFrame) -> None:
+    """Refuse names of columns that a request of the app could not have, before a training.
+
+    Raises
+    ------
+    ValueError
+        Names the columns.
+    """
+    fields = histories["history"].dtype.pyarrow_dtype.value_type
+    names = [field.name for field in fields] + list(map(str, histories.columns))
+    odd = [name for name in names if _NOT_IN_JSON.search(name)]
+    if odd:
+        raise ValueError(
+            f"column(s) {odd} have a quote, a backslash or a line break in their names, and a "
+            "model that uses them could not be served; rename them in the log"
+        )

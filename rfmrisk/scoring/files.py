@@ -2,7 +2,6 @@
 
 import json
 import platform
-import shutil
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -19,13 +18,16 @@ from pyarrow import parquet
 
 from rfmrisk import __version__
 from rfmrisk._progress import progress
+from rfmrisk._writing import whole_file
 from rfmrisk.aggregation.union import needed_fields
 from rfmrisk.histories.options import OnBad, ReadingOptions
-from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog, write_whole
+from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog, is_table
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles
 from rfmrisk.histories.sources import log_files
+from rfmrisk.scoring.csv_text import defused_table, write_table
 from rfmrisk.scoring.model import ScoringModel
 from rfmrisk.scoring.reasons import PhraseBook
+from rfmrisk.scoring.work_folder import open_work, remove_work
 
 _CUSTOMERS_AT_ONCE = 50_000
 
@@ -50,6 +52,7 @@ def score_file(
     n_reasons: int = 3,
     reasons: str | Path | Mapping[str, Any] | PhraseBook | None = None,
     rows_per_part: int = ROWS_PER_PART,
+    spreadsheet: bool = False,
 ) -> tuple[int, int]:
     """Score the customers of a log on disk into a file, however large the log.
 
@@ -82,6 +85,10 @@ def score_file(
     rows_per_part : int, default=1_000_000
         About how many transactions are in memory at a time. A customer is never divided.
 
+    spreadsheet : bool, default=False
+        Put an apostrophe before texts of a CSV that a spreadsheet would compute: those that begin
+        with ``=``, ``+``, ``-`` or ``@``, or with a tab or the end of a line.
+
     Returns
     -------
     n_customers : int
@@ -92,7 +99,11 @@ def score_file(
     Raises
     ------
     FileNotFoundError, ValueError
-        As `histories_in_parts`; or the output is of another type, or its folder is not there.
+        As `histories_in_parts`; or the output is of another type, or its folder is not there, or
+        something else has the name of the folder of parts.
+    RuntimeError
+        The log changed while it was scored, or another process writes the output. Nothing is
+        written.
 
     Examples
     --------
@@ -120,58 +131,50 @@ def score_file(
     reading = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
     fields = needed_fields(model.pipeline[0])
     texts = [name for name, dtype in fields.items() if dtype == "category"]
+    state = _state(path)
     log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part, options=reading, texts=texts)
     options: dict[str, Any] = {**roles.plain, **reading.given, "as_of": log.as_of, "on_bad": on_bad}
     book = PhraseBook.read(reasons)
-    options |= {"n_reasons": n_reasons, "reasons": book.content}
-    work = work_folder(output)
-    _open_work(work, _manifest(model, Path(path), options | {"rows_per_part": rows_per_part}))
-    try:
-        split = log.split(work, progress)
-    except ValueError:
-        shutil.rmtree(work)
-        raise
+    options |= {"n_reasons": n_reasons, "reasons": book.content, "rows_per_part": rows_per_part}
+    with open_work(output, _manifest(model, state, options)) as work:
+        try:
+            split = log.split(work, progress)
+        except ValueError:
+            remove_work(work)
+            raise
 
-    scored = [work / f"scores-{number:05}.arrow" for number in range(log.n_parts)]
-    for number in progress(range(log.n_parts), "scoring", log.n_parts):
-        if not scored[number].exists():
-            _write_scores(_score(model, split.part(number), n_reasons, book), scored[number])
-    tables = _in_order([path for path in scored if path.stat().st_size])
-    partial = work / output.name
-    counted = _write(tables, partial)
-    partial.replace(output)
-    shutil.rmtree(work)
+        scored = [work / f"scores-{number:05}.arrow" for number in range(log.n_parts)]
+        for number in progress(range(log.n_parts), "scoring", log.n_parts):
+            if not is_table(scored[number]):
+                _write_scores(_score(model, split.part(number), n_reasons, book), scored[number])
+        if _state(path) != state:
+            remove_work(work)
+            raise RuntimeError(
+                f"{str(path)!r} changed while it was scored, so nothing is written; score it again"
+            )
+        with whole_file(output, work) as partial:
+            counted = _write(_in_order(scored), partial, output.suffix, spreadsheet=spreadsheet)
+        remove_work(work)
     return counted
 
 
-def work_folder(output: Path) -> Path:
-    """Return the folder in which the scores lie until they are whole."""
-    return output.with_name(f".{output.name}.parts")
+def _state(path: str | Path) -> list[list[Any]]:
+    """Return what tells whether the files of a log are what they were."""
+    stats = [(str(file.resolve()), file.stat()) for file in log_files(Path(path))]
+    return [[name, s.st_size, s.st_mtime_ns, s.st_ino, s.st_ctime_ns] for name, s in stats]
 
 
-def _manifest(model: ScoringModel, path: Path, options: dict[str, Any]) -> str:
+def _manifest(model: ScoringModel, state: list[list[Any]], options: dict[str, Any]) -> str:
     """Return as text all that the parts depend on: log, model, options and versions."""
-    stats = [(str(file.resolve()), file.stat()) for file in log_files(path)]
     packages = ("numpy", "pandas", "pyarrow", "scikit-learn")
     versions = {name: version(name) for name in packages} | {"rfmrisk": __version__}
     content = {
-        "log": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
+        "log": state,
         "model": joblib.hash((model.pipeline, model.metadata)),
         "options": options,
         "versions": versions | {"python": platform.python_version()},
     }
     return json.dumps(content, indent=2)
-
-
-def _open_work(work: Path, manifest: str) -> None:
-    """Make the work folder, or take up that of the same work; another's is thrown away."""
-    told = work / "manifest.json"
-    if told.exists() and told.read_text(encoding="utf-8") == manifest:
-        return
-    if work.exists():
-        shutil.rmtree(work)
-    work.mkdir()
-    write_whole(told, manifest)
 
 
 def _score(
@@ -188,18 +191,17 @@ def _score(
 
 
 def _write_scores(batches: list[pa.RecordBatch], path: Path) -> None:
-    """Write the scores of one part; a part without customers is an empty file."""
-    partial = path.with_suffix(".partial")
-    partial.touch()
-    for batch in batches:
-        with pa.ipc.new_file(str(partial), batch.schema) as writer:
+    """Write the scores of one part; one without customers has no columns either."""
+    schema = batches[0].schema if batches else pa.schema([])
+    with whole_file(path) as partial, pa.ipc.new_file(str(partial), schema) as writer:
+        for batch in batches:
             writer.write_batch(batch)
-    partial.replace(path)
 
 
 def _in_order(paths: list[Path]) -> Iterator[pa.Table]:
     """Merge parts that are each sorted by customer into tables that follow one another."""
-    parts = [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths]
+    read = (pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths)
+    parts = [part for part in read if part.num_columns]
     keys = [part["customer"].chunk(0) for part in parts]
     n_tables = -(-sum(map(len, keys)) // (4 * _CUSTOMERS_AT_ONCE))
     # Every hundredth customer of each part tells well enough where the tables are to begin.
@@ -231,15 +233,19 @@ class _Values:
         return self._array[place].as_py()
 
 
-def _write(tables: Iterator[pa.Table], path: Path) -> tuple[int, int]:
+def _write(
+    tables: Iterator[pa.Table], path: Path, suffix: str, *, spreadsheet: bool
+) -> tuple[int, int]:
     """Write the tables one after another; return how many customers, and high-risk ones."""
     n_customers = n_high_risk = 0
     with ExitStack() as stack:
-        if path.suffix == ".csv":
+        if suffix == ".csv":
             file = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
         for table in tables:
-            if path.suffix == ".csv":
-                table.to_pandas().to_csv(file, header=not n_customers)
+            if suffix == ".csv":
+                scores = table.to_pandas()
+                scores = defused_table(scores) if spreadsheet else scores
+                write_table(scores, file, header=not n_customers)
             else:
                 if not n_customers:
                     writer = stack.enter_context(parquet.ParquetWriter(path, table.schema))

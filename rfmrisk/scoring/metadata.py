@@ -5,7 +5,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from numbers import Real
-from typing import Any, Self
+from types import NoneType, UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from rfmrisk.persistence import ModelFileError
 
@@ -77,6 +78,17 @@ class ScoreDistribution:
 
     cuts: list[float]
     counts: list[float]
+
+    def __post_init__(self) -> None:
+        if len(self.counts) != len(self.cuts) + 1 or not all(
+            map(_is_number, [*self.cuts, *self.counts])
+        ):
+            raise ValueError(
+                "scores must have finite cuts and one more of counts; got "
+                f"{len(self.cuts)} cuts and {len(self.counts)} counts"
+            )
+        if sorted(set(self.cuts)) != self.cuts or min(self.counts) < 0:
+            raise ValueError("scores must have increasing cuts, and counts from 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +171,8 @@ class ModelMetadata:
         The same as flags.
     reasons_note : str
         What the points of the reasons are.
+    model_sha256 : str
+        Of the ``model.skops`` beside these; made when they are saved, and no part of a comparison.
 
     Examples
     --------
@@ -174,7 +188,7 @@ class ModelMetadata:
 
     threshold: float
     features: list[str]
-    typical: dict[str, Any] = field(repr=False)
+    typical: dict[str, float | int | str | None] = field(repr=False)
     base_score: float = 600
     base_odds: float = 50
     pdo: float = 20
@@ -204,6 +218,7 @@ class ModelMetadata:
     leakage: str | None = None
     leaks: bool | None = None
     reasons_note: str = ""
+    model_sha256: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _is_number(self.threshold) or not 0 <= self.threshold <= 1:
@@ -257,21 +272,10 @@ class ModelMetadata:
         ModelFileError
             A field is unknown, missing, or has a value that is not allowed.
         """
-        parts = {"scores": ScoreDistribution, "data": DataSummary, "tracking": TrackedRun}
-        _check_fields(cls, values, "", _IN_EVERY_FILE)
-        made = dict(values)
-        for name, part in parts.items():
-            if name in made and (made[name] is not None or name == "data"):
-                _check_fields(part, made[name], f" of {name}")
-                made[name] = part(**made[name])
-        for window in made.get("windows_of_label") or ():
-            _check_fields(LabelWindow, window, " of windows_of_label")
-        made["windows_of_label"] = [
-            LabelWindow(**window) for window in made.get("windows_of_label") or ()
-        ]
+        made = _fields_of(cls, values, "", _IN_EVERY_FILE)
         try:
             return cls(**made)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ModelFileError(f"the model's metadata cannot be used: {error}") from error
 
     def to_json(self) -> str:
@@ -302,7 +306,7 @@ class ModelMetadata:
         """
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelFileError(f"the model's metadata is no JSON: {error}") from error
         return cls.from_dict(values)
 
@@ -311,10 +315,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _check_fields(
+def _fields_of(
     cls: type, values: Any, where: str, needed: tuple[str, ...] | None = None
-) -> None:
-    """Raise on what is no mapping of the fields of a dataclass."""
+) -> dict[str, Any]:
+    """Return the fields of a dataclass, each of its type, from what JSON holds."""
     if not isinstance(values, Mapping):
         raise ModelFileError(f"the model's metadata{where} must be fields by name; got {values!r}")
     known = {each.name: each for each in fields(cls)}
@@ -327,3 +331,45 @@ def _check_fields(
             raise ModelFileError(
                 f"the model's metadata{where} {problem} {names}; its fields are {list(known)}"
             )
+    hints = get_type_hints(cls)
+    return {name: _of_type(value, hints[name], name + where) for name, value in values.items()}
+
+
+def _of_type(value: Any, hint: Any, name: str) -> Any:
+    """Return a value of JSON as the type of its field, or refuse it by the field's name."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is UnionType:
+        kinds = [kind for kind in inner if kind is not NoneType]
+        if value is None and len(kinds) < len(inner):
+            return None
+        if len(kinds) == 1:
+            return _of_type(value, kinds[0], name)
+        fits = any(_is_of(value, kind) for kind in kinds)
+    elif origin is list and isinstance(value, list):
+        return [_of_type(each, inner[0], name) for each in value]
+    elif origin is dict and isinstance(value, dict):
+        return {key: _of_type(each, inner[1], name) for key, each in value.items()}
+    elif hasattr(hint, "__dataclass_fields__"):
+        try:
+            return hint(**_fields_of(hint, value, f" of {name}"))
+        except ValueError as error:
+            raise ModelFileError(f"the model's metadata cannot be used: {error}") from error
+    else:
+        fits = origin is None and _is_of(value, hint)
+    if not fits:
+        kind = getattr(origin or hint, "__name__", hint)
+        raise ModelFileError(
+            f"{name} of the model's metadata must be {_WORDS.get(kind, kind)}; got {value!r:.100}"
+        )
+    return value
+
+
+_WORDS = {"float": "a number", "int": "a whole number", "str": "text", "bool": "true or false"}
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if kind is Any:
+        return True
+    if kind is float:
+        return _is_number(value)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

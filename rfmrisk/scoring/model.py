@@ -1,6 +1,7 @@
 """A trained pipeline with all that scoring needs beside it: probability, score, reasons."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -9,13 +10,15 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from rfmrisk._writing import write_whole
 from rfmrisk.histories.flat import flatten
 from rfmrisk.metrics import stability_cuts
-from rfmrisk.persistence import ModelFileError, dump, load
+from rfmrisk.persistence import ModelFileError, dump, loads
 from rfmrisk.scoring.contributions import uncalibrated
+from rfmrisk.scoring.features import FeatureRecipe
 from rfmrisk.scoring.metadata import ModelMetadata, ScoreDistribution
 from rfmrisk.scoring.reasons import PhraseBook
-from rfmrisk.scoring.scorer import Scorer
+from rfmrisk.scoring.scorer import Scorer, check_servable
 
 __all__ = ["ScoringModel"]
 
@@ -108,13 +111,18 @@ class ScoringModel:
     def save(self, folder: str | Path) -> None:
         """Write ``model.skops`` and ``model.json`` into a folder.
 
+        The second holds the hash of the first, so that files of two models are never taken for
+        one.
+
         Parameters
         ----------
         folder : str or Path
             An existing folder.
         """
-        dump(self.pipeline, Path(folder) / MODEL_FILE)
-        (Path(folder) / METADATA_FILE).write_text(self.metadata.to_json(), encoding="utf-8")
+        file = Path(folder) / MODEL_FILE
+        dump(self.pipeline, file)
+        metadata = replace(self.metadata, model_sha256=_sha256(file.read_bytes()))
+        write_whole(Path(folder) / METADATA_FILE, metadata.to_json())
 
     @classmethod
     def load(cls, folder: str | Path) -> "ScoringModel":
@@ -131,19 +139,55 @@ class ScoringModel:
         Raises
         ------
         ModelFileError
-            A file is missing, broken, or of types that are not trusted.
+            A file is missing, broken, of another model than the other one, or of types that are
+            not trusted.
         """
         folder = Path(folder)
         if not folder.is_dir():
             raise ModelFileError(f"there is no model folder {str(folder)!r}")
-        pipeline = load(folder / MODEL_FILE)
+        file, beside = folder / MODEL_FILE, folder / METADATA_FILE
+        if not file.is_file():
+            raise ModelFileError(f"there is no model file {str(file)!r}")
+        data = file.read_bytes()
+        pipeline = loads(data, str(file))
         try:
-            metadata = ModelMetadata.from_json((folder / METADATA_FILE).read_text(encoding="utf-8"))
+            metadata = ModelMetadata.from_json(beside.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
+            told = error.strerror if isinstance(error, OSError) else error
+            raise ModelFileError(f"{str(beside)!r} cannot be read: {told}") from error
+        if metadata.model_sha256 != _sha256(data):
             raise ModelFileError(
-                f"{str(folder / METADATA_FILE)!r} cannot be read: {error}"
-            ) from error
-        return cls(pipeline, metadata)
+                f"{str(beside)!r} is not of the model beside it: its model_sha256 is not the hash "
+                f"of {MODEL_FILE}; copy both files of one training"
+            )
+        model = cls(pipeline, metadata)
+        model.check()
+        return model
+
+    def check(self) -> None:
+        """Refuse a pipeline and metadata that do not go together.
+
+        Raises
+        ------
+        ModelFileError
+            The pipeline is none that can be scored, or makes other features than the metadata
+            have.
+        """
+        try:
+            check_servable(self.pipeline)
+            made = FeatureRecipe(self.pipeline[0]).names
+        except ModelFileError:
+            raise
+        except ValueError as error:
+            raise ModelFileError(str(error)) from error
+        except Exception as error:
+            told = f"the pipeline cannot be scored by ({type(error).__name__})"
+            raise ModelFileError(told) from error
+        if made != self.metadata.features:
+            raise ModelFileError(
+                f"the metadata are of another model: they have {len(self.metadata.features)} "
+                f"features, and the pipeline makes {len(made)} or others"
+            )
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -183,6 +227,10 @@ class ScoringModel:
             customer = self.scorer.reference
             note = f"The model's own contributions, in points below the {customer} customer"
         return f"{note}{'' if uncalibrated(steps) is steps else ', before the calibration'}."
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def score_quantiles(score: np.ndarray) -> ScoreDistribution:

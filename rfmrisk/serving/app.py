@@ -239,7 +239,8 @@ async def score_file(request: Request) -> Response:
         batches = await service.beside(score_log, champion, body, kind, given)
     if "application/json" in request.headers.get("accept", ""):
         return _bytes(await service.beside(work.answer_batches, champion, batches))
-    lines = service.on_thread(as_csv(batches, champion.book))
+    spreadsheet = given.get("spreadsheet") == "true"
+    lines = service.on_thread(as_csv(batches, champion.book, spreadsheet=spreadsheet))
     headers = {"content-disposition": 'attachment; filename="scores.csv"'}
     return Stream(lines, media_type=CSV_TYPE, headers=headers)
 

@@ -23,7 +23,7 @@ import pandas as pd
 from rfmrisk.datasets import make_transactions
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
-from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
+from rfmrisk.scoring.model import METADATA_FILE, MODEL_FILE, ScoringModel
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.scorer import Scorer
 from rfmrisk.serving.bodies import BodyReader
@@ -54,7 +54,7 @@ class Champion:
     ----------
     model : ScoringModel
     name, version : str
-        As in the registry; for a folder the kind of model, and the start of the file's SHA-256.
+        As in the registry; for a folder the kind of model, and the start of its files' SHA-256.
     loaded_at : str
         ISO-8601, UTC.
     """
@@ -269,10 +269,12 @@ def _load(source: str) -> ScoringModel:
 def _identify(source: str) -> tuple[str, str, str]:
     """Return the name and version of what a source names now, and the URI of that version."""
     if ":/" not in source:
-        file = Path(source) / MODEL_FILE
-        if not file.is_file():
-            raise ModelFileError(f"there is no model file {str(file)!r}")
-        return "", hashlib.sha256(file.read_bytes()).hexdigest()[:12], source
+        digest = hashlib.sha256()
+        for file in (Path(source) / MODEL_FILE, Path(source) / METADATA_FILE):
+            if not file.is_file():
+                raise ModelFileError(f"there is no model file {str(file)!r}")
+            digest.update(file.read_bytes())
+        return "", digest.hexdigest()[:12], source
     # MLflow would wait for two minutes, several times.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     if not source.startswith("models:/"):

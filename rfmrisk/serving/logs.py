@@ -1,6 +1,5 @@
 """Score a whole log that comes as one file."""
 
-import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
@@ -30,6 +29,7 @@ from rfmrisk.histories.reading import UNREADABLE, read_header, read_sources
 from rfmrisk.histories.roles import Formats, Roles, find_formats, with_time
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.sources import Source
+from rfmrisk.scoring.csv_text import defused, write_rows
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.scorer import Scores
 from rfmrisk.serving.champion import N_REASONS, Champion
@@ -47,7 +47,7 @@ BATCH = 1_000
 Batches = Iterator[tuple[pd.DataFrame, Scores]]
 
 _READING = ("separator", "decimal", "thousands", "encoding", "time_format", "time_unit")
-_GIVEN = ("customer", "time", "amount", "as_of", *_READING)
+_GIVEN = ("customer", "time", "amount", "as_of", "spreadsheet", *_READING)
 _NEEDS = {
     "customer": "an id",
     "time": f"a time in {MOMENT}",
@@ -88,14 +88,14 @@ def score_log(champion: Champion, body: bytes, media_type: str, given: dict[str,
     return chain([next(batches)], batches)
 
 
-def as_csv(batches: Batches, book: PhraseBook) -> Iterator[str]:
-    """Write scores as CSV, with the columns of ``rfmrisk score``."""
+def as_csv(batches: Batches, book: PhraseBook, *, spreadsheet: bool = False) -> Iterator[str]:
+    """Write scores as CSV, with the columns of ``rfmrisk score``; for a spreadsheet, defused."""
     ranks = range(1, N_REASONS + 1)
     named = [f"{name}_{rank}" for name in ("reason", "code") for rank in ranks]
     yield ",".join([*COLUMNS, *named]) + "\n"
     for part, scores in batches:
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        rows = []
         as_of = np.datetime_as_string(part["as_of"].to_numpy(), unit="s")
         for customer, moment, probability, score, high_risk, reasons in zip(
             part.index,
@@ -108,7 +108,10 @@ def as_csv(batches: Batches, book: PhraseBook) -> Iterator[str]:
         ):
             rest = [""] * (N_REASONS - len(reasons))
             told = [*map(book.sentence, reasons), *rest, *(r.code for r in reasons), *rest]
-            writer.writerow([customer, moment, probability, score, int(high_risk), *told])
+            rows.append([customer, moment, probability, score, int(high_risk), *told])
+        write_rows(
+            ([defused(value) for value in row] for row in rows) if spreadsheet else rows, text
+        )
         yield text.getvalue()
 
 
@@ -119,6 +122,8 @@ def _read_log(
     if unknown:
         allowed = f"is not a known parameter; known are {', '.join(_GIVEN)}"
         raise not_allowed(shown(unknown[0]), allowed)
+    if given.get("spreadsheet", "false") not in ("true", "false"):
+        raise not_allowed("spreadsheet", "must be true or false")
     roles = Roles(**{role: given.get(role) or own for role, own in champion.roles.items()})
     try:
         options = ReadingOptions(**{name: given.get(name) or None for name in _READING})

@@ -40,6 +40,7 @@ _ROLES = {
     "amount": "The column of the amount; by default that of the training.",
     "as_of": "The moment of decision, such as 2018-12-01, with a zone where the times have one (a "
     "+ is written %2B); by default the midnight that ends the last day.",
+    "spreadsheet": "true puts an apostrophe before texts that a spreadsheet would compute.",
 }
 
 

@@ -23,7 +23,7 @@ _EARLIEST, _LATEST = (
 _MICROSECONDS = pa.timestamp("us")
 _ZONED_MICROSECONDS = pa.timestamp("us", "UTC")
 _TIME_OF_DAY = re.compile(r"\d[Tt ]\d")
-_ZONED = re.compile(r"\d[Tt ]\d.*([Zz]|[+-]\d{2}(:?\d{2})?)\s*$")
+_ZONED = re.compile(r"\d[Tt ]\d.*([Zz]|[+-]\d{1,2}(:?\d{2})?)\s*$")
 
 
 def moments(texts: pa.Array, at: At) -> tuple[Ints, bool]:

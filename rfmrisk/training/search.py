@@ -22,6 +22,7 @@ from rfmrisk.proxy.target import (
     derive_target,
 )
 from rfmrisk.proxy.updating import outcomes_of
+from rfmrisk.scoring.features import check_names
 from rfmrisk.scoring.metadata import LabelWindow, ModelMetadata
 from rfmrisk.scoring.model import ScoringModel, score_quantiles, typical_values
 from rfmrisk.scoring.probability import bounded_score
@@ -252,6 +253,7 @@ def train(
     features = customer_features() if features is None else features
     check_features(features)
     check_histories(histories)
+    check_names(histories)
     target, n_unknown = None, 0
     past = histories
     if y is None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from rfmrisk import customer_features, histories_in_parts, to_histories
+from rfmrisk import customer_features, histories_in_parts, read_transactions, to_histories
 from rfmrisk.datasets import make_transactions
 
 ROLES = {"customer": "who", "time": "when", "amount": "paid"}
@@ -234,3 +234,29 @@ def test_decisions_in_parts_are_those_of_the_whole(tmp_path, rows_per_part):
         customer_features().fit(expected).transform(found),
         customer_features().fit_transform(expected),
     )
+
+
+@pytest.mark.parametrize("as_of", [None, "2019-03-01"])
+def test_a_time_at_the_end_of_the_calendar_has_one_rule(tmp_path, as_of):
+    """In memory and in parts the year 9999 is no end of a log, and lies after a decision."""
+    log = make_transactions(50, random_state=0)
+    times = pd.to_datetime(log["TransactionStartTime"]).dt.tz_localize(None)
+    times = times.astype("datetime64[us]")
+    times.iloc[3] = pd.Timestamp("9999-12-31T23:59:59.999999")
+    log["TransactionStartTime"] = times
+    log.to_parquet(tmp_path / "log.parquet")
+
+    def parts():
+        return pd.concat(
+            histories_in_parts(tmp_path / "log.parquet", rows_per_part=500, as_of=as_of)
+        ).sort_index()
+
+    def at_once():
+        return to_histories(read_transactions(tmp_path / "log.parquet"), as_of=as_of)
+
+    if as_of is None:
+        for door in (parts, at_once):
+            with pytest.raises(ValueError, match="last day of the log, 9999-12-31"):
+                door()
+    else:
+        pd.testing.assert_frame_equal(parts(), at_once())

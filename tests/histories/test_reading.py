@@ -106,3 +106,22 @@ def test_what_is_read_equals_what_was_written(tmp_path, log):
     assert read.index.tolist() == to_histories(log).index.tolist()
     ours, theirs = (frame["history"].map(len) for frame in (read, to_histories(log)))
     np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("2018-11-15T02:18:49+5", "2018-11-14T21:18:49"),
+        ("2018-11-15T02:18:49 -5", "2018-11-15T07:18:49"),
+        ("2018-11-15 02:18:49.5+5:30", "2018-11-14T20:48:49.500"),
+        ("2018-11-15 02:18 +530", "2018-11-14T20:48"),
+    ],
+)
+def test_an_offset_of_one_digit_is_an_offset(text, read):
+    """It is read as such among others, and is no time without a zone."""
+    log = pd.DataFrame({"c": [1, 1], "t": ["2018-11-13T00:00:00Z", text], "a": [1.0, 2.0]})
+    (history,) = to_histories(log, customer="c", time="t", amount="a")["history"]
+    assert history[1]["time"] == pd.Timestamp(read)
+    log.loc[0, "t"] = "2018-11-13T00:00:00"
+    with pytest.raises(ValueError, match="mixes 1 times with a zone and 1 without"):
+        to_histories(log, customer="c", time="t", amount="a")

@@ -1,5 +1,6 @@
 """A log scored in parts is the log scored at once; what was interrupted goes on, or starts anew."""
 
+import csv
 import json
 import signal
 import subprocess
@@ -22,9 +23,10 @@ from rfmrisk import (
     to_histories,
 )
 from rfmrisk.datasets import make_transactions
-from rfmrisk.scoring.files import score_file, work_folder
+from rfmrisk.scoring.files import score_file
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import ScoringModel, typical_values
+from rfmrisk.scoring.work_folder import work_folder
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +204,117 @@ def test_a_killed_process_goes_on(bank, tmp_path, ending):
     assert again.returncode == 0, again.stderr
     pd.testing.assert_frame_equal(pd.read_parquet(output), model.score(histories))
     assert not work_folder(output).exists()
+
+
+@pytest.mark.parametrize("change", ["written", "replaced", "added"])
+def test_a_log_that_changes_meanwhile_is_not_scored_half(bank, tmp_path, change):
+    """Part of the scores would be of one log, and part of another."""
+    path, _, (model, _) = bank
+    folder = tmp_path / "log"
+    folder.mkdir()
+    own = folder / "a.parquet"
+    own.write_bytes(path.read_bytes())
+    changing, calls = stopping_after(10**6, model)
+    original = type(changing).score
+
+    def score(self, *arguments):
+        if len(calls) == 2:
+            other = make_transactions(n_customers=300, random_state=1)
+            if change == "written":
+                other.to_parquet(own)
+            else:
+                other.to_parquet(folder / "b.parquet")
+            if change == "replaced":
+                (folder / "b.parquet").replace(own)
+        return original(self, *arguments)
+
+    type(changing).score = score
+    output = tmp_path / "scores.csv"
+    output.write_text("old")
+    with pytest.raises(RuntimeError, match="changed while it was scored"):
+        score_file(changing, folder, output, rows_per_part=1_000)
+    assert output.read_text() == "old"
+    assert not work_folder(output).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
+def test_two_runs_do_not_write_one_output(bank, tmp_path):
+    """The second is refused while the first works, and what the first writes is whole."""
+    path, histories, (model, _) = bank
+    output = tmp_path / "scores.parquet"
+    first, calls = stopping_after(10**6, model)
+    original = type(first).score
+
+    def score(self, *arguments):
+        if len(calls) == 2:
+            with pytest.raises(RuntimeError, match="another rfmrisk score writes"):
+                score_file(model, path, output)
+        return original(self, *arguments)
+
+    type(first).score = score
+    score_file(first, path, output, rows_per_part=1_000)
+    pd.testing.assert_frame_equal(pd.read_parquet(output), model.score(histories))
+
+
+@pytest.mark.parametrize("left", [0, 100])
+@pytest.mark.parametrize("name", ["scores-*.arrow", "split-*.arrow"])
+def test_a_piece_that_a_lost_machine_left_is_made_anew(bank, tmp_path, left, name):
+    """A piece without its end is no part without customers."""
+    path, histories, (model, _) = bank
+    output = tmp_path / "scores.parquet"
+    stopping, _ = stopping_after(3, model)
+    with pytest.raises(StopHereError):
+        score_file(stopping, path, output, rows_per_part=1_000)
+    piece = next(iter(sorted(work_folder(output).glob(name))))
+    piece.write_bytes(piece.read_bytes()[:left])
+    counted = score_file(model, path, output, rows_per_part=1_000)
+    assert counted[0] == len(histories)
+    pd.testing.assert_frame_equal(pd.read_parquet(output), model.score(histories))
+
+
+@pytest.mark.parametrize("content", [{"a.txt": "x"}, {"manifest.json": "{}"}, {"split-1.csv": ""}])
+def test_a_folder_of_somebody_else_is_left_alone(bank, tmp_path, content):
+    """What has the name of the folder of parts is not removed for that."""
+    path, _, (model, _) = bank
+    output = tmp_path / "scores.csv"
+    work_folder(output).mkdir()
+    for name, text in content.items():
+        (work_folder(output) / name).write_text(text)
+    with pytest.raises(ValueError, match="is not the work of rfmrisk score"):
+        score_file(model, path, output)
+    for name, text in content.items():
+        assert (work_folder(output) / name).read_text() == text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_in_the_place_of_the_folder_is_not_followed(bank, tmp_path):
+    """Another's folder is not emptied through a link."""
+    path, _, (model, _) = bank
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / ".scores.csv.parts").symlink_to(tmp_path / "theirs")
+    with pytest.raises(ValueError, match="is not the work of rfmrisk score"):
+        score_file(model, path, tmp_path / "scores.csv")
+
+
+def test_ids_stay_one_line_each_in_a_file(bank, tmp_path):
+    """A carriage return, a comma or a quote in an id is quoted, so that every reader sees one."""
+    path, _, (model, _) = bank
+    ids = ["Ada\rGrace,x,1,999,0", "a\nb", 'q"uote', "=1+1", "+5", "-5", "@x", "plain"]
+    log = pd.read_parquet(path)
+    wanted = log["CustomerId"].unique()[: len(ids)]
+    log = log[log["CustomerId"].isin(wanted)]
+    log["CustomerId"] = log["CustomerId"].map(dict(zip(wanted, ids, strict=True)))
+    log.to_parquet(tmp_path / "log.parquet")
+    score_file(model, tmp_path / "log.parquet", tmp_path / "scores.csv")
+    with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert [row[0] for row in rows[1:]] == sorted(ids)
+    assert {len(row) for row in rows} == {len(rows[0])}
+    again = pd.read_csv(tmp_path / "scores.csv")
+    assert again["customer"].tolist() == sorted(ids)
+
+    score_file(model, tmp_path / "log.parquet", tmp_path / "safe.csv", spreadsheet=True)
+    safe = pd.read_csv(tmp_path / "safe.csv")
+    changed = [f"'{name}" if name[0] in "=+-@" else name for name in sorted(ids)]
+    assert safe["customer"].tolist() == changed
+    pd.testing.assert_frame_equal(safe.iloc[:, 1:], again.iloc[:, 1:])

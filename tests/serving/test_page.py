@@ -189,6 +189,26 @@ def test_a_dropped_file_is_scored_and_downloaded(page, card, tmp_path):
         assert got[customer].get("code_1", "") == row["code_1"]
 
 
+def test_ids_are_text(page, tmp_path):
+    """Whole numbers beyond 2^53 are not rounded, on the page or in what is downloaded."""
+    ids = [2**53, 2**53 + 1, -(2**62) - 1]
+    log = make_transactions(60, random_state=0)
+    wanted = log["CustomerId"].unique()[: len(ids)]
+    log = log[log["CustomerId"].isin(wanted)]
+    log["CustomerId"] = log["CustomerId"].map(dict(zip(wanted, ids, strict=True)))
+    page.execute_script(DROP, log.to_csv(index=False), "log.csv")
+    press(page, "#score")
+    until(lambda: "3 customers" in text(page, "#summary"))
+    shown = {head.text for head in find(page, "#rows th")}
+    assert shown == set(map(str, ids))
+    where = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    page.execute_cdp_cmd("Page.setDownloadBehavior", where)
+    press(page, "#download")
+    until((tmp_path / "scores.csv").exists)
+    with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["customer"] for row in csv.DictReader(file)} == set(map(str, ids))
+
+
 def test_a_dropped_file_that_is_no_log_is_explained(page):
     """The problem is told where a screen reader says it."""
     page.execute_script(DROP, "a,b\n1,2\n", "other.csv")

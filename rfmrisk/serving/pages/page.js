@@ -95,7 +95,7 @@ async function score(event) {
       body,
     });
     if (response.ok) {
-      show(await response.json());
+      show(parsed(await response.text()));
       return;
     }
     forget();
@@ -107,6 +107,12 @@ async function score(event) {
     $("score").disabled = false;
     $("progress").textContent = "";
   }
+}
+
+// JavaScript rounds whole numbers beyond 2^53, and an id is a name. Inside of a text the quotes are
+// escaped, so this finds fields alone.
+function parsed(text) {
+  return JSON.parse(text.replace(/"customer_id":(-?\d+)/g, '"customer_id":"$1"'));
 }
 
 // Results of one log must not stand under the problem of another.
@@ -223,7 +229,8 @@ function reasonsCell(reasons, most) {
 // A cell that begins like a formula would be run by a spreadsheet.
 function quoted(value) {
   const text = String(value);
-  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const runs = typeof value === "string" && /^[=+\-@\t\r\n]/.test(text) && !/^-\d+$/.test(text);
+  const safe = runs ? `'${text}` : text;
   return `"${safe.replaceAll('"', '""')}"`;
 }
 
