@@ -236,7 +236,8 @@ def check_names(histories: pd.DataFrame) -> None:
     ValueError
         Names the columns.
     """
-    fields = histories["history"].dtype.pyarrow_dtype.value_type
+    dtype: Any = histories["history"].dtype
+    fields = dtype.pyarrow_dtype.value_type
     names = [field.name for field in fields] + list(map(str, histories.columns))
     odd = [name for name in names if _NOT_IN_JSON.search(name)]
     if odd:

@@ -1,5 +1,6 @@
 """A log as a file: what is wrong with it is told before the answer begins, without its values."""
 
+import csv
 import io
 import re
 
@@ -236,3 +237,28 @@ def test_a_file_needs_no_disk(client, log, monkeypatch):
     monkeypatch.setattr("pathlib.Path.write_bytes", None)
     for body, headers in ((as_csv(log), CSV), (as_parquet(log), PARQUET)):
         assert client.post("/score-file", content=body, headers=headers).status_code == 200
+
+
+def test_an_id_is_one_cell_for_every_reader(client):
+    """A carriage return in an id is quoted, and a formula is defused where that is asked for."""
+    ids = ["Ada\rGrace,x", "=1+1", "plain"]
+    log = make_transactions(60, random_state=0)
+    wanted = log["CustomerId"].unique()[: len(ids)]
+    log = log[log["CustomerId"].isin(wanted)]
+    log["CustomerId"] = log["CustomerId"].map(dict(zip(wanted, ids, strict=True)))
+    body = io.BytesIO()
+    log.to_parquet(body)
+    headers = PARQUET
+    answer = client.post("/score-file", content=body.getvalue(), headers=headers)
+    assert answer.status_code == 200, answer.text
+    rows = list(csv.reader(io.StringIO(answer.text, newline="")))
+    assert [row[0] for row in rows[1:]] == sorted(ids)
+    path = "/score-file?spreadsheet=true"
+    defused = client.post(path, content=body.getvalue(), headers=headers)
+    assert [row[0] for row in csv.reader(io.StringIO(defused.text, newline=""))][1:] == [
+        "'=1+1",
+        "Ada\rGrace,x",
+        "plain",
+    ]
+    path = "/score-file?spreadsheet=perhaps"
+    assert client.post(path, content=body.getvalue(), headers=headers).status_code == 422
