@@ -34,7 +34,13 @@ if TYPE_CHECKING:
         suggest_outcome,
         validate_proxy,
     )
-    from rfmrisk.scorecard import Scorecard, StepwiseSelector
+    from rfmrisk.scorecard import (
+        Scorecard,
+        StepwiseSelector,
+        cutoff_table,
+        gains_table,
+        swap_set,
+    )
     from rfmrisk.woe import WOEEncoder
 
 __version__ = "0.1.0"
@@ -52,7 +58,9 @@ __all__ = [
     "TemporalAggregator",
     "WOEEncoder",
     "customer_features",
+    "cutoff_table",
     "describe_histories",
+    "gains_table",
     "histories_in_parts",
     "label_stability",
     "leakage_report",
@@ -60,6 +68,7 @@ __all__ = [
     "rewind",
     "rolling_origin",
     "suggest_outcome",
+    "swap_set",
     "to_histories",
     "validate_proxy",
 ]
@@ -91,7 +100,7 @@ _HOMES = {
         "suggest_outcome",
         "validate_proxy",
     ],
-    "scorecard": ["Scorecard", "StepwiseSelector"],
+    "scorecard": ["Scorecard", "StepwiseSelector", "cutoff_table", "gains_table", "swap_set"],
     "woe": ["WOEEncoder"],
 }
 

@@ -290,8 +290,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         """Return the positions of the columns that the card may use."""
         used = np.flatnonzero(self.encoder_.selected_)
         if isinstance(self.selector, str) and self.selector == "passthrough":
-            if hasattr(self, "selector_"):
-                del self.selector_
+            self.__dict__.pop("selector_", None)
             return used
         selector = StepwiseSelector() if self.selector is None else self.selector
         if not hasattr(selector, "get_support"):
@@ -461,6 +460,25 @@ class Scorecard(ClassifierMixin, BaseEstimator):
                 for k, label in enumerate(bin_labels(column))
             ]
         return pd.DataFrame(rows)
+
+    def feature_points(self, X: Any) -> pd.DataFrame:
+        """Return the points of each feature; with the base points they add up to the score.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f)
+            The columns of ``fit``.
+
+        Returns
+        -------
+        DataFrame of shape (n, number of features that count)
+            With the index of ``X``.
+        """
+        codes = self._codes(X)
+        names = self.encoder_.column_names()
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        points = {names[j]: self.points_[j][codes[:, j]] for j in self.used_.tolist()}
+        return pd.DataFrame(points, index=index)
 
     def reasons(self, X: Any, n: int = 3) -> pd.DataFrame:
         """List the features that cost each customer the most points.

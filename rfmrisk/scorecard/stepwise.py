@@ -192,8 +192,8 @@ class Search:
 
 def _inverse(correlations: Floats) -> Floats:
     """Invert correlations, those of columns that say the same included."""
-    inverse: Floats = np.linalg.inv(correlations + SINGULAR * np.eye(len(correlations)))
-    return inverse
+    singular = SINGULAR * np.eye(len(correlations))
+    return np.asarray(np.linalg.inv(correlations + singular), dtype=np.float64)
 
 
 def of_size(steps: list[Step], size: int) -> list[int]:

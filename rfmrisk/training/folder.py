@@ -78,6 +78,8 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
     result.model.save(folder)
     result.metrics.to_csv(folder / "metrics.csv")
     result.segments.to_csv(folder / "segments.csv")
+    result.gains.to_csv(folder / "gains.csv")
+    result.cutoffs.to_csv(folder / "cutoffs.csv")
     result.candidates.to_csv(folder / "candidates.csv", index=False)
     result.customers.to_csv(folder / "customers.csv")
     result.samples.to_csv(folder / SAMPLES_FILE)

@@ -13,12 +13,14 @@ from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import flatten
 from rfmrisk.metrics import risk_report, segment_report
 from rfmrisk.proxy.auc import bootstrap_auc, bootstrap_weights, interval
+from rfmrisk.scorecard import cutoff_table
 from rfmrisk.training.split import Task
 
 RECENCY = "recency alone"
 N_RESAMPLES = 1_000
 N_RESAMPLES_OF_FIGURES = 200
 N_THRESHOLDS = 1_000
+N_CUTOFFS = 20
 FIGURES = ("gini", "ks", "pr_auc", "brier", "log_loss", "accuracy", "precision", "recall", "f1")
 
 
@@ -156,6 +158,33 @@ def by_history(probability: np.ndarray, task: Task) -> pd.DataFrame:
         [lengths == 0, lengths <= 2], ["0 transactions", "1 or 2 transactions"], "3 or more"
     )
     return segment_report(task.y[task.test_rows], probability[task.test_rows], names)
+
+
+def cutoffs_of(
+    y: np.ndarray, score: np.ndarray, at_threshold: float, missed_bad_cost: float | None
+) -> pd.DataFrame:
+    """Return what whole scores as cut-offs would accept, that of the threshold among them.
+
+    Parameters
+    ----------
+    y : array of shape (n,)
+        0 is good, 1 is bad.
+    score : array of shape (n,)
+    at_threshold : float
+        The score from which on downwards customers are called bad.
+    missed_bad_cost : float or None
+        What an accepted bad costs, where an accepted good earns 1.
+    """
+    chosen = np.floor(at_threshold) + 1
+    even = np.floor(np.quantile(score, np.arange(N_CUTOFFS) / N_CUTOFFS))
+    table = cutoff_table(
+        y,
+        score,
+        cutoffs=np.append(even, chosen).astype(int),
+        profit_good=None if missed_bad_cost is None else 1.0,
+        loss_bad=missed_bad_cost,
+    )
+    return table.assign(is_threshold=table.index == chosen)
 
 
 def _bootstrap_figures(

@@ -22,6 +22,7 @@ from rfmrisk.proxy.target import (
     derive_target,
 )
 from rfmrisk.proxy.updating import outcomes_of
+from rfmrisk.scorecard import gains_table
 from rfmrisk.scoring.features import check_names
 from rfmrisk.scoring.metadata import LabelWindow, ModelMetadata
 from rfmrisk.scoring.model import ScoringModel, score_quantiles, typical_values
@@ -44,6 +45,7 @@ from rfmrisk.training.judging import (
     by_history,
     calibrated,
     choose_threshold,
+    cutoffs_of,
     held_out_metrics,
 )
 from rfmrisk.training.split import (
@@ -75,6 +77,12 @@ class TrainingResult:
     segments : DataFrame
         The best model on held-out customers by the length of their history: with none, a thin
         one of one or two transactions, or a longer one.
+    gains : DataFrame
+        The best model's score on the held-out samples by tenth, as `gains_table` lays it out.
+    cutoffs : DataFrame
+        What each cut-off of that score would accept, as `cutoff_table` lays it out, that of the
+        threshold (``is_threshold``) among them; with a cost of missed bads also the profit, in
+        units of what a good earns.
     candidates : DataFrame
         Every candidate of every search with its cross-validated score.
     customers : DataFrame
@@ -107,6 +115,8 @@ class TrainingResult:
     model: ScoringModel
     metrics: pd.DataFrame
     segments: pd.DataFrame
+    gains: pd.DataFrame
+    cutoffs: pd.DataFrame
     candidates: pd.DataFrame
     customers: pd.DataFrame
     samples: pd.DataFrame
@@ -344,6 +354,13 @@ def train(
         model=ScoringModel(pipeline, metadata),
         metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
         segments=by_history(probabilities[best.name], task),
+        gains=gains_table(task.y[task.test_rows], held_out_scores),
+        cutoffs=cutoffs_of(
+            task.y[task.test_rows],
+            held_out_scores,
+            float(bounded_score(np.array(threshold), **metadata.scale)),
+            missed_bad_cost,
+        ),
         candidates=candidates,
         customers=told if samples is None else _per_customer(told),
         samples=told,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from rfmrisk.scorecard.cutoffs import sentence_of
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.training.folder import SAMPLES_FILE, read_metadata, read_table
 from rfmrisk.training.judging import N_RESAMPLES, N_RESAMPLES_OF_FIGURES, RECENCY
@@ -74,6 +75,8 @@ def _content(folder: Path) -> dict[str, Any]:
     best = metadata.model
     counts = metrics.loc[best]
     models = [name for name in metrics.index if name != RECENCY]
+    cutoffs = read_table(folder, "cutoffs.csv", "cutoff")
+    (at_threshold,) = cutoffs.index[cutoffs.pop("is_threshold")]
     pictures = draw_pictures(folder, best, models, test)
     return {
         "metadata": metadata,
@@ -83,6 +86,9 @@ def _content(folder: Path) -> dict[str, Any]:
         "ranking": _table(figures(metrics.loc[models], _RANKING)),
         "deciding": _table(figures(metrics.loc[models], _DECIDING)),
         "segments": _table(read_table(folder, "segments.csv", "segment")),
+        "gains": _table(read_table(folder, "gains.csv", "band")),
+        "cutoffs": _table(cutoffs),
+        "cutoff_sentence": sentence_of(at_threshold, cutoffs.loc[at_threshold]),
         "n_resamples": N_RESAMPLES,
         "n_resamples_of_figures": N_RESAMPLES_OF_FIGURES,
         "best": counts,

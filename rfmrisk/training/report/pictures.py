@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rfmrisk.plotting import WOEDisplay
+from rfmrisk.scorecard import CutoffDisplay
 from rfmrisk.training.drawing import drawn
 from rfmrisk.training.folder import read_table
 
@@ -19,6 +20,7 @@ PICTURES = {
     "ks": "Kolmogorov-Smirnov",
     "distribution": "Probabilities by outcome",
     "lift": "Lift by tenth",
+    "cutoffs": "What a cut-off accepts",
     "woe": "Weight of evidence of the features with the most information",
 }
 
@@ -53,11 +55,13 @@ def draw_pictures(folder: Path, best: str, models: list[str], test: pd.DataFrame
     }
     (folder / "pictures").mkdir(exist_ok=True)
     actions = {name: partial(_save, folder, name, action) for name, action in draw.items()}
+    cutoffs = read_table(folder, "cutoffs.csv", "cutoff")
+    actions["cutoffs"] = partial(_save, folder, "cutoffs", CutoffDisplay(table=cutoffs).plot)
     actions["woe"] = partial(_save_woe, folder)
     return [path for name, action in actions.items() if (path := drawn(name, action))]
 
 
-def _save(folder: Path, name: str, draw: Callable[[Any], None]) -> Path:
+def _save(folder: Path, name: str, draw: Callable[[Any], Any]) -> Path:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.2, 4.2), layout="constrained")
