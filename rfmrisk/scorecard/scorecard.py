@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import expit, ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from rfmrisk.metrics import psi_reading, stability_cuts
+from rfmrisk.scorecard.calibration import (
+    check_prior,
+    odds_moved,
+    shift_and_slope,
+    shift_to_rate,
+)
 from rfmrisk.scorecard.selection import StepwiseSelector
 from rfmrisk.woe.binning import psi_of
 from rfmrisk.woe.bins import bin_labels, missing_bin
@@ -31,6 +38,15 @@ if TYPE_CHECKING:
 __all__ = ["Scorecard", "probability_to_score", "score_to_probability"]
 
 FORMAT = "rfmrisk scorecard 1"
+_SCALE = (
+    "base_score",
+    "base_odds",
+    "pdo",
+    "rounded",
+    "enforce_signs",
+    "score_range",
+    "spread_base",
+)
 
 
 def probability_to_score(
@@ -126,6 +142,18 @@ def _check_scale(base_score: float, base_odds: float, pdo: float) -> None:
         raise ValueError(f"pdo must be above 0; got {pdo!r}.")
 
 
+def _check_range(score_range: Any) -> None:
+    if score_range is None:
+        return
+    ends = np.asarray(score_range)
+    numbers = ends.shape == (2,) and ends.dtype.kind in "iuf" and bool(np.isfinite(ends).all())
+    if not numbers or ends[0] >= ends[1]:
+        raise ValueError(
+            "score_range must be the least and the greatest score, such as (300, 850), or None; "
+            f"got {score_range!r}"
+        )
+
+
 class Scorecard(ClassifierMixin, BaseEstimator):
     """Classify customers by a scorecard that can be read, argued with, and run in a database.
 
@@ -153,6 +181,12 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Whether points are whole numbers. The rule: the base points and the points of every bin
         are rounded each (to the nearest, halves to even), and a score is the sum of what is
         rounded, so that it can be added up by hand. Probabilities are never rounded.
+    score_range : pair of float or None, default=None
+        The least and the greatest score that any bins can give, such as ``(300, 850)``, in place
+        of ``base_score`` and ``pdo``; ``base_odds`` then only says where ``scale_`` is read.
+    spread_base : bool, default=False
+        Whether the base points are spread evenly over the features, as on a form without a line
+        for them.
     enforce_signs : bool, default=False
         Whether a feature may only count in the direction of its WoE. Features with the wrong
         sign are left out: those that the same regression under that bound leaves out, then the
@@ -176,7 +210,12 @@ class Scorecard(ClassifierMixin, BaseEstimator):
     wrong_sign_ : list of str
         Features with the wrong sign that count all the same.
     base_points_ : int or float
-        The points that every customer has.
+        The points that every customer has; 0 where they are spread.
+    scale_ : dict
+        The ``base_score``, ``base_odds`` and ``pdo`` of the points, for `score_to_probability`.
+    prior_ : float
+        The bad rate that the probabilities are made for: that of the training, or 1/2 where the
+        classifier weighs both classes the same.
     points_ : list of ndarray
         The points of each bin of each feature.
     covariance_ : ndarray
@@ -219,6 +258,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         *,
         rounded: bool = True,
         enforce_signs: bool = False,
+        score_range: tuple[float, float] | None = None,
+        spread_base: bool = False,
     ) -> None:
         self.encoder = encoder
         self.classifier = classifier
@@ -228,6 +269,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         self.pdo = pdo
         self.rounded = rounded
         self.enforce_signs = enforce_signs
+        self.score_range = score_range
+        self.spread_base = spread_base
 
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Scorecard:
         """Bin the columns, fit the classifier and scale it to points.
@@ -256,6 +299,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             has no coefficients.
         """
         _check_scale(self.base_score, self.base_odds, self.pdo)
+        _check_range(self.score_range)
         encoder = WOEEncoder() if self.encoder is None else self.encoder
         if not isinstance(encoder, WOEEncoder):
             raise TypeError(f"encoder must be a WOEEncoder or None; got {type(encoder).__name__}.")
@@ -270,10 +314,12 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         woe = np.column_stack([c["woe"][codes[:, j]] for j, c in enumerate(columns)])
         used = self._select(woe, bad, weight)
         self._fit_coefficients(woe, bad, weight, used)
+        log_odds = self.intercept_ + woe @ self.coef_
+        rate = float(np.average(bad, weights=weight))
+        own_odds = logit(rate) - shift_to_rate(log_odds, weight, rate)
+        self.prior_ = float(expit(own_odds))
         self._scale_points()
-        score = self._add_up(codes)
-        self.score_cuts_ = stability_cuts(score.astype(np.float64), weight, 10)
-        self.score_counts_ = self._count_scores(score, weight)
+        self._remember_scores(codes, weight)
         return self
 
     def _copy_names(self) -> None:
@@ -344,14 +390,189 @@ class Scorecard(ClassifierMixin, BaseEstimator):
 
     def _scale_points(self) -> None:
         """Turn coefficients into points."""
-        factor = self.pdo / np.log(2)
-        base = self.base_score - factor * (np.log(self.base_odds) + self.intercept_)
-        points = [
-            -factor * coefficient * column["woe"]
+        log_odds = [
+            coefficient * column["woe"]
             for coefficient, column in zip(self.coef_, self.encoder_.bins_, strict=True)
         ]
+        factor = self.pdo / np.log(2)
+        offset = self.base_score - factor * np.log(self.base_odds)
+        self._issue(log_odds, factor, offset)
+        if self.score_range is not None:
+            riskiest = self.intercept_ + sum(float(each.max()) for each in log_odds)
+            safest = self.intercept_ + sum(float(each.min()) for each in log_odds)
+            least, most = self.score_range
+            if riskiest == safest:
+                offset = (least + most) / 2 + factor * self.intercept_
+                self._issue(log_odds, factor, offset)
+            # What rounding adds at the ends is taken away before it.
+            for room in range(len(self.used_) + 2 if riskiest > safest else 0):
+                factor = (most - least - 2 * room) / (riskiest - safest)
+                if factor <= 0:
+                    raise ValueError(
+                        f"score_range {self.score_range} has no room for whole points of "
+                        f"{len(self.used_)} features; make it wider, or set rounded=False"
+                    )
+                offset = least + room + factor * riskiest
+                self._issue(log_odds, factor, offset)
+                lowest = self.base_points_ + sum(each.min() for each in self.points_)
+                highest = self.base_points_ + sum(each.max() for each in self.points_)
+                if not self.rounded or (least <= lowest and highest <= most):
+                    break
+        self.scale_ = {
+            "base_score": float(offset + factor * np.log(self.base_odds)),
+            "base_odds": float(self.base_odds),
+            "pdo": float(factor * np.log(2)),
+        }
+
+    def _issue(self, log_odds: list[NDArray[np.float64]], factor: float, offset: float) -> None:
+        """Give out points for the log-odds of every bin."""
+        base = offset - factor * self.intercept_
+        points = [-factor * each for each in log_odds]
+        if self.spread_base and len(self.used_):
+            for j in self.used_.tolist():
+                points[j] = points[j] + base / len(self.used_)
+            base = 0.0
         self.base_points_ = round(float(base)) if self.rounded else float(base)
         self.points_ = [np.rint(p).astype(np.int64) if self.rounded else p for p in points]
+
+    def calibrate(
+        self,
+        X: Any = None,
+        y: ArrayLike | None = None,
+        *,
+        prior: float | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Scorecard:
+        """Make a new card whose probabilities fit new outcomes, and whose points say so.
+
+        Bins and features stay. The log-odds get a new intercept and one slope for all
+        coefficients, by logistic regression of the outcomes on the old log-odds [1]_, and the
+        points are issued again on the same scale.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, f) or None, default=None
+            The columns of ``fit``, of customers with new outcomes.
+        y : array-like of shape (n,) or None, default=None
+            Their outcomes: 0 is good, 1 is bad.
+        prior : float or None, default=None
+            The bad rate to expect. Alone, it moves the odds from ``prior_`` to this rate; with
+            ``X`` and ``y`` it does so from the rate of ``y``, where the new sample has more bads
+            than there will be; with ``X`` alone, the mean probability of ``X`` is made this rate.
+        sample_weight : array-like of shape (n,) or None, default=None
+            Weights of the new customers.
+
+        Returns
+        -------
+        Scorecard
+            Fitted, without ``classifier_``. Standard errors are those of before, by the slope.
+
+        Raises
+        ------
+        ValueError
+            If neither outcomes nor a rate is given, ``y`` is given without ``X``, the rate is not
+            between 0 and 1, or the outcomes have no such fit, as where a higher score is no safer.
+
+        References
+        ----------
+        .. [1] D. R. Cox, Two further applications of a model for binary regression, Biometrika 45
+           (1958), 562-565.
+
+        Examples
+        --------
+        >>> from rfmrisk import Scorecard
+        >>> X = [[k] for k in range(100)]
+        >>> card = Scorecard().fit(X, [int(k % 10 < 1 + k // 20) for k in range(100)])
+        >>> rarer = card.calibrate(prior=0.03)
+        >>> float(rarer.prior_), int(card.base_points_), int(rarer.base_points_)
+        (0.03, 511, 587)
+        """
+        check_is_fitted(self)
+        if prior is not None:
+            check_prior(prior)
+        if X is None and (y is not None or prior is None):
+            raise ValueError("calibrate needs X and y, or a prior, or X and a prior")
+        shift, slope, rate = 0.0, 1.0, self.prior_
+        if X is not None:
+            log_odds = self.decision_function(X)
+            weight = check_weight(sample_weight, len(log_odds))
+            if y is not None:
+                _, bad = classes_of(y, len(log_odds))
+                shift, slope = shift_and_slope(log_odds, bad, weight)
+                rate = float(np.average(bad, weights=weight))
+            elif prior is None:
+                raise ValueError("calibrate needs y with X, or a prior")
+            else:
+                shift = shift_to_rate(log_odds, weight, prior)
+                rate = prior
+        if prior is not None:
+            shift += odds_moved(rate, prior)
+            rate = prior
+        return self.reissued(shift, slope, rate, X, sample_weight)
+
+    def reissued(
+        self,
+        shift: float,
+        slope: float,
+        prior: float,
+        X: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Scorecard:
+        """Make a new card of log-odds shift + slope * (those of this one).
+
+        Parameters
+        ----------
+        shift, slope : float
+            The slope is positive.
+        prior : float
+            The bad rate that the new probabilities are made for.
+        X : frame or array-like of shape (n, f) or None, default=None
+            Customers with whose scores `stability_report` compares later ones; None is those of
+            before.
+        sample_weight : array-like of shape (n,) or None, default=None
+            Their weights.
+
+        Returns
+        -------
+        Scorecard
+            Fitted, without ``classifier_``.
+
+        Raises
+        ------
+        ValueError
+            If the slope is not positive, or not 1 where ``X`` is None.
+        """
+        check_is_fitted(self)
+        if not (np.isfinite([shift, slope]).all() and slope > 0):
+            raise ValueError(
+                f"shift and slope must be finite, slope positive; got {shift}, {slope}"
+            )
+        if X is None and slope != 1:
+            raise ValueError(f"a card with another slope needs X; got slope {slope} alone")
+        card = copy(self)
+        card.__dict__.pop("classifier_", None)
+        card.intercept_, card.coef_ = shift + slope * self.intercept_, slope * self.coef_
+        card.covariance_ = slope**2 * self.covariance_
+        card.prior_ = float(prior)
+        card._scale_points()
+        if X is not None:
+            codes = card._codes(X)
+            card._remember_scores(codes, check_weight(sample_weight, len(codes)))
+        else:
+            j = self.used_[0]
+            moved = card.base_points_ - self.base_points_
+            if self.spread_base:
+                moved = len(self.used_) * (card.points_[j] - self.points_[j]).mean()
+            card.score_cuts_ = self.score_cuts_ + moved
+        return card
+
+    def _remember_scores(self, codes: NDArray[np.intp], weight: NDArray[np.float64] | None) -> None:
+        """Keep how scores are distributed, weights being of mean 1."""
+        if weight is not None:
+            weight = weight / mean_weight(weight)
+        score = self._add_up(codes)
+        self.score_cuts_ = stability_cuts(score.astype(np.float64), weight, 10)
+        self.score_counts_ = self._count_scores(score, weight)
 
     def _add_up(self, codes: NDArray[np.intp]) -> NDArray:
         score = np.full(len(codes), self.base_points_)
@@ -732,10 +953,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         state = {
             "format": FORMAT,
-            "scale": {
-                name: getattr(self, name)
-                for name in ("base_score", "base_odds", "pdo", "rounded", "enforce_signs")
-            },
+            "scale": {name: getattr(self, name) for name in _SCALE},
+            "prior": self.prior_,
             "classes": self.classes_.tolist(),
             "intercept": self.intercept_,
             "coefficients": self.coef_.tolist(),
@@ -782,11 +1001,15 @@ class Scorecard(ClassifierMixin, BaseEstimator):
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Scorecard:
         card = cls(**state["scale"])
+        if card.score_range is not None:
+            least, most = card.score_range
+            card.score_range = least, most
         card.encoder_ = encoder_from_plain(state["encoder"])
         card._copy_names()
         card.classes_ = np.array(state["classes"])
         card.intercept_ = float(state["intercept"])
         card.coef_ = np.array(state["coefficients"])
+        card.prior_ = float(state["prior"])
         card.used_ = np.array(state["used"], dtype=np.intp)
         names = card.encoder_.column_names()
         card.wrong_sign_ = [names[j] for j in np.flatnonzero(card.coef_ > 0)]

@@ -8,12 +8,13 @@ import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import TunedThresholdClassifierCV
+from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import flatten
 from rfmrisk.metrics import risk_report, segment_report
 from rfmrisk.proxy.auc import bootstrap_auc, bootstrap_weights, interval
-from rfmrisk.scorecard import cutoff_table
+from rfmrisk.scorecard import Scorecard, cutoff_table
 from rfmrisk.training.split import Task
 
 RECENCY = "recency alone"
@@ -35,6 +36,35 @@ def calibrated(
     ).fit(rows, task.y_train)
     # The rows of these folds mean nothing to a later fit, and would bloat the saved model.
     return model.set_params(cv=task.folds.get_n_splits(), n_jobs=None)
+
+
+def with_points(model: Any, rows: pd.DataFrame, y: np.ndarray) -> Any:
+    """Return a calibrated scorecard as a scorecard whose points are issued again.
+
+    Other models are returned as they are; so is a scorecard behind an isotonic calibration, which
+    no points can follow.
+
+    Parameters
+    ----------
+    model : classifier
+        As `calibrated` returns it.
+    rows : DataFrame
+        The training rows.
+    y : array
+        Their target.
+    """
+    if not isinstance(model, CalibratedClassifierCV) or model.method != "sigmoid":
+        return model
+    (fitted,) = model.calibrated_classifiers_
+    steps = fitted.estimator
+    if not isinstance(steps, Pipeline) or not isinstance(steps[-1], Scorecard):
+        return model
+    (sigmoid,) = fitted.calibrators
+    if sigmoid.a_ >= 0:  # out of fold, a higher score was no safer
+        return model
+    table = steps[:-1].transform(rows) if len(steps) > 1 else rows
+    card = steps[-1].reissued(-sigmoid.b_, -sigmoid.a_, float(np.mean(y)), table)
+    return Pipeline([*steps.steps[:-1], (steps.steps[-1][0], card)])
 
 
 def choose_threshold(

@@ -47,6 +47,7 @@ from rfmrisk.training.judging import (
     choose_threshold,
     cutoffs_of,
     held_out_metrics,
+    with_points,
 )
 from rfmrisk.training.split import (
     Task,
@@ -103,7 +104,8 @@ class TrainingResult:
     target : ProxyTarget or None
         How the target was derived; None where it was given.
     fitted : dict of str to Pipeline
-        The best estimator of each model, over the feature table and before any calibration.
+        The best estimator of each model, over the feature table; before any calibration, but
+        for a scorecard that a sigmoid calibrates, whose points are issued again.
     run_id : str or None
         The MLflow run, where it was tracked.
 
@@ -204,8 +206,8 @@ def train(
         with as many bads as goods, unless they are calibrated.
     calibrate : {"sigmoid", "isotonic"} or None, default=None
         Put a calibration behind each model, fitted on out-of-fold answers
-        (`sklearn.calibration.CalibratedClassifierCV`). A scorecard's points no longer add up to
-        its score then.
+        (`sklearn.calibration.CalibratedClassifierCV`). With "sigmoid" the points of a scorecard are
+        issued again, so that they add up to its score; with "isotonic" no points can.
     missed_bad_cost : float or None, default=None
         What a missed bad costs, where a refused good costs 1. The threshold is that of the
         least cost on out-of-fold probabilities of the training customers
@@ -315,13 +317,18 @@ def train(
         missed_bad_cost=missed_bad_cost,
         n_jobs=n_jobs,
     )
+    final = {
+        found.name: with_points(final[found.name], task.of(found.table), task.y_train)
+        for found in searches
+    }
     probabilities = {
         found.name: final[found.name].predict_proba(found.table)[:, 1] for found in searches
     }
     metrics = held_out_metrics(probabilities, task, threshold=threshold, random_state=random_state)
     candidates = candidates_table(searches)
     extractor = clone(features).set_params(**best.setting).fit(task.histories_of_train)
-    steps = [("calibrated", final[best.name])] if calibrate else final[best.name].steps
+    answering = final[best.name]
+    steps = answering.steps if isinstance(answering, Pipeline) else [("calibrated", answering)]
     pipeline = Pipeline([("features", extractor), *steps])
     metadata = ModelMetadata(
         model=best.name,
@@ -368,7 +375,12 @@ def train(
         histories=histories,
         past=past if samples is None else past.iloc[samples],
         target=target,
-        fitted={found.name: found.estimator for found in searches},
+        fitted={
+            found.name: final[found.name]
+            if isinstance(final[found.name], Pipeline)
+            else found.estimator
+            for found in searches
+        },
         run_id=run_id,
     )
 

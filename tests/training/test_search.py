@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from rfmrisk import CategoryAggregator, RFMAggregator, customer_features, rewind, to_histories
 from rfmrisk.datasets import make_transactions
+from rfmrisk.scorecard import score_to_probability
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.training import CATALOGUE, train
 from rfmrisk.training.judging import choose_threshold
@@ -278,6 +279,13 @@ def test_calibrated_probabilities_are_closer_to_the_shares(histories, name, tmp_
     assert abs(means[1] - share) < 0.05
     scores = calibrated.model.score(histories)
     assert scores["reason_1"].str.len().gt(0).any() == (name == "scorecard")
+    if name == "scorecard":
+        card = calibrated.model.pipeline[-1]
+        table = calibrated.model.pipeline[:-1].transform(histories)
+        points = card.feature_points(table).sum(axis=1) + card.base_points_
+        assert scores["score"].tolist() == points.tolist()
+        told = score_to_probability(points, **card.scale_)
+        assert told == pytest.approx(scores["probability"], abs=0.05)
     calibrated.model.save(tmp_path)
     again = ScoringModel.load(tmp_path)
     pd.testing.assert_frame_equal(again.score(histories), scores)
