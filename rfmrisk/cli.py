@@ -172,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_decisions(train: argparse.ArgumentParser) -> None:
-    train.add_argument("--decisions", help="CSV or Parquet file of decisions with outcomes")
+    train.add_argument("--decisions", help="CSV, Excel or Parquet file of decisions with outcomes")
     train.add_argument("--target", help="column of the outcome: 1 bad, 0 good, empty not known yet")
     train.add_argument(
         "--decision-customer", help="column of the customer in the decisions (default: the log's)"
@@ -210,6 +210,14 @@ def _add_score(commands: Any) -> None:
     score.add_argument("--model", required=True, help="folder of a training, or an MLflow URI")
     score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
     _add_roles(score, None, None, None)
+    score.add_argument(
+        "--decisions", help="CSV, Excel or Parquet file of decisions to score, one line each"
+    )
+    score.add_argument(
+        "--decision-customer",
+        help="column of the customer in the decisions (default: as in training)",
+    )
+    score.add_argument("--decision-time", help="column of their time (default: as in training)")
     score.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
     score.add_argument("--n-reasons", type=int, default=3, help="reasons of each score (default 3)")
     _add_reasons(score)
@@ -331,6 +339,7 @@ def _train(options: argparse.Namespace) -> None:
             metadata = replace(
                 metadata,
                 roles=named,
+                decision_roles=_decision_roles(options) if decided else {},
                 data=replace(metadata.data, name=log),
                 n_immature=decided.n_immature if decided else 0,
             )
@@ -357,17 +366,26 @@ def _decided(
     log: pd.DataFrame, options: argparse.Namespace, roles: dict[str, Any]
 ) -> "DecidedHistories | None":
     """Return the histories as of the decisions, where there are some, with their outcomes."""
-    from rfmrisk.training.decisions import decided_histories, read_decided
+    from rfmrisk.histories.tables import read_frame
+    from rfmrisk.training.decisions import decided_histories
 
     if (options.decisions is None) != (options.target is None):
         raise ValueError("--decisions FILE and --target COLUMN go together: give both or neither")
     if options.decisions is None:
         return None
     customer = options.decision_customer or roles["customer"]
-    text = not pd.api.types.is_numeric_dtype(log[roles["customer"]])
+    decisions = read_frame(
+        options.decisions,
+        "the decisions",
+        [customer, options.decision_time, options.target],
+        ids=customer,
+        ids_are_text=not pd.api.types.is_numeric_dtype(log[roles["customer"]]),
+        time=options.decision_time,
+        options=ReadingOptions.from_namespace(options),
+    )
     return decided_histories(
         log,
-        read_decided(options.decisions, customer, text=text),
+        decisions,
         target=options.target,
         roles=roles,
         decision_customer=customer,
@@ -376,6 +394,15 @@ def _decided(
         as_of=options.as_of,
         on_bad=options.on_bad,
     )
+
+
+def _decision_roles(options: argparse.Namespace) -> dict[str, str]:
+    """Return which columns of the decisions are the customer, the time and the outcome."""
+    return {
+        "customer": options.decision_customer or options.customer,
+        "time": options.decision_time,
+        "target": options.target,
+    }
 
 
 def _counted(histories: pd.DataFrame, decided: "DecidedHistories | None") -> str:
@@ -470,6 +497,9 @@ def _score(options: argparse.Namespace) -> None:
             options.log,
             options.output,
             as_of=options.as_of,
+            decisions=options.decisions,
+            decision_customer=options.decision_customer,
+            decision_time=options.decision_time,
             on_bad=options.on_bad,
             n_reasons=options.n_reasons,
             reasons=options.reasons,
@@ -482,10 +512,10 @@ def _score(options: argparse.Namespace) -> None:
         if not work_folder(Path(options.output)).exists():
             raise
         raise KeyboardInterrupt("the same command goes on where it was") from None
-    _say(
-        f"{n_customers:,} customers scored as of {_as_of(Path(options.output))}, "
-        f"{n_high_risk / n_customers:.1%} high-risk: {options.output}"
-    )
+    scored = f"customers scored as of {_as_of(Path(options.output))}"
+    if options.decisions:
+        scored = "decisions scored"
+    _say(f"{n_customers:,} {scored}, {n_high_risk / n_customers:.1%} high-risk: {options.output}")
     if options.n_reasons and model.reasons_from is None:
         _say(model.reasons_note)
 
@@ -551,8 +581,10 @@ def _histories(
 
 
 def _again(options: argparse.Namespace) -> str:
-    """Return the options of reading that another command needs for the same log."""
+    """Return the options that another command needs for the same log and decisions."""
     flags = ReadingOptions.from_namespace(options).flags
+    if options.decisions:
+        flags += ["--decisions", options.decisions]
     if options.on_bad == "drop":
         flags += ["--on-bad", "drop"]
     return "".join(f" {shlex.quote(flag)}" for flag in flags)

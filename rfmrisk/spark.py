@@ -125,7 +125,7 @@ def to_histories(
     roles.check(schema.names)
     formats = _formats(df, schema, roles, options)
     schema = check_schema(schema, roles)
-    asked = _Decisions(as_of, customer, schema) if isinstance(as_of, DataFrame) else None
+    asked = _Decisions(as_of, customer, df, schema) if isinstance(as_of, DataFrame) else None
     moment = None if as_of is None or asked else parse_moment(as_of, "as_of")
 
     findings = _findings(df, roles, options, formats)
@@ -252,14 +252,15 @@ def predict(
 class _Decisions:
     """A Spark frame of (customer, as_of, ...), checked, and packed by customer."""
 
-    def __init__(self, df: DataFrame, customer: str, log: pa.Schema) -> None:
+    def __init__(self, df: DataFrame, customer: str, log: DataFrame, schema: pa.Schema) -> None:
         names = df.columns
         own = "customer" if customer not in names and "customer" in names else customer
         check_columns(names, [own, "as_of"], of="the decisions")
         empty = _arrow_schema(df).empty_table()
         parse_times(empty["as_of"], "as_of")
         kind = parse_ids(empty[own], own).converted.type
-        local.check_decision_ids(kind, log.field(customer).type)
+        if kind != schema.field(customer).type:
+            local.check_decision_ids(_first_id(df, own), _first_id(log, customer))
 
         self.other = [field for field in df.schema.fields if field.name not in (own, "as_of")]
         local.check_other_columns([field.name for field in self.other])
@@ -280,6 +281,12 @@ class _Decisions:
             found.zones.check("as_of")
         decisions = F.struct(*[name for name in pairs.columns if name != "customer"])
         self.packed = pairs.groupBy("customer").agg(F.collect_list(decisions).alias("decisions"))
+
+
+def _first_id(df: DataFrame, name: str) -> pa.ChunkedArray:
+    """Return the id of the first row, for an error that shows it."""
+    first = as_table(df.toDF(*_numbered(df.columns)).limit(1).toArrow())
+    return parse_ids(first[df.columns.index(name)], name).converted
 
 
 def _arrow_schema(df: DataFrame) -> pa.Schema:
@@ -380,7 +387,7 @@ def _nest(
         decisions = batch.column("decisions")
         columns = {customer: ids.take(pc.list_parent_indices(decisions))}
         columns |= dict(zip(["as_of", *other], decisions.flatten().flatten(), strict=True))
-        asked = local.read_decisions(pa.table(columns), customer, usable[customer].type)
+        asked = local.read_decisions(pa.table(columns), customer, usable[customer])
         yield _history_batch(local.histories_of_decisions(usable, roles, asked), kind)
 
 

@@ -1,6 +1,8 @@
 """The command line as a user runs it, in processes of its own where that matters."""
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +60,39 @@ def test_train_leaves_model_tables_and_report(place):
     assert "rfmrisk score log.csv --model run" in said
     for name in ("model.skops", "model.json", "report.html", "metrics.csv", "customers.csv"):
         assert (place / "run" / name).stat().st_size > 0
+
+
+def test_a_model_of_decisions_scores_decisions(at, capsys):
+    """What train says to type next scores them; what is missing or of another type is named."""
+    log = pd.read_csv("log.csv")
+    ids = log["CustomerId"].unique()
+    asked = pd.DataFrame({"borrower": ids, "day": "2019-03-01", "asked": range(len(ids))})
+    asked["late"] = (asked["asked"] % 7 < 2 + asked["asked"] // 150).astype(int)
+    asked.to_csv("asked.csv", index=False, sep=";")
+    columns = ["--decision-customer", "borrower", "--decision-time", "day", "--target", "late"]
+    command = ["train", "log.csv", "--decisions", "asked.csv", *columns, *QUICK, "-o", "decided"]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    following = next(line for line in said.splitlines() if line.startswith("next"))
+    assert main(shlex.split(following)[2:]) == 0
+    assert "400 decisions scored" in capsys.readouterr().out
+    scores = pd.read_csv("scores.csv")
+    assert scores["customer"].tolist() == ids.tolist()
+
+    score = ["score", "log.csv", "--model", "decided", "-o", "other.csv", "--decisions", "new.csv"]
+    for change, message in (
+        (asked.drop(columns="asked"), "lack the column(s) ['asked']"),
+        (asked.assign(shop="a"), "that those of the training had not, ['shop']"),
+        (asked.assign(asked="much"), "'asked' of the decisions held numbers"),
+    ):
+        change.to_csv("new.csv", index=False)
+        assert main(score) == 2
+        assert message in capsys.readouterr().err
+    assert main(score[:-2]) == 2
+    assert "Give them by --decisions FILE" in capsys.readouterr().err
+    shutil.rmtree("decided")
+    for name in ("asked.csv", "new.csv", "scores.csv"):
+        Path(name).unlink()
 
 
 def test_kept_tables_can_be_checked_by_hand(place):

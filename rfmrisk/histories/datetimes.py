@@ -127,6 +127,8 @@ def parse_number_times(
     OptionNeededError
         The numbers are of no unit that can be recognised.
     """
+    if not len(numbers):
+        return pa.chunked_array([], MICROSECONDS)
     written = written or find_time_format([numbers], name, options)
     if options.time_format:
         return parse_text_times(_digits(numbers), name, options, written)[0]

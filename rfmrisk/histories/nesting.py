@@ -35,6 +35,7 @@ from rfmrisk.histories.segments import Ints, first_at_or_after, group, sort_grou
 from rfmrisk.histories.timestamps import (
     check_known,
     iso,
+    midnight_after,
     parse_duration,
     parse_moment,
 )
@@ -108,6 +109,12 @@ def to_histories(
         A column is missing, duplicated or of a wrong type, rows are bad, the log is empty, or
         no transaction lies before ``as_of``.
 
+    Warns
+    -----
+    UserWarning
+        Rows are left out; ids look like one written in two ways; or decisions are of customers
+        who are hardly ever in the log.
+
     Examples
     --------
     >>> import pandas as pd
@@ -133,8 +140,10 @@ def to_histories(
     )
     table = bind_roles(as_table(log), roles, on_bad, options)
     if hasattr(as_of, "__arrow_c_stream__"):
-        decisions = read_decisions(as_of, customer, table[customer].type)
-        return histories_of_decisions(table, roles, decisions)
+        decisions = read_decisions(as_of, customer, table[customer])
+        packed = _pack(table, roles)
+        decisions.warn_of_strangers(packed.customers)
+        return _histories_of(packed, decisions)
     if as_of is None:
         moment = end_of_log(days_of(microseconds(table[time])), time)
     else:
@@ -158,7 +167,10 @@ def histories_at(table: pa.Table, roles: Roles, moment: int) -> pd.DataFrame:
 
 def histories_of_decisions(table: pa.Table, roles: Roles, decisions: "Decisions") -> pd.DataFrame:
     """Nest a log whose roles are bound, which may be empty, for the decisions asked for."""
-    log = _pack(table, roles)
+    return _histories_of(_pack(table, roles), decisions)
+
+
+def _histories_of(log: "_Packed", decisions: "Decisions") -> pd.DataFrame:
     found = decisions.among(log.customers)
     # An unknown customer is numbered -1 and takes the empty segment put last.
     starts, ends = np.append(log.offsets[:-1], 0)[found], np.append(log.offsets[1:], 0)[found]
@@ -349,9 +361,13 @@ class Decisions:
     def among(self, ids: pa.Array) -> Ints:
         """Return for each decision the position of its customer among ids; -1 for none."""
         found = pc.index_in(self.customers, value_set=ids)
-        if found.null_count:
-            _warn_of_strangers(self.customers, self.customers.filter(found.is_null()), ids)
         return pc.fill_null(found, -1).to_numpy().astype(np.int64)
+
+    def warn_of_strangers(self, ids: pa.Array) -> None:
+        """Warn of customers whom the log writes in another way, or who are hardly ever in it."""
+        strangers = self.customers.filter(pc.invert(pc.is_in(self.customers, value_set=ids)))
+        if len(strangers):
+            _warn_of_strangers(self.customers, strangers, ids)
 
     def take(self, positions: Ints) -> "Decisions":
         """Return some of the decisions."""
@@ -364,7 +380,7 @@ class Decisions:
         return pd.DataFrame(columns, index=pd.Index(self.customers.to_pandas(), name="customer"))
 
 
-def read_decisions(frame: Any, customer: str, id_type: pa.DataType) -> Decisions:
+def read_decisions(frame: Any, customer: str, ids: pa.ChunkedArray) -> Decisions:
     """Check a frame of decisions, and read it.
 
     Parameters
@@ -372,8 +388,8 @@ def read_decisions(frame: Any, customer: str, id_type: pa.DataType) -> Decisions
     frame : DataFrame of shape (n, 2 + n_other_columns)
     customer : str
         The log's name for the customer; the frame may also call it ``customer``.
-    id_type : pyarrow.DataType
-        Of the log's ids.
+    ids : pyarrow.ChunkedArray
+        Ids of the log, or none of them but their type.
     """
     index = getattr(frame, "index", None)
     if isinstance(index, pd.Index) and index.name in ("customer", customer):
@@ -387,7 +403,7 @@ def read_decisions(frame: Any, customer: str, id_type: pa.DataType) -> Decisions
     moments = parse_times(table["as_of"], "as_of")
     asked = parse_ids(table[customer], customer)
     check_decisions(table.num_rows, moments.bad.sum(), asked.bad.sum())
-    check_decision_ids(asked.converted.type, id_type)
+    check_decision_ids(asked.converted, ids)
     other = [name for name in table.column_names if name not in (customer, "as_of")]
     check_other_columns(other)
     own = isinstance(frame, pd.DataFrame)
@@ -412,8 +428,8 @@ def check_other_columns(names: list[str]) -> None:
 def _warn_of_strangers(asked: pa.Array, strangers: pa.Array, known: pa.Array) -> None:
     """Warn where decisions have no history because log and decisions write their ids in two ways.
 
-    Ids are alike but for capitals, spaces around them, leading zeros and ".0" at the end; or none
-    of twenty or more is in the log.
+    Ids are alike but for capitals, spaces around them, leading zeros and ".0" at the end; or of
+    twenty or more hardly any is in the log.
     """
     if not len(known):
         return
@@ -425,9 +441,10 @@ def _warn_of_strangers(asked: pa.Array, strangers: pa.Array, known: pa.Array) ->
         first = pc.index(alike.is_valid(), True).as_py()
         pair = (strangers[first].as_py(), known[alike[first].as_py()].as_py())
         what = f"{n_alike:,} of {len(asked):,} decisions are of customers whom"
-    elif len(strangers) == len(asked) >= _MANY_DECISIONS:
+    elif len(strangers) >= max(_MANY_DECISIONS, _MOST_STRANGERS * len(asked)):
         pair = (strangers[0].as_py(), known[0].as_py())
-        what = f"all {len(asked):,} decisions are of customers whom"
+        n_strange = "all" if len(strangers) == len(asked) else f"{len(strangers):,} of"
+        what = f"{n_strange} {len(asked):,} decisions are of customers whom"
     else:
         return
     warnings.warn(
@@ -439,11 +456,44 @@ def _warn_of_strangers(asked: pa.Array, strangers: pa.Array, known: pa.Array) ->
 
 
 _MANY_DECISIONS = 20
+_MOST_STRANGERS = 0.9
 
 
 def _bare(ids: pa.Array) -> pa.Array:
     bare = pc.utf8_lower(pc.utf8_trim_whitespace(ids))
     return pc.replace_substring_regex(bare, r"^0+(\w)|\.0+$", r"\1")
+
+
+def check_within(as_of: Ints, first: int, last: int) -> None:
+    """Compare moments of decision with the first and the last time of the whole log.
+
+    Raises
+    ------
+    ValueError
+        No decision is after the first transaction.
+
+    Warns
+    -----
+    UserWarning
+        Some are before the first transaction, or after the day of the last one.
+    """
+    check_known(first, int(as_of.max()))
+    for n, where, what in (
+        (
+            np.count_nonzero(as_of <= first),
+            f"before the first transaction of the log, {iso(first)}",
+            "their histories are empty",
+        ),
+        (
+            np.count_nonzero(as_of > midnight_after(last)),
+            f"after the day of the last transaction of the log, {iso(last)}",
+            "their histories lack what was between",
+        ),
+    ):
+        if n:
+            warnings.warn(
+                f"{n:,} of {len(as_of):,} decisions are {where}: {what}", UserWarning, stacklevel=3
+            )
 
 
 def check_decisions(n_decisions: int, n_timeless: int = 0, n_nameless: int = 0) -> None:
@@ -459,10 +509,14 @@ def check_decisions(n_decisions: int, n_timeless: int = 0, n_nameless: int = 0) 
         )
 
 
-def check_decision_ids(asked: pa.DataType, known: pa.DataType) -> None:
+def check_decision_ids(asked: pa.ChunkedArray, known: pa.ChunkedArray) -> None:
     """Raise where the ids of decisions and log could never be equal."""
-    if asked != known:
+    if asked.type != known.type:
+        forms = [
+            f"{ids.type}" + (f", such as {ids[0].as_py()!r}" if len(ids) else "")
+            for ids in (asked, known)
+        ]
         raise ValueError(
-            f"the decisions' customers are {asked}, those of the log {known}: "
+            f"the decisions' customers are {forms[0]}, those of the log {forms[1]}: "
             "they must be of one type"
         )

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rfmrisk._writing import whole_file, write_whole
 from rfmrisk.histories.chunks import LoadedFile, LogFiles, ParquetFiles, of_type
-from rfmrisk.histories.columns import as_table, microseconds, whole
+from rfmrisk.histories.columns import as_table, microseconds, parse_ids, whole
 from rfmrisk.histories.ending import end_of_log
 from rfmrisk.histories.findings import Findings, check_on_bad, check_schema, inspect
 from rfmrisk.histories.nesting import (
@@ -36,7 +37,7 @@ from rfmrisk.histories.reading import read_table
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles, find_formats_of
 from rfmrisk.histories.segments import Ints, group
 from rfmrisk.histories.sources import is_parquet
-from rfmrisk.histories.timestamps import check_known, parse_moment
+from rfmrisk.histories.timestamps import DAY, check_known, parse_moment
 
 ROWS_PER_PART = 1_000_000
 
@@ -139,6 +140,8 @@ class SplitLog:
         The moment of decision, in microseconds, or the decisions.
     stored, schema : pyarrow.Schema
         Of the pieces, and of the log that they were made of.
+    span : (int, int)
+        The first time of the whole log, and its last day, in microseconds.
     """
 
     pieces: list[Path]
@@ -147,6 +150,7 @@ class SplitLog:
     moment: int | Decisions
     stored: pa.Schema
     schema: pa.Schema
+    span: tuple[int, int]
 
     def part(self, number: int) -> pd.DataFrame | None:
         """Return the histories of one partition, None where it has no customer."""
@@ -164,6 +168,17 @@ class SplitLog:
             return histories_at(log, self.roles, self.moment) if len(log) else None
         asked = self.moment.take(self.positions(number))
         return histories_of_decisions(log, self.roles, asked) if len(asked) else None
+
+    def customers(self) -> pa.Array:
+        """Return the ids of all customers."""
+        name = self.roles.customer
+        options = pa.ipc.IpcReadOptions(included_fields=[self.stored.get_field_index(name)])
+        ids = pa.array([], self.schema.field(name).type)
+        for piece in self.pieces:
+            with pa.memory_map(str(piece)) as source:
+                found = whole(pa.ipc.open_file(source, options=options).read_all()[name])
+                ids = pc.unique(pa.concat_arrays([ids, of_type(found, ids.type)]))
+        return ids
 
     def positions(self, number: int) -> Ints:
         """Return the positions, in the frame that was given, of the decisions of a partition."""
@@ -220,8 +235,7 @@ class PartitionedLog:
         self.schema = check_schema(self._files.schema, roles)
         self.as_of: int | Decisions | None
         if hasattr(as_of, "__arrow_c_stream__"):
-            id_type = self.schema.field(roles.customer).type
-            self.as_of = read_decisions(as_of, roles.customer, id_type)
+            self.decide(as_of)
         else:
             self.as_of = None if as_of is None else parse_moment(as_of, "as_of")
         # Batches of one file may not differ in their dictionaries.
@@ -232,6 +246,18 @@ class PartitionedLog:
         """Give some columns of the whole log, table after table."""
         for stretch in self._files.stretches(self.rows_per_part):
             yield from self._files.read(stretch, self.rows_per_part, names)
+
+    def decide(self, decisions: Any) -> None:
+        """Take the moments of decision from a frame of decisions."""
+        self.as_of = read_decisions(decisions, self.roles.customer, self._some_ids())
+
+    def _some_ids(self) -> pa.ChunkedArray:
+        """Return the ids of the first few rows."""
+        name = self.roles.customer
+        for table in self._columns([name]):
+            ids = parse_ids(as_table(table.slice(0, 10))[name], name).converted.drop_null()
+            return ids.cast(self.schema.field(name).type)
+        return pa.chunked_array([], self.schema.field(name).type)
 
     def split(self, folder: Path, watch: Watch = lambda steps, *_: steps) -> SplitLog:
         """Split what is not split yet, and judge the rows.
@@ -265,8 +291,13 @@ class PartitionedLog:
             found.append(Findings.from_plain(json.loads(told.read_text(encoding="utf-8"))))
         if not found:
             raise ValueError("the log is empty: at least one transaction is needed")
-        moment = self._judge(reduce(add, found))
-        return SplitLog(pieces, self.n_parts, self.roles, moment, self._stored, self.schema)
+        findings = reduce(add, found)
+        moment = self._judge(findings)
+        span = (findings.first, max(findings.days) * DAY)
+        split = SplitLog(pieces, self.n_parts, self.roles, moment, self._stored, self.schema, span)
+        if isinstance(moment, Decisions):
+            moment.warn_of_strangers(split.customers())
+        return split
 
     def _split(self, tables: Iterator[pa.Table], piece: Path) -> Findings:
         """Write the batches of each partition, and return what was found in these rows."""

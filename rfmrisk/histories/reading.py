@@ -7,7 +7,7 @@ its rows; so neither the first block of a file nor its last row can change what 
 import logging
 import re
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -256,7 +256,7 @@ def read_sources(
     broken = BrokenLines()
     for source in sources:
         try:
-            table, dialect_of_one, lines = _read_text(source, roles, options)
+            table, dialect_of_one, lines = read_text(source, roles.found_in, options)
         except UNREADABLE as error:
             raise ValueError(f"{source.name!r} cannot be read: {error}") from error
         dialect = dialect or dialect_of_one
@@ -293,10 +293,10 @@ _WITH_GAPS: dict[str, Any] = {
 }
 
 
-def _read_text(
-    source: Source, roles: Roles, options: ReadingOptions
+def read_text(
+    source: Source, is_header: Callable[[list[str]], bool], options: ReadingOptions
 ) -> tuple[pa.Table, Dialect, BrokenLines]:
-    """Read a file of text, every column as text."""
+    """Read a file of text, every column as text; ``is_header`` knows the names of its header."""
     separator, encoding = options.separator, options.encoding
     content = source.read()
     if source.suffix in SPREADSHEET:
@@ -304,7 +304,7 @@ def _read_text(
     text, encoding = as_utf8(content, encoding)
     if not _FILLED.search(text):
         raise ValueError(f"{source.name!r} cannot be read: it is empty")
-    dialect = find_dialect(text, encoding, separator, roles.found_in)
+    dialect = find_dialect(text, encoding, separator, is_header)
     check_columns([name for name in dialect.names if name], [], of=f"{source.name!r}")
     # A name for each column that has none, so that Arrow has as many as there are fields.
     names = [name or f"\0{place}" for place, name in enumerate(dialect.names)]

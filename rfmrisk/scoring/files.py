@@ -20,16 +20,20 @@ from rfmrisk import __version__
 from rfmrisk._progress import progress
 from rfmrisk._writing import whole_file
 from rfmrisk.aggregation.union import needed_fields
-from rfmrisk.histories.options import OnBad, ReadingOptions
+from rfmrisk.histories.nesting import Decisions, check_within
+from rfmrisk.histories.options import OnBad, OptionNeededError, ReadingOptions
 from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog, is_table
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles
+from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.sources import log_files
 from rfmrisk.scoring.csv_text import defused_table, write_table
+from rfmrisk.scoring.decisions import decisions_to_score
 from rfmrisk.scoring.model import ScoringModel
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.work_folder import open_work, remove_work
 
 _CUSTOMERS_AT_ONCE = 50_000
+_POSITION = "position"
 
 
 def score_file(
@@ -42,6 +46,9 @@ def score_file(
     amount: str = AMOUNT,
     order: str | None = None,
     as_of: Any = None,
+    decisions: str | Path | pd.DataFrame | None = None,
+    decision_customer: str | None = None,
+    decision_time: str | None = None,
     on_bad: OnBad = "raise",
     separator: str | None = None,
     decimal: str | None = None,
@@ -57,7 +64,8 @@ def score_file(
     """Score the customers of a log on disk into a file, however large the log.
 
     The file holds what ``model.score(to_histories(read_transactions(path)))`` gives, to the last
-    bit and in the same order: sorted by customer. It appears under its name when it is whole.
+    bit and in the same order: sorted by customer, or as the decisions are. It appears under its
+    name when it is whole.
     Until then the work lies in a folder beside it, ``.NAME.parts``; interrupted, and started
     again with the same log, model and options, it goes on where it was.
 
@@ -73,6 +81,12 @@ def score_file(
         The columns of the log, as in `to_histories`.
     as_of : datetime-like or None, default=None
         The moment of decision; None is the midnight that ends the last day of the whole log.
+    decisions : str, Path, DataFrame or None, default=None
+        Decisions to score instead, one line each: a CSV, Excel or Parquet file, or a frame, with
+        the columns that the model needs of an application.
+    decision_customer, decision_time : str or None, default=None
+        Their columns of the customer and the time; None takes those of the training. Where there
+        is no column of the time, ``as_of`` is the time of all.
     on_bad : {"raise", "drop"}, default="raise"
         Bad rows of the whole log are an error, or are left out with a warning that counts them.
     separator, decimal, thousands, encoding, time_format, time_unit : str or None, default=None
@@ -92,7 +106,7 @@ def score_file(
     Returns
     -------
     n_customers : int
-        How many customers were scored.
+        How many customers, or decisions, were scored.
     n_high_risk : int
         How many of them are high-risk.
 
@@ -100,10 +114,17 @@ def score_file(
     ------
     FileNotFoundError, ValueError
         As `histories_in_parts`; or the output is of another type, or its folder is not there, or
-        something else has the name of the folder of parts.
+        something else has the name of the folder of parts; or columns of the decisions are
+        missing, unknown, or of another type than in training.
     RuntimeError
         The log changed while it was scored, or another process writes the output. Nothing is
         written.
+
+    Warns
+    -----
+    UserWarning
+        As `to_histories`; or decisions are before the first transaction of the log, or after the
+        day of its last one.
 
     Examples
     --------
@@ -131,14 +152,37 @@ def score_file(
     reading = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
     fields = needed_fields(model.pipeline[0])
     texts = [name for name, dtype in fields.items() if dtype == "category"]
+    if decisions is None and model.scorer.recipe.columns:
+        raise OptionNeededError(
+            f"the model needs {list(model.scorer.recipe.columns)} of each decision, which a log "
+            "does not have",
+            "Give them by",
+            decisions="FILE",
+        )
     state = _state(path)
-    log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part, options=reading, texts=texts)
+    moment = as_of if decisions is None else None
+    log = PartitionedLog(path, roles, moment, on_bad, rows_per_part, options=reading, texts=texts)
     options: dict[str, Any] = {**roles.plain, **reading.given, "as_of": log.as_of, "on_bad": on_bad}
+    if decisions is not None:
+        asked = decisions_to_score(
+            model,
+            decisions,
+            roles.customer,
+            id_type=log.schema.field(roles.customer).type,
+            customer=decision_customer,
+            time=decision_time,
+            as_of=as_of,
+            options=reading,
+        )
+        log.decide(asked)
+        options["as_of"] = joblib.hash(asked)
     book = PhraseBook.read(reasons)
     options |= {"n_reasons": n_reasons, "reasons": book.content, "rows_per_part": rows_per_part}
     with open_work(output, _manifest(model, state, options)) as work:
         try:
             split = log.split(work, progress)
+            if isinstance(split.moment, Decisions):
+                check_within(split.moment.as_of, *split.span)
         except ValueError:
             remove_work(work)
             raise
@@ -146,14 +190,18 @@ def score_file(
         scored = [work / f"scores-{number:05}.arrow" for number in range(log.n_parts)]
         for number in progress(range(log.n_parts), "scoring", log.n_parts):
             if not is_table(scored[number]):
-                _write_scores(_score(model, split.part(number), n_reasons, book), scored[number])
+                batches = _score(model, split.part(number), n_reasons, book)
+                if isinstance(split.moment, Decisions):
+                    batches = _numbered(batches, split.positions(number))
+                _write_scores(batches, scored[number])
         if _state(path) != state:
             remove_work(work)
             raise RuntimeError(
                 f"{str(path)!r} changed while it was scored, so nothing is written; score it again"
             )
+        tables = _in_order(scored, "customer" if decisions is None else _POSITION)
         with whole_file(output, work) as partial:
-            counted = _write(_in_order(scored), partial, output.suffix, spreadsheet=spreadsheet)
+            counted = _write(tables, partial, output.suffix, spreadsheet=spreadsheet)
         remove_work(work)
     return counted
 
@@ -190,6 +238,14 @@ def _score(
     return pa.Table.from_pandas(scores).combine_chunks().to_batches()
 
 
+def _numbered(batches: list[pa.RecordBatch], positions: Ints) -> list[pa.RecordBatch]:
+    """Put the positions of the decisions before their scores."""
+    if not batches:
+        return []
+    table = pa.Table.from_batches(batches)
+    return table.add_column(0, _POSITION, pa.array(positions)).combine_chunks().to_batches()
+
+
 def _write_scores(batches: list[pa.RecordBatch], path: Path) -> None:
     """Write the scores of one part; one without customers has no columns either."""
     schema = batches[0].schema if batches else pa.schema([])
@@ -198,11 +254,11 @@ def _write_scores(batches: list[pa.RecordBatch], path: Path) -> None:
             writer.write_batch(batch)
 
 
-def _in_order(paths: list[Path]) -> Iterator[pa.Table]:
-    """Merge parts that are each sorted by customer into tables that follow one another."""
+def _in_order(paths: list[Path], key: str) -> Iterator[pa.Table]:
+    """Merge parts that are each sorted by a column into tables that follow one another."""
     read = (pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths)
     parts = [part for part in read if part.num_columns]
-    keys = [part["customer"].chunk(0) for part in parts]
+    keys = [part[key].chunk(0) for part in parts]
     n_tables = -(-sum(map(len, keys)) // (4 * _CUSTOMERS_AT_ONCE))
     # Every hundredth customer of each part tells well enough where the tables are to begin.
     some = pa.concat_arrays([key.take(pa.array(np.arange(0, len(key), 100))) for key in keys])
@@ -217,7 +273,8 @@ def _in_order(paths: list[Path]) -> Iterator[pa.Table]:
             for part, place in zip(parts, places, strict=True)
         ]
         table = pa.concat_tables(slices)
-        yield table.take(pc.sort_indices(table["customer"]))
+        table = table.take(pc.sort_indices(table[key]))
+        yield table.drop_columns(_POSITION) if key == _POSITION else table
 
 
 class _Values:

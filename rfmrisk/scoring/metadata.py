@@ -134,6 +134,9 @@ class ModelMetadata:
         Of the held-out customers.
     roles : dict of str to str
         Columns of ``customer``, ``time`` and ``amount`` in the log of the training.
+    decision_roles : dict of str to str
+        Columns of ``customer``, ``time`` and ``target`` in the decisions of the training, where
+        it had a table of them.
     model, title : str
         Name of the model in its catalogue, and in words.
     parameters : str
@@ -194,6 +197,7 @@ class ModelMetadata:
     pdo: float = 20
     scores: ScoreDistribution | None = field(default=None, repr=False)
     roles: dict[str, str] = field(default_factory=dict)
+    decision_roles: dict[str, str] = field(default_factory=dict)
     model: str = "model"
     title: str = ""
     parameters: str = "{}"
@@ -237,7 +241,7 @@ class ModelMetadata:
         missing = [name for name in self.features if name not in self.typical]
         if missing:
             raise ValueError(f"typical must have a value of each feature; it lacks {missing}")
-        for name in ("roles", "asked", "versions"):
+        for name in ("roles", "decision_roles", "asked", "versions"):
             if not isinstance(getattr(self, name), dict):
                 raise ValueError(f"{name} must be a dict; got {getattr(self, name)!r}")
 

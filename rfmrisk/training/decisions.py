@@ -1,14 +1,15 @@
 """Decisions whose outcomes are known, or are not known yet, beside the log that they are about."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rfmrisk.histories.nesting import to_histories
+from rfmrisk.histories.columns import arrow_column, as_table, microseconds, parse_times
+from rfmrisk.histories.nesting import check_within, to_histories
 from rfmrisk.histories.options import OnBad
+from rfmrisk.histories.roles import Roles, with_time
 from rfmrisk.histories.timestamps import parse_duration, parse_moment
 
 
@@ -29,33 +30,6 @@ class DecidedHistories:
     histories: pd.DataFrame
     outcomes: np.ndarray
     n_immature: int
-
-
-def read_decided(path: str | Path, customer: str, *, text: bool) -> pd.DataFrame:
-    """Read a table of decisions from a CSV or Parquet file.
-
-    Parameters
-    ----------
-    path : str or Path
-    customer : str
-        The column of the customers' ids.
-    text : bool
-        Whether the ids of the log are text: those of a CSV file are then text as well.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        There is no such file, or it cannot be read.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file of decisions {str(path)!r}")
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={customer: str} if text else None)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"the decisions {str(path)!r} cannot be read: {error}") from error
 
 
 def decided_histories(
@@ -102,7 +76,13 @@ def decided_histories(
     ------
     ValueError
         A column is missing, an outcome is something else, a decision has two outcomes, or none
-        is old enough.
+        is old enough or after the first transaction.
+
+    Warns
+    -----
+    UserWarning
+        As `to_histories`; or decisions are before the first transaction of the log, or after the
+        day of its last one.
 
     Examples
     --------
@@ -136,6 +116,7 @@ def decided_histories(
     table[target] = parse_outcomes(table[target], target)
     table = _without_duplicates(table, [roles["customer"], "as_of"], target)
     histories = to_histories(log, as_of=table, on_bad=on_bad, **roles)
+    check_within(microseconds(arrow_column(histories["as_of"])), *_span(log, Roles(**roles)))
     n_immature = 0
     if performance_window is not None:
         if as_of is None:
@@ -153,6 +134,13 @@ def decided_histories(
         histories = histories[mature]
     outcomes = histories[target].to_numpy(np.float64)
     return DecidedHistories(histories.drop(columns=target), outcomes, n_immature)
+
+
+def _span(log: pd.DataFrame, roles: Roles) -> tuple[int, int]:
+    """Return the first and the last time of a log."""
+    parsed = parse_times(with_time(as_table(log), roles)[roles.time], roles.time)
+    times = microseconds(parsed.converted.drop_null())
+    return int(times.min()), int(times.max())
 
 
 def parse_outcomes(values: pd.Series, name: str) -> pd.Series:

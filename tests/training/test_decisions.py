@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from rfmrisk.datasets import make_transactions
-from rfmrisk.training.decisions import decided_histories, parse_outcomes, read_decided
+from rfmrisk.histories.options import ReadingOptions
+from rfmrisk.histories.tables import read_frame
+from rfmrisk.training.decisions import decided_histories, parse_outcomes
 from rfmrisk.training.exchange import read_histories, to_records, write_histories
 
 ROLES = {"customer": "CustomerId", "time": "TransactionStartTime", "amount": "Amount"}
@@ -102,9 +104,51 @@ def test_ids_of_a_file_keep_their_zeros(tmp_path):
     """Where the ids of the log are text, those of the decisions are."""
     path = tmp_path / "loans.csv"
     path.write_text("who,bad\n007,1\n")
-    assert read_decided(path, "who", text=True)["who"].tolist() == ["007"]
+    of = {"of": "the decisions", "ids": "who"}
+    assert read_frame(path, needed=["who"], **of)["who"].tolist() == ["007"]
+    path.write_text("who;bad\n17;1\n")
+    assert read_frame(path, needed=["who"], **of)["who"].tolist() == [17]
+    assert read_frame(path, needed=["who"], ids_are_text=True, **of)["who"].tolist() == ["17"]
     with pytest.raises(FileNotFoundError, match="no file of decisions"):
-        read_decided(tmp_path / "none.csv", "who", text=True)
+        read_frame(tmp_path / "none.csv", needed=["who"], **of)
+    with pytest.raises(ValueError, match=r"\['when'\] not found in the decisions; .*'bad'"):
+        read_frame(path, needed=["who", "when"], **of)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "times"),
+    [
+        ("who;when;asked\na;03.04.2019;1.000,5\nb;23.04.2019;7,25\n", {}, ["04-03", "04-23"]),
+        ("who,when\na,03/04/2019\nb,05/06/2019\n", {"time_format": "%m/%d/%Y"}, ["03-04", "05-06"]),
+    ],
+)
+def test_files_of_decisions_are_read_as_logs_are(tmp_path, content, options, times):
+    """Separator, decimal comma and dates are recognised; where two are possible, options decide."""
+    path = tmp_path / "loans.csv"
+    path.write_text(content, encoding="cp1252")
+    of = {"of": "the decisions", "needed": ["who", "when"], "time": "when"}
+    if options:
+        with pytest.raises(ValueError, match="time_format"):
+            read_frame(path, **of)
+    table = read_frame(path, **of, options=ReadingOptions(**options))
+    assert table["when"].dt.strftime("%m-%d").tolist() == times
+    if "asked" in table:
+        assert table["asked"].tolist() == [1000.5, 7.25]
+
+
+def test_decisions_outside_of_the_log_are_counted(log, loans):
+    """Those before its first transaction or after its last day are warned of; all are refused."""
+    options = {"target": "bad", "roles": ROLES}
+    for time, message in (
+        ("2001-01-01", "20 of 60 .* before"),
+        ("2031-01-01", "20 of 60 .* after"),
+    ):
+        asked = loans.copy()
+        asked.loc[:19, "as_of"] = pd.Timestamp(time)
+        with pytest.warns(UserWarning, match=message):
+            decided_histories(log, asked, **options)
+    with pytest.raises(ValueError, match="no transaction lies before as_of=2001"):
+        decided_histories(log, loans.assign(as_of="2001-01-01"), **options)
 
 
 def test_attributes_are_kept_in_the_folder(log, loans, tmp_path):
