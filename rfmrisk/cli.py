@@ -106,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
     train.add_argument(
         "--outcome",
+        type=_outcome,
         default="30D,60D,90D",
         help="outcome windows, separated by commas; auto; or none (default 30D,60D,90D)",
     )
@@ -113,16 +114,26 @@ def _parser() -> argparse.ArgumentParser:
         "--n-cutoffs", type=int, default=3, help="the most windows of each length (default 3)"
     )
     _add_decisions(train)
-    train.add_argument("--models", default="scorecard,xgboost", help="names, separated by commas")
+    train.add_argument(
+        "--models", type=_names, default="scorecard,xgboost", help="names, separated by commas"
+    )
     train.add_argument("--search", choices=["grid", "random"], default="grid")
     train.add_argument("--n-iter", type=int, default=20, help="candidates of a random search")
     train.add_argument("--cv", type=int, default=5, help="folds (default 5)")
     train.add_argument("--scoring", default="roc_auc", help="what chooses (default roc_auc)")
+    train.add_argument(
+        "--choose",
+        choices=["simplest", "best"],
+        default="simplest",
+        help="the simplest within one standard error of the best, or the best itself",
+    )
     train.add_argument("--monetary", choices=["gross", "net"], default="gross")
     train.add_argument(
         "--test-size", type=float, default=0.2, help="share of customers held out (default 0.2)"
     )
-    train.add_argument("--seed", type=int, default=42, help="random state (default 42)")
+    train.add_argument(
+        "--seed", dest="random_state", type=int, default=42, help="random state (default 42)"
+    )
     train.add_argument("--n-jobs", type=int, default=1, help="processes of the search")
     train.add_argument("-o", "--output", help="folder to make (default rfmrisk-run-DATE-TIME)")
     train.add_argument("--keep-tables", choices=["csv", "parquet"], nargs="?", const="csv")
@@ -274,39 +285,24 @@ def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> N
         parser.add_argument(
             "--margin",
             type=float,
-            default=0.005,
-            help="by how much its ROC-AUC must exceed the champion's (default 0.005)",
+            help="by how much its ROC-AUC must exceed the champion's (default: more than chance)",
         )
 
 
 def _train(options: argparse.Namespace) -> None:
-    from rfmrisk.aggregation import customer_features
     from rfmrisk.proxy import suggest_outcome
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
     from rfmrisk.training.judging import RECENCY
+    from rfmrisk.training.options import TrainingOptions
     from rfmrisk.training.run import write_run
     from rfmrisk.training.search import train
-    from rfmrisk.training.split import check_parameters
     from rfmrisk.training.store import store_uri
     from rfmrisk.training.tracking import Tracker
 
     output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")
     roles = {role: getattr(options, role) for role in ("customer", "time", "amount", "order")}
     registry = _registry(options)
-    asked: dict[str, Any] = {
-        "models": [name.strip() for name in options.models.split(",")],
-        "search": options.search,
-        "n_iter": options.n_iter,
-        "cv": options.cv,
-        "scoring": options.scoring,
-        "class_weight": options.class_weight,
-        "calibrate": options.calibrate,
-        "missed_bad_cost": options.missed_bad_cost,
-        "test_size": options.test_size,
-        "random_state": options.seed,
-        "n_jobs": options.n_jobs,
-    }
-    check_parameters(**asked)
+    asked = TrainingOptions.from_namespace(options)
     tracker = Tracker(options.experiment)
     with _kept(output), new_folder(output) as folder:
         with _step("reading the log"):
@@ -316,29 +312,22 @@ def _train(options: argparse.Namespace) -> None:
         if options.log is None:
             transactions.to_csv(folder / SAMPLE_FILE, index=False)
         _say(_counted(histories, decided))
-        outcome = _outcome(options.outcome)
-        if outcome == "auto":
-            outcome = suggest_outcome(histories)
-            _say(f"outcome window {outcome}")
+        if asked.outcome == "auto" and decided is None:
+            asked = replace(asked, outcome=suggest_outcome(histories))
+            _say(f"outcome window {asked.outcome}")
         log = Path(options.log).name if options.log else "sample bank"
         given = {"command": options.command, "as_of": options.as_of, "on_bad": options.on_bad}
         with tracker.run(given | roles, log):
             result = train(
                 histories,
                 decided.outcomes if decided else None,
-                outcome=outcome,
-                n_cutoffs=options.n_cutoffs,
-                features=customer_features(monetary=options.monetary),
-                monetary=options.monetary,
+                options=asked,
                 tracker=tracker,
                 progress=sys.stdout.isatty(),
-                **asked,
             )
-            named = {role: name for role, name in roles.items() if name}
             metadata = result.model.metadata
             metadata = replace(
                 metadata,
-                roles=named,
                 decision_roles=_decision_roles(options) if decided else {},
                 data=replace(metadata.data, name=log),
                 n_immature=decided.n_immature if decided else 0,
@@ -416,9 +405,14 @@ def _counted(histories: pd.DataFrame, decided: "DecidedHistories | None") -> str
     )
 
 
+def _names(text: str) -> list[str]:
+    """Return names that are separated by commas."""
+    return [name.strip() for name in text.split(",")]
+
+
 def _outcome(text: str) -> str | list[str] | None:
     """Return the outcome windows that were asked for, one as a text."""
-    windows = [window.strip() for window in text.split(",")]
+    windows = _names(text)
     if windows == ["none"]:
         return None
     return windows[0] if len(windows) == 1 else windows
@@ -566,7 +560,7 @@ def _log(options: argparse.Namespace, roles: dict[str, Any]) -> pd.DataFrame:
     if options.log is None:
         from rfmrisk.datasets import make_transactions
 
-        return make_transactions(random_state=options.seed)
+        return make_transactions(random_state=options.random_state)
     reading = ReadingOptions.from_namespace(options).given
     bound = {role: roles[role] for role in ("customer", "time", "amount")}
     log = read_transactions(options.log, on_bad=options.on_bad, **bound, **reading)

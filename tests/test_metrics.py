@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from rfmrisk.metrics import (
+    WeightedReport,
     gini,
     information_value,
     ks_statistic,
@@ -261,3 +262,17 @@ def test_segments_are_reported_one_by_one():
     assert table.loc["b", "roc_auc"] == 1
     with pytest.raises(ValueError, match="one name for each of the 2 rows"):
         segment_report([0, 1], [0.1, 0.2], ["a"])
+
+
+@given(seed=st.integers(0, 2**32 - 1), threshold=st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+def test_a_weighted_report_is_the_report_under_weights(seed, threshold):
+    """What a bootstrap computes at once is what the report computes, figure by figure."""
+    rng = np.random.default_rng(seed)
+    n = rng.integers(2, 60)
+    bad, weight = rng.random(n) < 0.4, rng.integers(0, 4, n).astype(float)
+    bad[:2], weight[:2] = [True, False], 1.0
+    score = np.round(rng.random(n), rng.integers(1, 4))
+    expected = risk_report(bad, score, threshold=threshold, sample_weight=weight)
+    found = WeightedReport(bad, score, threshold).figures(weight)
+    assert set(expected) - set(found) == {"tn", "fp", "fn", "tp"}
+    assert found == pytest.approx({name: expected[name] for name in found}, abs=1e-12)

@@ -185,6 +185,7 @@ def test_more_partitions_than_customers(session):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:customer 0 in 'who' has 98%:UserWarning")
 def test_a_customer_with_a_million_transactions(on_spark):
     """One customer with most of the log is one history, and the others are as they were."""
     rng = np.random.default_rng(0)

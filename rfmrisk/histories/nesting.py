@@ -99,7 +99,8 @@ def to_histories(
     -------
     DataFrame of shape (n_customers, 2 + n_other_columns)
         Index ``customer``; ``as_of``, datetime64[us] in naive UTC; the other columns of the
-        decisions; ``history``, an Arrow ``list<struct<time, amount, ...>>`` sorted by time.
+        decisions; ``history``, an Arrow ``list<struct<time, amount, ...>>`` sorted by time. Its
+        ``attrs`` have the columns of the log that were bound, under ``roles``.
 
     Raises
     ------
@@ -143,12 +144,13 @@ def to_histories(
         decisions = read_decisions(as_of, customer, table[customer])
         packed = _pack(table, roles)
         decisions.warn_of_strangers(packed.customers)
-        return _histories_of(packed, decisions)
-    if as_of is None:
-        moment = end_of_log(days_of(microseconds(table[time])), time)
+        histories = _histories_of(packed, decisions)
+    elif as_of is None:
+        histories = histories_at(table, roles, end_of_log(days_of(microseconds(table[time])), time))
     else:
-        moment = parse_moment(as_of, "as_of")
-    return histories_at(table, roles, moment)
+        histories = histories_at(table, roles, parse_moment(as_of, "as_of"))
+    histories.attrs["roles"] = roles.given
+    return histories
 
 
 def histories_at(table: pa.Table, roles: Roles, moment: int) -> pd.DataFrame:

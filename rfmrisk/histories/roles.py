@@ -40,6 +40,11 @@ class Roles:
     amount: str
     order: str | None = None
 
+    @property
+    def given(self) -> dict[str, str]:
+        """The column of each role that has one."""
+        return {role: column for role, column in asdict(self).items() if column}
+
     def dates(self, names: Iterable[str]) -> list[str]:
         """Return the column of the time, or those of the date and the time of day."""
         parts = [part.strip() for part in self.time.split(",")]

@@ -63,6 +63,11 @@ def interval(values: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def auc(score: Floats, bad: NDArray[np.bool_]) -> float:
+    """Return the AUC of one score; a tie counts half."""
+    return _auc(np.unique(score, return_inverse=True)[1], bad, np.ones(len(bad)))
+
+
 def _auc(place: NDArray[np.int64], bad: NDArray[np.bool_], weight: Floats) -> float:
     bads = np.bincount(place, weights=np.where(bad, weight, 0.0))
     goods = np.bincount(place, weights=np.where(bad, 0.0, weight))

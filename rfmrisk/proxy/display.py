@@ -60,7 +60,7 @@ class ClusterDisplay:
     def from_estimator(
         cls, labeler: Any, X: Any, columns: tuple[int, int] = (0, -1), *, ax: Any = None
     ) -> Self:
-        """Draw the clusters of customers, at most 5,000 of them.
+        """Draw the clusters of customers.
 
         Parameters
         ----------
@@ -81,14 +81,12 @@ class ClusterDisplay:
         names = labeler.get_feature_names_out()[:-2]
         table = pd.DataFrame(np.asarray(X, dtype=np.float64), columns=names)
         known = np.flatnonzero(clusters >= 0)
-        if len(known) > _MOST_POINTS:
-            known = np.random.default_rng(0).choice(known, _MOST_POINTS, replace=False)
         points = table[[labeler.columns_[place] for place in columns]].iloc[known]
         high_risk = labeler.n_clusters_ - 1
         return cls(points=points, clusters=clusters[known], high_risk=high_risk).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw one dot per customer, on logarithmic axes.
+        """Draw one dot per customer, of at most 5,000, on logarithmic axes.
 
         Parameters
         ----------
@@ -101,8 +99,12 @@ class ClusterDisplay:
         self.ax_, self.figure_ = _axes(ax)
         x, y = self.points.columns
         shades = np.linspace(0.25, 1, max(self.high_risk, 1))
+        drawn = np.ones(len(self.points), dtype=bool)
+        if len(drawn) > _MOST_POINTS:
+            drawn[np.random.default_rng(0).permutation(len(drawn))[_MOST_POINTS:]] = False
         for cluster in range(self.high_risk + 1):
-            rows = self.clusters == cluster
+            of_cluster = self.clusters == cluster
+            rows = of_cluster & drawn
             risky = cluster == self.high_risk
             self.ax_.scatter(
                 self.points[x][rows],
@@ -110,7 +112,7 @@ class ClusterDisplay:
                 s=9,
                 alpha=0.5,
                 color=_RISKY if risky else _mix(_SAFE, 1 - shades[cluster]),
-                label=f"cluster {cluster}{', high-risk' if risky else ''} ({rows.sum():,})",
+                label=f"cluster {cluster}{', high-risk' if risky else ''} ({of_cluster.sum():,})",
             )
         self.ax_.set(xlabel=x, ylabel=y, title="Clusters of customers")
         for axis, name in ((self.ax_.set_xscale, x), (self.ax_.set_yscale, y)):

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 from sklearn.pipeline import Pipeline
 
@@ -16,7 +15,7 @@ from rfmrisk.aggregation import RFMAggregator, customer_features
 from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.segments import Floats
 from rfmrisk.histories.timestamps import parse_moment
-from rfmrisk.proxy.auc import bootstrap_auc, interval
+from rfmrisk.proxy.auc import auc, bootstrap_auc, interval
 from rfmrisk.proxy.classifier import ProxyTargetClassifier
 from rfmrisk.proxy.labeler import ProxyLabeler
 from rfmrisk.proxy.target import derive_target
@@ -267,11 +266,11 @@ def _alone(column: pd.Series, bad: NDArray[np.bool_]) -> float:
         values = column.to_numpy(np.float64, na_value=np.nan)
         ends = (-np.inf, np.inf) if np.isnan(values).any() else (0.0,)
         filled = [np.where(np.isnan(values), end, values) for end in ends]
-        aucs = [_auc(value, bad) for value in filled]
+        aucs = [auc(value, bad) for value in filled]
     else:
         levels = column.astype(object).where(column.notna(), "missing").astype(str).to_numpy()
-        aucs = [_auc(_cross_fitted_rate(levels, bad), bad)]
-    return max(max(auc, 1 - auc) for auc in aucs)
+        aucs = [auc(_cross_fitted_rate(levels, bad), bad)]
+    return max(max(found, 1 - found) for found in aucs)
 
 
 def _cross_fitted_rate(levels: NDArray[Any], bad: NDArray[np.bool_]) -> Floats:
@@ -285,11 +284,6 @@ def _cross_fitted_rate(levels: NDArray[Any], bad: NDArray[np.bool_]) -> Floats:
         by_level = pd.Series(bad[train]).groupby(levels[train]).mean()
         rate[test] = pd.Series(levels[test]).map(by_level).fillna(bad[train].mean())
     return rate
-
-
-def _auc(values: Floats, bad: NDArray[np.bool_]) -> float:
-    ranks = pd.Series(values).rank().to_numpy()
-    return float(roc_auc_score(bad, ranks))
 
 
 def _on_both_sides(histories: pd.DataFrame, splits: list[tuple[Any, Any]]) -> int:
@@ -322,12 +316,14 @@ def _alarms(
     alarms = []
     telltale = features[features >= TELLTALE]
     if len(telltale):
-        named = ", ".join(f"{name} ({auc:.3f})" for name, auc in telltale.head(10).items())
+        named = ", ".join(f"{name} ({found:.3f})" for name, found in telltale.head(10).items())
         more = f" and {len(telltale) - 10:,} more" if len(telltale) > 10 else ""
         alarms.append(f"alone, {named}{more} give the label")
-    auc = float(table["auc"]["model"])
-    if auc >= TELLTALE:
-        alarms.append(f"the held-out model reaches an AUC of {auc:.3f}: it repeats a definition")
+    reached = float(table["auc"]["model"])
+    if reached >= TELLTALE:
+        alarms.append(
+            f"the held-out model reaches an AUC of {reached:.3f}: it repeats a definition"
+        )
     if overlapping:
         alarms.append(f"the features of {overlapping:,} rows look into the outcome window")
     if both:

@@ -160,6 +160,8 @@ class ModelMetadata:
         Of a proxy label.
     left_out_of_label : list of str
         Outcome windows that the log does not reach, each with the reason.
+    separating : list of str
+        Features that told goods from bads without an error in the training, by single bins.
     data : DataSummary
     versions : dict of str to str
         Of Python, of the package, and of all packages that the model needs.
@@ -212,6 +214,7 @@ class ModelMetadata:
     n_samples: int = 0
     windows_of_label: list[LabelWindow] = field(default_factory=list, repr=False)
     left_out_of_label: list[str] = field(default_factory=list)
+    separating: list[str] = field(default_factory=list)
     data: DataSummary = field(default_factory=DataSummary)
     versions: dict[str, str] = field(default_factory=dict)
     trained_at: str = ""

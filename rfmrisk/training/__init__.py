@@ -2,6 +2,7 @@
 
 from rfmrisk.scoring.naming import alias_of
 from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
+from rfmrisk.training.options import TrainingOptions
 from rfmrisk.training.registry import Registration, promote
 from rfmrisk.training.run import save_run
 from rfmrisk.training.search import TrainingResult, train
@@ -14,6 +15,7 @@ __all__ = [
     "Registration",
     "Tracker",
     "TrackingError",
+    "TrainingOptions",
     "TrainingResult",
     "alias_of",
     "load_model",

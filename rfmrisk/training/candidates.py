@@ -10,6 +10,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, RandomizedSearc
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.training.catalogue import CatalogueModel
+from rfmrisk.training.options import TrainingOptions
 from rfmrisk.training.split import Task
 
 _PREFIX = "features__"
@@ -78,19 +80,30 @@ class Search:
     searcher: Any
 
     @property
+    def parameters(self) -> dict[str, Any]:
+        """Those that were chosen."""
+        found: dict[str, Any] = self.searcher.best_params_
+        return found
+
+    @property
+    def scores(self) -> np.ndarray:
+        """The score of each candidate (rows) in each fold (columns)."""
+        return split_scores(self.searcher.cv_results_)
+
+    @property
     def setting(self) -> _Setting:
-        """The parameters of the features that the search found best."""
-        found = self.searcher.best_params_.items()
+        """The parameters of the features that were chosen."""
+        found = self.parameters.items()
         return {k.removeprefix(_PREFIX): v for k, v in found if k.startswith(_PREFIX)}
 
     @property
     def table(self) -> pd.DataFrame:
-        """The feature table under the best setting."""
+        """The feature table under the setting that was chosen."""
         return self.searcher.best_estimator_[0].transform(self.tables)
 
     @property
     def estimator(self) -> Pipeline:
-        """The best pipeline, from the feature table on."""
+        """The chosen pipeline, from the feature table on."""
         return self.searcher.best_estimator_[1:]
 
 
@@ -142,23 +155,92 @@ def make_searcher(
     model: CatalogueModel,
     first: FeatureTables,
     space: dict[str, Any],
-    search: str,
-    y: np.ndarray,
-    *,
-    class_weight: str | None,
-    n_iter: int | None,
-    random_state: int,
-    options: dict[str, Any],
+    options: TrainingOptions,
+    task: Task,
 ) -> GridSearchCV | RandomizedSearchCV:
     """Return scikit-learn's search over a catalogue model's pipeline."""
-    if class_weight is None:
-        steps = model.make(random_state).steps
+    if options.class_weight is None:
+        steps = model.make(options.random_state).steps
     else:
-        steps = model.weighted(random_state, float(np.mean(y == 0) / np.mean(y == 1))).steps
+        goods_to_a_bad = float(np.mean(task.y_train == 0) / np.mean(task.y_train == 1))
+        steps = model.weighted(options.random_state, goods_to_a_bad).steps
     pipeline = Pipeline([("features", first), *steps])
-    if search == "grid":
-        return GridSearchCV(pipeline, space, **options)
-    return RandomizedSearchCV(pipeline, space, n_iter=n_iter, random_state=random_state, **options)
+    common = {
+        "scoring": options.scoring,
+        "cv": task.folds,
+        "n_jobs": options.n_jobs,
+        "refit": partial(_chosen_candidate, model=model) if options.choose == "simplest" else True,
+    }
+    if options.search == "grid":
+        return GridSearchCV(pipeline, space, **common)
+    return RandomizedSearchCV(
+        pipeline, space, n_iter=options.n_iter, random_state=options.random_state, **common
+    )
+
+
+def _chosen_candidate(results: Mapping[str, Any], model: CatalogueModel) -> int:
+    """Return the place of the simplest candidate within one standard error of the best."""
+    complexity = list(map(model.complexity, results["params"]))
+    return simplest(split_scores(results), complexity)
+
+
+def split_scores(results: Mapping[str, Any]) -> np.ndarray:
+    """Return the score of each candidate (rows) in each fold (columns) of a search."""
+    names = [name for name in results if name.startswith("split") and name.endswith("test_score")]
+    return np.column_stack([results[name] for name in names])
+
+
+def simplest(scores: np.ndarray, complexity: Sequence[Any]) -> int:
+    """Return the place of the simplest of those within one standard error of the best.
+
+    The error is that of the mean difference to the best, fold by fold, which are the same for
+    all (the rule of one standard error [1]_, paired). Of equally simple ones the best is taken.
+
+    Parameters
+    ----------
+    scores : array of shape (n, n_folds)
+        Greater is better; NaN where a fit failed.
+    complexity : sequence of length n
+        What orders from simple to complex.
+
+    Returns
+    -------
+    int
+
+    References
+    ----------
+    .. [1] L. Breiman, J. Friedman, R. Olshen and C. Stone, "Classification and Regression Trees",
+       Wadsworth, 1984, section 3.4.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rfmrisk.training.candidates import simplest
+    >>> scores = np.array([[0.70, 0.72, 0.74], [0.71, 0.72, 0.74], [0.60, 0.62, 0.64]])
+    >>> simplest(scores, complexity=[1, 2, 0])
+    0
+    """
+    mean = scores.mean(axis=1)
+    behind = scores[np.nanargmax(mean)] - scores
+    error = behind.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
+    within = np.flatnonzero(behind.mean(axis=1) <= error).tolist()
+    return int(min(within, key=lambda place: (complexity[place], -mean[place])))
+
+
+def choose(searches: list[Search], rule: str) -> list[Search]:
+    """Return the searches with the chosen one first, the others by their scores.
+
+    Parameters
+    ----------
+    searches : list of Search
+        The simplest model first.
+    rule : {"simplest", "best"}
+    """
+    scores = np.array([each.scores[each.searcher.best_index_] for each in searches])
+    means = scores.mean(axis=1)
+    first = simplest(scores, range(len(searches))) if rule == "simplest" else np.argmax(means)
+    order = sorted(range(len(searches)), key=lambda place: (place != first, -means[place]))
+    return [searches[place] for place in order]
 
 
 def fit_search(searcher: Any, name: str, tables: pd.DataFrame, y: np.ndarray) -> str | None:
@@ -225,6 +307,7 @@ def candidates_table(searches: list[Search]) -> pd.DataFrame:
             "mean_score": results["mean_test_score"],
             "std_score": results["std_test_score"],
             "fit_seconds": results["mean_fit_time"],
+            "chosen": np.arange(len(results["params"])) == each.searcher.best_index_,
             "parameters": [json.dumps(entry, default=plain) for entry in results["params"]],
         }
         tables.append(pd.DataFrame(table))

@@ -5,7 +5,7 @@ behind them the steps that `make` gives. All encoding and scaling is fitted insi
 in its search spaces are those of that pipeline, such as ``features__spend__windows``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -49,6 +49,9 @@ class CatalogueModel:
         The same for RandomizedSearchCV; parameters of the features as lists.
     weight : str
         The parameter that weighs the classes.
+    simplicity : tuple of str
+        Parameters of which a lower value makes a simpler model, or, behind a minus, a higher one;
+        the most telling first.
 
     Examples
     --------
@@ -81,6 +84,34 @@ class CatalogueModel:
     grid: dict[str, list]
     distributions: dict[str, Any]
     weight: str = "classifier__class_weight"
+    simplicity: tuple[str, ...] = ()
+
+    def complexity(self, parameters: Mapping[str, Any]) -> tuple[float, ...]:
+        """Return what orders candidates of this model from simple to complex.
+
+        Parameters
+        ----------
+        parameters : mapping
+            Of a candidate.
+
+        Returns
+        -------
+        tuple of float
+
+        Examples
+        --------
+        >>> from rfmrisk.training import CATALOGUE
+        >>> tree = CATALOGUE["decision_tree"]
+        >>> tree.complexity({"classifier__max_depth": 3}) < tree.complexity(
+        ...     {"classifier__max_depth": 5}
+        ... )
+        True
+        """
+        return tuple(
+            -parameters[name[1:]] if name.startswith("-") else parameters[name]
+            for name in self.simplicity
+            if name.removeprefix("-") in parameters
+        )
 
     def weighted(self, random_state: int | None, goods_to_a_bad: float) -> Pipeline:
         """Return an unfitted pipeline in which goods and bads weigh the same in all.
@@ -208,6 +239,11 @@ CATALOGUE = {
             "scorecard__classifier__C": loguniform(1e-3, 1e1),
         },
         weight="scorecard__classifier__class_weight",
+        simplicity=(
+            "scorecard__encoder__max_bins",
+            "-scorecard__encoder__min_bin_size",
+            "scorecard__classifier__C",
+        ),
     ),
     "logistic_regression": CatalogueModel(
         title="Logistic regression (one-hot)",
@@ -224,6 +260,7 @@ CATALOGUE = {
             "columns__numbers__scale": [StandardScaler(), RobustScaler(), MinMaxScaler()],
             "columns__levels__min_frequency": [0.01, 0.02, 0.05],
         },
+        simplicity=("-columns__levels__min_frequency", "classifier__C"),
     ),
     "decision_tree": CatalogueModel(
         title="Decision tree",
@@ -239,6 +276,7 @@ CATALOGUE = {
             "classifier__min_samples_leaf": loguniform(5e-3, 1e-1),
             "columns__levels": _ENCODINGS,
         },
+        simplicity=("classifier__max_depth", "-classifier__min_samples_leaf"),
     ),
     "random_forest": CatalogueModel(
         title="Random forest",
@@ -251,6 +289,7 @@ CATALOGUE = {
             "classifier__max_features": ["sqrt", 0.2, 0.4],
             "columns__levels": _ENCODINGS,
         },
+        simplicity=("-classifier__min_samples_leaf", "classifier__n_estimators"),
     ),
     "xgboost": CatalogueModel(
         title="XGBoost",
@@ -266,6 +305,11 @@ CATALOGUE = {
             "columns__levels": _ENCODINGS,
         },
         weight="classifier__scale_pos_weight",
+        simplicity=(
+            "classifier__max_depth",
+            "classifier__n_estimators",
+            "-classifier__min_child_weight",
+        ),
     ),
 }
 """The models by name; LightGBM is among them where it is installed."""
@@ -284,4 +328,5 @@ if find_spec("lightgbm"):
             "classifier__colsample_bytree": [0.3, 0.6, 1.0],
             "columns__levels": _ENCODINGS,
         },
+        simplicity=("classifier__num_leaves", "classifier__n_estimators"),
     )

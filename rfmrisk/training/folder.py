@@ -7,19 +7,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pandas as pd
 
-from rfmrisk.metrics import stability_report
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import METADATA_FILE
 from rfmrisk.training.exchange import to_records, write_histories
-from rfmrisk.training.label import write_label
-from rfmrisk.woe import WOEEncoder
 
 if TYPE_CHECKING:
     from rfmrisk.training.search import TrainingResult
@@ -28,7 +23,6 @@ EXAMPLE_FILE = "input_example.json"
 HELD_OUT_FILE = "held_out.parquet"
 SAMPLES_FILE = "samples.csv"
 SAMPLE_FILE = "transactions.csv"
-N_TOP = 6
 
 TableFormat = Literal["csv", "parquet"]
 
@@ -65,47 +59,35 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
     Parameters
     ----------
     result : TrainingResult
-        Its model's metadata gets to know whether the label is stable and whether it leaks, and
-        what its reasons are.
     folder : Path
     """
-    metadata = replace(
-        result.model.metadata,
-        **write_label(result, folder),
-        reasons_note=result.model.reasons_note,
-    )
-    result.model = replace(result.model, metadata=metadata)
     result.model.save(folder)
-    result.metrics.to_csv(folder / "metrics.csv")
-    result.segments.to_csv(folder / "segments.csv")
-    result.gains.to_csv(folder / "gains.csv")
-    result.cutoffs.to_csv(folder / "cutoffs.csv")
-    result.candidates.to_csv(folder / "candidates.csv", index=False)
-    result.customers.to_csv(folder / "customers.csv")
-    result.samples.to_csv(folder / SAMPLES_FILE)
-
-    is_train = (result.samples["part"] == "train").to_numpy()
-    held_out = result.past[~is_train]
+    tables = {
+        "metrics": result.metrics,
+        "out_of_time": result.out_of_time,
+        "segments": result.segments,
+        "gains": result.gains,
+        "cutoffs": result.cutoffs,
+        "candidates": result.candidates.set_index("model"),
+        "customers": result.customers,
+        "samples": result.samples,
+        "examples": result.examples,
+        "information_value": result.by_feature.information_value,
+        "bins": result.by_feature.bins,
+        "drift": result.drift,
+        "points": result.points if result.points is None else result.points.set_index("feature"),
+    }
+    if result.label is not None:
+        tables["label_stability"] = result.label.stability.table
+        tables["leakage"] = result.label.leakage.table.rename_axis("columns")
+        tables["clusters"] = result.label.clusters
+    for name, table in tables.items():
+        if table is not None:
+            table.to_csv(folder / f"{name}.csv")
+    held_out = result.past[(result.samples["part"] == "test").to_numpy()]
     write_histories(held_out, folder / HELD_OUT_FILE)
     example = json.dumps(to_records(held_out.iloc[:2]), indent=1, ensure_ascii=False)
     (folder / EXAMPLE_FILE).write_text(example + "\n", encoding="utf-8")
-    _examples(result, held_out, ~is_train).to_csv(folder / "examples.csv")
-
-    encoder = WOEEncoder().fit(result.features[is_train], result.samples["target"][is_train])
-    values = pd.Series(
-        encoder.information_value_,
-        index=result.features.columns.rename("feature"),
-        name="information_value",
-    ).sort_values(ascending=False, kind="stable")
-    values.to_csv(folder / "information_value.csv")
-    top = list(values.index[:N_TOP])
-    bins = {name: encoder.binning_table(name) for name in top}
-    pd.concat(bins, names=["feature"]).to_csv(folder / "bins.csv")
-    _drift(result, is_train, top).to_csv(folder / "drift.csv")
-
-    if "scorecard" in result.fitted:
-        points = result.fitted["scorecard"][-1].points_table()
-        points.to_csv(folder / "points.csv", index=False)
 
 
 def write_tables(result: "TrainingResult", folder: Path, kind: TableFormat) -> None:
@@ -119,12 +101,11 @@ def write_tables(result: "TrainingResult", folder: Path, kind: TableFormat) -> N
     kind : {"csv", "parquet"}
     """
     tables: dict[str, pd.DataFrame] = {}
-    if result.target is not None:
-        rfm = result.target.labeler[:-1].transform(result.histories)
-        labelled = result.target.labeler[-1].transform(rfm)
-        tables["rfm"] = rfm
-        tables["rfm_clusters"] = labelled.drop(columns="is_high_risk")
-        tables["rfm_labels"] = labelled.drop(columns="cluster")
+    if result.label is not None:
+        labelled = result.label.rfm
+        tables["rfm"] = labelled.drop(columns=["cluster", "is_high_risk"], errors="ignore")
+        tables["rfm_clusters"] = labelled.drop(columns="is_high_risk", errors="ignore")
+        tables["rfm_labels"] = labelled.drop(columns="cluster", errors="ignore")
         if "window" in result.samples:
             tables["labels"] = result.samples[["window", "as_of", "target", "part"]]
     whole = result.features.assign(target=result.samples["target"].to_numpy())
@@ -186,25 +167,3 @@ def read_table(
         raise ValueError(
             f"{str(folder)!r} is not whole: {name} is not the table that a training wrote"
         ) from error
-
-
-def _examples(
-    result: "TrainingResult", held_out: pd.DataFrame, is_test: np.ndarray
-) -> pd.DataFrame:
-    """Score three held-out customers: the riskiest, the one nearest the threshold, the safest."""
-    metadata = result.model.metadata
-    p = result.samples[f"probability_{metadata.model}"].to_numpy()[is_test]
-    nearest = np.argmin(np.abs(p - metadata.threshold))
-    places = [int(place) for place in (np.argmax(p), nearest, np.argmin(p))]
-    scores = result.model.score(held_out.iloc[places])
-    scores.insert(0, "example", ["riskiest", "nearest the threshold", "safest"])
-    scores["target"] = result.samples["target"].to_numpy()[is_test][places]
-    return scores
-
-
-def _drift(result: "TrainingResult", is_train: np.ndarray, top: list[Any]) -> pd.DataFrame:
-    """Compare score and top features of the held-out customers with the training customers."""
-    probability = result.samples[f"probability_{result.model.metadata.model}"].to_numpy()
-    columns = result.features[top].assign(**{"probability of the model": probability})
-    columns = columns[["probability of the model", *top]]
-    return stability_report(columns[is_train], columns[~is_train])

@@ -1,7 +1,8 @@
 """How good the models are on the held-out customers, and where the threshold lies."""
 
 import warnings
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,15 @@ from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import flatten
-from rfmrisk.metrics import risk_report, segment_report
+from rfmrisk.metrics import WeightedReport, risk_report, segment_report
 from rfmrisk.proxy.auc import bootstrap_auc, bootstrap_weights, interval
+from rfmrisk.proxy.labeler import ProxyLabeler
 from rfmrisk.scorecard import Scorecard, cutoff_table
 from rfmrisk.training.split import Task
 
 RECENCY = "recency alone"
+RANK = "rfm_rank"
+BASELINES = (RANK, RECENCY)
 N_RESAMPLES = 1_000
 N_RESAMPLES_OF_FIGURES = 200
 N_THRESHOLDS = 1_000
@@ -123,47 +127,81 @@ def _cost(y: np.ndarray, called: np.ndarray, missed_bad_cost: float) -> float:
     return float((refused + missed_bad_cost * missed) / len(y))
 
 
+def baselines(task: Task, monetary: Literal["gross", "net"]) -> dict[str, np.ndarray]:
+    """Return what any model has to beat, of each sample: higher is riskier.
+
+    Parameters
+    ----------
+    task : Task
+    monetary : {"gross", "net"}
+
+    Returns
+    -------
+    dict of str to array of shape (n_samples,)
+        ``rfm_rank``, the average rank of recency, frequency and monetary value among the training
+        customers (`ProxyLabeler.decision_function`), and ``recency alone``. No history is the
+        riskiest that a customer can be.
+    """
+    rfm = RFMAggregator(monetary=monetary).fit_transform(task.histories)
+    trained_on = rfm.iloc[np.unique(task.rows[task.train_rows])]
+    recency = rfm["recency"].to_numpy()
+    furthest = np.nanmax(recency, initial=0) + 1
+    found = {RECENCY: np.where(np.isnan(recency), furthest, recency)[task.rows]}
+    with warnings.catch_warnings(), suppress(ValueError):
+        # Only the rank is wanted, which needs no clusters; of equal customers there is none.
+        warnings.filterwarnings("ignore", "the label is degenerate", UserWarning)
+        found = {RANK: ProxyLabeler().fit(trained_on).decision_function(rfm)[task.rows]} | found
+    return found
+
+
 def held_out_metrics(
-    probabilities: dict[str, np.ndarray], task: Task, *, threshold: float, random_state: int
+    probabilities: dict[str, np.ndarray],
+    plain: dict[str, np.ndarray],
+    task: Task,
+    *,
+    threshold: float,
+    random_state: int,
 ) -> pd.DataFrame:
-    """Return one row of figures per model and one for recency alone.
+    """Return one row of figures per model and one for each of the baselines.
 
     The intervals, under names with ``_low`` and ``_high``, are the 2.5th and 97.5th percentiles
     over bootstrap samples of the held-out customers, the same samples for every model: many for
-    the ROC-AUC and its gain, which decide, and fewer for the other figures.
+    the ROC-AUC and its gains, which decide, and fewer for the other figures.
 
     Parameters
     ----------
     probabilities : dict of str to array of shape (n_samples,)
         Of all samples of the task, by model.
+    plain : dict of str to array of shape (n_samples,)
+        The same of the `baselines`.
     task : Task
     threshold : float
         From which probability on the decisions of all models are counted as bad.
     random_state : int
     """
-    customers = task.customers[task.test_rows]
-    y = task.y[task.test_rows]
+    test = task.test_rows
+    y = task.y[test]
     rows: dict[str, Any] = {
-        name: risk_report(y, p[task.test_rows], threshold=threshold)
-        | {"mean_probability": float(np.mean(p[task.test_rows])), "bad_share": float(np.mean(y))}
+        name: risk_report(y, p[test], threshold=threshold)
+        | {"mean_probability": float(np.mean(p[test])), "bad_share": float(np.mean(y))}
         for name, p in probabilities.items()
     }
-    rfm = task.sampled(RFMAggregator().fit_transform(task.histories))
-    recency = rfm["recency"].to_numpy()[task.test_rows]
-    # No recency is no history, the furthest that a customer can be.
-    furthest = np.nanmax(recency, initial=0) + 1
-    scores = [p[task.test_rows] for p in probabilities.values()]
-    scores.append(np.where(np.isnan(recency), furthest, recency))
-    aucs = bootstrap_auc(np.array(scores), y == 1, customers, N_RESAMPLES, random_state)
-    rows[RECENCY] = {"roc_auc": aucs[0, -1], "gini": 2 * aucs[0, -1] - 1}
-    gains = aucs - aucs[:, -1:]
+    scores = np.array([score[test] for score in (probabilities | plain).values()])
+    aucs = bootstrap_auc(scores, y == 1, task.customers[test], N_RESAMPLES, random_state)
+    for name in plain:
+        auc = aucs[0, len(rows)]
+        rows[name] = {"roc_auc": auc, "gini": 2 * auc - 1}
     spread = _bootstrap_figures(probabilities, task, threshold, random_state)
     for place, (name, row) in enumerate(rows.items()):
         row.update(spread.get(name, {}))
         row["roc_auc_low"], row["roc_auc_high"] = interval(aucs[1:, place])
-        if name != RECENCY:
-            row["gain"] = gains[0, place]
-            row["gain_low"], row["gain_high"] = interval(gains[1:, place])
+        if name in plain:
+            continue
+        for gain, baseline in (("gain_over_rank", RANK), ("gain", RECENCY)):
+            if baseline in plain:
+                gains = aucs[:, place] - aucs[:, list(rows).index(baseline)]
+                row[gain] = gains[0]
+                row[f"{gain}_low"], row[f"{gain}_high"] = interval(gains[1:])
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
@@ -221,19 +259,19 @@ def _bootstrap_figures(
     probabilities: dict[str, np.ndarray], task: Task, threshold: float, random_state: int
 ) -> dict[str, dict[str, float]]:
     """Return the ends of the interval of each figure but the ROC-AUC, for each model."""
-    y = task.y[task.test_rows]
+    bad = task.y[task.test_rows] == 1
     customers = task.customers[task.test_rows]
+    reports = {
+        name: WeightedReport(bad, p[task.test_rows], threshold) for name, p in probabilities.items()
+    }
     draws: dict[str, list[dict[str, float]]] = {name: [] for name in probabilities}
     for weight in bootstrap_weights(customers, N_RESAMPLES_OF_FIGURES, random_state):
-        if len(np.unique(y[weight > 0])) < 2:
-            continue
-        for name, p in probabilities.items():
-            draws[name].append(
-                risk_report(y, p[task.test_rows], threshold=threshold, sample_weight=weight)
-            )
+        if len(np.unique(bad[weight > 0])) == 2:
+            for name, report in reports.items():
+                draws[name].append(report.figures(weight))
     spread: dict[str, dict[str, float]] = {name: {} for name in probabilities}
-    for name, reports in draws.items():
-        for figure in FIGURES if reports else ():
-            ends = interval(np.array([report[figure] for report in reports]))
+    for name, drawn in draws.items():
+        for figure in FIGURES if drawn else ():
+            ends = interval(np.array([figures[figure] for figures in drawn]))
             spread[name] |= dict(zip((f"{figure}_low", f"{figure}_high"), ends, strict=True))
     return spread

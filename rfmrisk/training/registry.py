@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError, load
+from rfmrisk.proxy.auc import bootstrap_auc, interval
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
 from rfmrisk.scoring.naming import CHAMPION
 from rfmrisk.scoring.probability import bad_probability
 from rfmrisk.training.folder import SAMPLES_FILE
+from rfmrisk.training.out_of_time import ENOUGH
 from rfmrisk.training.store import (
     first_line,
     out_of_reach,
@@ -28,9 +29,31 @@ from rfmrisk.training.store import (
 )
 
 CHALLENGER = "challenger"
-MARGIN = 0.005
-ENOUGH = 20  # customers of either class, for an AUC that means something
+N_RESAMPLES = 1_000
 ARTIFACTS = "report"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Customers that a model was not trained on, to judge it by.
+
+    Attributes
+    ----------
+    histories : DataFrame of shape (n_samples, n_columns)
+    target : array of shape (n_samples,)
+        1 is bad.
+    is_last : array of bool of shape (n_samples,)
+        Whether the decision is among the last.
+    """
+
+    histories: pd.DataFrame
+    target: np.ndarray
+    is_last: np.ndarray
+
+    def enough(self, rows: np.ndarray) -> bool:
+        """Whether rows have customers enough of either class for an AUC that means something."""
+        counts = [self.histories.index[rows & (self.target == k)].nunique() for k in (0, 1)]
+        return min(counts) >= ENOUGH
 
 
 @dataclass(frozen=True)
@@ -61,7 +84,7 @@ def default_name() -> str:
     return os.environ.get("MODEL_NAME") or "credit_scoring_model"
 
 
-def check_names(name: str, alias: str, margin: float = MARGIN) -> None:
+def check_names(name: str, alias: str, margin: float | None = None) -> None:
     """Refuse what the registry would refuse, before anything is trained.
 
     Raises
@@ -69,7 +92,7 @@ def check_names(name: str, alias: str, margin: float = MARGIN) -> None:
     ValueError
         The name, the alias or the margin is not allowed.
     """
-    if not np.isfinite(margin):
+    if margin is not None and not np.isfinite(margin):
         raise ValueError(f"the margin must be a difference of ROC-AUC such as 0.005; got {margin}")
     mlflow = quiet_mlflow()
     from mlflow.utils.validation import (
@@ -90,12 +113,11 @@ def register(
     model: ScoringModel,
     model_id: str,
     run_id: str,
-    held_out: pd.DataFrame,
-    target: np.ndarray,
+    held_out: HeldOut,
     *,
     name: str,
     alias: str = CHAMPION,
-    margin: float = MARGIN,
+    margin: float | None = None,
     tags: dict[str, str] | None = None,
 ) -> Registration:
     """Register a logged model; it takes the alias only if it beats the one that has it.
@@ -107,17 +129,17 @@ def register(
     model_id, run_id : str
         MLflow's ids of the logged model and of its run. A model that this run has registered
         before is not registered again.
-    held_out : DataFrame of shape (n_customers, 2)
-        Histories of customers that the model was not trained on.
-    target : array of shape (n_customers,)
-        1 is bad.
+    held_out : HeldOut
+        Customers that the model was not trained on.
     name : str
         The registered model.
     alias : str, default="champion"
         What there is to win.
-    margin : float, default=0.005
+    margin : float or None, default=None
         By how much the new model's ROC-AUC on the held-out customers must exceed that of the
-        present holder of the alias on the same customers.
+        present holder of the alias on the same customers. None asks for a difference that is not
+        chance: the 95 % interval of a bootstrap of the customers, the same for both models, must
+        lie above 0.
     tags : dict of str to str or None, default=None
         Tags of the version.
 
@@ -128,14 +150,15 @@ def register(
     Notes
     -----
     Decisions that the present holder was trained on would flatter it. The two are compared on
-    those held-out customers that it has not seen, as known at that moment, where there are
-    `ENOUGH` of either class; else on all, and the reason says how many it has seen.
+    those held-out customers that it has not seen, as known at that moment, where there are 20
+    of either class; else on all, and the reason says how many it has seen. Of these, the last
+    decisions alone count where they are as many.
 
     All is judged before anything is written, and a version whose alias cannot be set is taken
     back, so that a failure leaves the registry as it was.
     """
     client = quiet_mlflow().MlflowClient()
-    judge = partial(_judge, model, held_out, target, name=name, alias=alias, margin=margin)
+    judge = partial(_judge, model, held_out, name=name, alias=alias, margin=margin)
     holder = _holder(client, name, alias)
     decided, reason = judge(holder=holder)
     undo: list[Any] = []
@@ -217,13 +240,12 @@ def load_registered(uri: str) -> ScoringModel:
 
 def _judge(
     model: ScoringModel,
-    held_out: pd.DataFrame,
-    target: np.ndarray,
+    held_out: HeldOut,
     *,
     name: str,
     holder: str | None,
     alias: str,
-    margin: float,
+    margin: float | None,
 ) -> tuple[str, str]:
     """Return the alias that a new model deserves, and the reason."""
     asked = model.metadata.asked
@@ -231,25 +253,34 @@ def _judge(
         return CHALLENGER, "a model of its own label, without an outcome window, is no champion"
     if holder is None:
         return alias, f"there was no {alias} before it"
-    champion = f"the {alias}, version {holder},"
+    champion = f"the {alias}, version {holder}"
     try:
         other = load_registered(f"models:/{name}/{holder}")
-        rows, seen = _to_compare_on(_trained_on(name, holder), held_out, target)
-        auc, rival = (_auc(each, held_out[rows], target[rows]) for each in (model, other))
+        rows, which = _to_compare_on(_trained_on(name, holder), held_out)
+        histories = held_out.histories[rows]
+        risks = [bad_probability(each.pipeline, histories) for each in (model, other)]
     except Exception as error:
         # Whatever an older or foreign model does wrong, the new one must not fail by it.
         return CHALLENGER, (
-            f"{champion} could not be compared by rfmrisk {__version__}: {first_line(error)}; "
+            f"{champion}, could not be compared by rfmrisk {__version__}: {first_line(error)}; "
             "rfmrisk promote VERSION moves the alias by hand"
         )
-    n_judged = held_out.index[rows].nunique()
-    figures = f"ROC-AUC {auc:.4f} against {rival:.4f} on {n_judged:,} held-out customers, {seen}"
+    bad = held_out.target[rows] == 1
+    aucs = bootstrap_auc(np.array(risks), bad, histories.index, N_RESAMPLES, 0)
+    gains = aucs[:, 0] - aucs[:, 1]
+    low, high = interval(gains[1:])
     made_by = other.metadata.versions.get("rfmrisk", "unknown")
     if made_by != __version__:
-        champion = f"{champion} of rfmrisk {made_by},"
-    if auc - rival > margin:
-        return alias, f"it beats {champion} by more than {margin:g}: {figures}"
-    return CHALLENGER, f"it does not beat {champion} by more than {margin:g}: {figures}"
+        champion = f"{champion}, of rfmrisk {made_by}"
+    least = "" if margin is None else f", by more than {margin:g}"
+    figures = (
+        f"ROC-AUC {aucs[0, 0]:.4f} against {aucs[0, 1]:.4f}, a difference of {gains[0]:+.4f} "
+        f"(95 % interval {low:+.4f} to {high:+.4f}), on {histories.index.nunique():,} held-out "
+        f"customers, {which}"
+    )
+    if low > 0 if margin is None else gains[0] > margin:
+        return alias, f"it beats {champion}{least}: {figures}"
+    return CHALLENGER, f"it does not beat {champion}{least}: {figures}"
 
 
 def _trained_on(name: str, version: str) -> pd.MultiIndex:
@@ -264,29 +295,29 @@ def _trained_on(name: str, version: str) -> pd.MultiIndex:
     return _samples(trained["customer"], trained["as_of"])
 
 
-def _to_compare_on(
-    trained_on: pd.MultiIndex, held_out: pd.DataFrame, target: np.ndarray
-) -> tuple[np.ndarray, str]:
+def _to_compare_on(trained_on: pd.MultiIndex, held_out: HeldOut) -> tuple[np.ndarray, str]:
     """Return the rows to compare on, and a word on what the present holder has seen of them."""
-    seen = _samples(held_out.index.astype(str), held_out["as_of"]).isin(trained_on)
+    customers = held_out.histories.index
+    seen = _samples(customers.astype(str), held_out.histories["as_of"]).isin(trained_on)
     if not seen.any():
-        return ~seen, "none of whom that one was trained on"
-    n_seen = held_out.index[seen].nunique()
-    if min(held_out.index[~seen & (target == k)].nunique() for k in (0, 1)) >= ENOUGH:
-        return ~seen, f"without the {n_seen:,} whom that one was trained on"
-    return np.ones(len(seen), dtype=bool), (
-        f"{n_seen:,} of whom that one was trained on, which flatters it"
-    )
+        rows, which = ~seen, "none of whom that one was trained on"
+    elif held_out.enough(~seen):
+        n_seen = customers[seen].nunique()
+        rows, which = ~seen, f"without the {n_seen:,} whom that one was trained on"
+    else:
+        n_seen = customers[seen].nunique()
+        rows = np.ones(len(seen), dtype=bool)
+        which = f"{n_seen:,} of whom that one was trained on, which flatters it"
+    last = rows & held_out.is_last
+    if last.any() and not last.all() and held_out.enough(last):
+        return last, f"{which}, at the last decisions"
+    return rows, which
 
 
 def _samples(customers: Any, as_of: Any) -> pd.MultiIndex:
     """Return pairs of a customer and a moment: what a model has been trained on or not."""
     moments = pd.to_datetime(pd.Series(np.asarray(as_of)), format="ISO8601")
     return pd.MultiIndex.from_arrays([np.asarray(customers, dtype=object), moments])
-
-
-def _auc(model: ScoringModel, held_out: pd.DataFrame, target: np.ndarray) -> float:
-    return float(roc_auc_score(target, bad_probability(model.pipeline, held_out)))
 
 
 def _holder(client: Any, name: str, alias: str) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rfmrisk.training.folder import TableFormat, new_folder, write_result, write_tables
 from rfmrisk.training.report.card import write_card
 from rfmrisk.training.report.page import write_report
+from rfmrisk.training.report.pictures import draw_clusters
 
 if TYPE_CHECKING:
     from rfmrisk.training.search import TrainingResult
@@ -19,7 +20,7 @@ def save_run(
     Parameters
     ----------
     result : TrainingResult
-        Of `train`. Its model's metadata gets to know whether the label is stable.
+        Of `train`.
     folder : str or Path
         Where; it comes into being whole or not at all.
     tables : {"csv", "parquet"} or None, default=None
@@ -57,6 +58,8 @@ def save_run(
 def write_run(result: "TrainingResult", folder: Path, *, tables: TableFormat | None = None) -> None:
     """Write a training into an open folder; see `save_run`."""
     write_result(result, folder)
+    if result.label is not None:
+        draw_clusters(result.label, folder)
     write_report(folder)
     write_card(folder)
     if tables:

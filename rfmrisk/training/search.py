@@ -1,11 +1,11 @@
 """From histories to a tuned and evaluated model: target, split, search, held-out metrics."""
 
 import datetime as dt
+import json
 import warnings
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,7 @@ import sklearn
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from rfmrisk.aggregation import customer_features
-from rfmrisk.proxy.target import (
-    N_CUTOFFS,
-    OUTCOMES,
-    OutcomeWindow,
-    ProxyTarget,
-    derive_target,
-)
+from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target
 from rfmrisk.proxy.updating import outcomes_of
 from rfmrisk.scorecard import gains_table
 from rfmrisk.scoring.features import check_names
@@ -31,6 +24,7 @@ from rfmrisk.training.candidates import (
     FeatureTables,
     Search,
     candidates_table,
+    choose,
     feature_settings,
     feature_tables,
     fit_search,
@@ -39,9 +33,18 @@ from rfmrisk.training.candidates import (
     search_space,
     show_progress,
 )
-from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
+from rfmrisk.training.figures import (
+    FeatureFigures,
+    LabelFigures,
+    drift,
+    examples,
+    feature_figures,
+    label_figures,
+    points_of,
+)
 from rfmrisk.training.judging import (
-    RECENCY,
+    BASELINES,
+    baselines,
     by_history,
     calibrated,
     choose_threshold,
@@ -49,15 +52,9 @@ from rfmrisk.training.judging import (
     held_out_metrics,
     with_points,
 )
-from rfmrisk.training.split import (
-    Task,
-    check_features,
-    check_histories,
-    check_parameters,
-    check_target,
-    describe,
-    package_versions,
-)
+from rfmrisk.training.options import TrainingOptions
+from rfmrisk.training.out_of_time import last_and_earlier, out_of_time
+from rfmrisk.training.split import Task, check_histories, check_target, describe, package_versions
 
 if TYPE_CHECKING:
     from rfmrisk.training.tracking import Tracker
@@ -65,18 +62,21 @@ if TYPE_CHECKING:
 
 @dataclass
 class TrainingResult:
-    """What a training leaves: the best model, how it was found, and how good it is.
+    """What a training leaves: the best model, how it was found, and every figure of its report.
 
     Attributes
     ----------
     model : ScoringModel
-        The best pipeline from histories to a probability, fitted on the training customers,
+        The chosen pipeline from histories to a probability, fitted on the training customers,
         with all that scoring needs beside it.
     metrics : DataFrame
-        One row per model on the held-out customers, best first, and last the one-column
-        baseline: recency alone.
+        One row per model on the held-out customers, the chosen one first, and last the baselines:
+        the plain rank of RFM and recency alone.
+    out_of_time : DataFrame or None
+        Where decisions are of several times: how the chosen model does on customers held out, in
+        time, and both; see `rfmrisk.training.out_of_time`.
     segments : DataFrame
-        The best model on held-out customers by the length of their history: with none, a thin
+        The chosen model on held-out customers by the length of their history: with none, a thin
         one of one or two transactions, or a longer one.
     gains : DataFrame
         The best model's score on the held-out samples by tenth, as `gains_table` lays it out.
@@ -85,7 +85,8 @@ class TrainingResult:
         threshold (``is_threshold``) among them; with a cost of missed bads also the profit, in
         units of what a good earns.
     candidates : DataFrame
-        Every candidate of every search with its cross-validated score.
+        Every candidate of every search with its cross-validated score, and whether it was chosen
+        among those of its model.
     customers : DataFrame
         Index ``customer``; ``as_of``, ``target``, ``part`` (train or test) and the probability
         by each model. Of several outcome windows it has one row per customer: the latest
@@ -93,7 +94,7 @@ class TrainingResult:
         cluster, ``n_windows`` and ``n_high_risk`` behind that share, and mean probabilities.
     samples : DataFrame
         What was learned and judged: one row per customer and outcome ``window``, with the same
-        columns, where ``target`` is 0 or 1. The same as ``customers`` for a single window.
+        columns, where ``target`` is 0 or 1, and ``is_last`` where the decision is among the last.
     features : DataFrame
         The customer feature table, in the order of ``samples``.
     histories : DataFrame
@@ -103,6 +104,16 @@ class TrainingResult:
         known before the outcome window.
     target : ProxyTarget or None
         How the target was derived; None where it was given.
+    label : LabelFigures or None
+        What the proxy label is, whether it holds, and whether it leaks.
+    by_feature : FeatureFigures
+        What each feature says alone.
+    drift : DataFrame
+        Population stability of score and features between training and held-out customers.
+    examples : DataFrame
+        Scores and reasons of three held-out customers.
+    points : DataFrame or None
+        Of the scorecard, where one was trained.
     fitted : dict of str to Pipeline
         The best estimator of each model, over the feature table; before any calibration, but
         for a scorecard that a sigmoid calibrates, whose points are issued again.
@@ -116,6 +127,7 @@ class TrainingResult:
 
     model: ScoringModel
     metrics: pd.DataFrame
+    out_of_time: pd.DataFrame | None
     segments: pd.DataFrame
     gains: pd.DataFrame
     cutoffs: pd.DataFrame
@@ -126,15 +138,23 @@ class TrainingResult:
     histories: pd.DataFrame
     past: pd.DataFrame
     target: ProxyTarget | None
+    label: LabelFigures | None
+    by_feature: FeatureFigures
+    drift: pd.DataFrame
+    examples: pd.DataFrame
+    points: pd.DataFrame | None
     fitted: dict[str, Pipeline] = field(default_factory=dict, repr=False)
     run_id: str | None = None
 
     def __repr__(self) -> str:
         auc = self.metrics["roc_auc"]
+        beside = "".join(
+            f", {name.replace('_', ' ')} {auc[name]:.3f}" for name in BASELINES if name in auc
+        )
         return (
             f"TrainingResult(best={self.model.metadata.model!r}, "
-            f"held-out ROC-AUC {auc.iloc[0]:.3f}, recency alone {auc[RECENCY]:.3f}, "
-            f"customers {len(self.customers):,}, high-risk {self.customers['target'].mean():.1%})"
+            f"held-out ROC-AUC {auc.iloc[0]:.3f}{beside}, customers {len(self.customers):,}, "
+            f"high-risk {self.customers['target'].mean():.1%})"
         )
 
 
@@ -142,24 +162,10 @@ def train(
     histories: pd.DataFrame,
     y: Any = None,
     *,
-    outcome: str | dt.timedelta | Sequence[str | dt.timedelta] | None = OUTCOMES,
-    n_cutoffs: int = N_CUTOFFS,
-    models: Sequence[str] | Mapping[str, CatalogueModel] = ("scorecard", "xgboost"),
-    search: Literal["grid", "random"] = "grid",
-    n_iter: int = 20,
-    cv: int = 5,
-    scoring: str = "roc_auc",
-    features: Any = None,
-    labeler: Any = None,
-    monetary: Literal["gross", "net"] = "gross",
-    class_weight: Literal["balanced"] | None = None,
-    calibrate: Literal["sigmoid", "isotonic"] | None = None,
-    missed_bad_cost: float | None = None,
-    test_size: float = 0.2,
-    random_state: int = 42,
-    n_jobs: int | None = None,
+    options: TrainingOptions | None = None,
     tracker: "Tracker | None" = None,
     progress: bool = False,
+    **changes: Any,
 ) -> TrainingResult:
     """Tune models on some customers and judge them on others.
 
@@ -176,54 +182,15 @@ def train(
         1 is bad, 0 good, NaN not known yet: such rows are left out and counted. None derives the
         proxy target from the outcome window. It is taken by position;
         a Series must have the index of the histories or a plain range, whatever its types.
-    outcome : str, timedelta, "auto", None or sequence of durations, default=("30D", "60D", "90D")
-        Length of the outcome window, or several, whose samples are stacked; see
-        `ProxyTargetClassifier`. None labels by the RFM of the very histories that the features
-        see, which measures how well a model learns the definition of its label, and is there for
-        comparison only.
-    n_cutoffs : int, default=3
-        The most cut-offs of each length; see `ProxyTargetClassifier`.
-    models : sequence of str or dict of str to CatalogueModel, default=("scorecard", "xgboost")
-        Names in `rfmrisk.training.CATALOGUE`, or models with search spaces of your own.
-    search : {"grid", "random"}, default="grid"
-        GridSearchCV or RandomizedSearchCV.
-    n_iter : int, default=20
-        Candidates per model of a random search.
-    cv : int, default=5
-        Number of stratified folds; a customer who appears more than once stays in one.
-    scoring : str, default="roc_auc"
-        The score that chooses among candidates and models, as named by scikit-learn: one of
-        those for two classes, such as ``"average_precision"`` or ``"neg_log_loss"``.
-    features : transformer or None, default=None
-        From histories to the feature table; None is `customer_features()`. Parameters in a
-        search space that it does not have are left out.
-    labeler : estimator or None, default=None
-        See `ProxyTargetClassifier`.
-    monetary : {"gross", "net"}, default="gross"
-        Of the RFM that a labeler gets; that of the features is theirs.
-    class_weight : {"balanced"} or None, default=None
-        Whether goods and bads weigh the same in all. Probabilities are then those of a bank
-        with as many bads as goods, unless they are calibrated.
-    calibrate : {"sigmoid", "isotonic"} or None, default=None
-        Put a calibration behind each model, fitted on out-of-fold answers
-        (`sklearn.calibration.CalibratedClassifierCV`). With "sigmoid" the points of a scorecard are
-        issued again, so that they add up to its score; with "isotonic" no points can.
-    missed_bad_cost : float or None, default=None
-        What a missed bad costs, where a refused good costs 1. The threshold is that of the
-        least cost on out-of-fold probabilities of the training customers
-        (`sklearn.model_selection.TunedThresholdClassifierCV`); None takes the one where KS is
-        reached.
-    test_size : float, default=0.2
-        Share of customers held out.
-    random_state : int, default=42
-        Seeds the split, the folds, the random search and the models.
-    n_jobs : int or None, default=None
-        Processes of the search; the result does not depend on it.
+    options : TrainingOptions or None, default=None
+        What is asked for; None is the defaults.
     tracker : Tracker or None, default=None
         Where to track: one MLflow run for the training, in it one for each search and, by
         ``mlflow.sklearn.autolog``, one for each candidate.
     progress : bool, default=False
         Show the progress of each search (scikit-learn's ProgressBar).
+    **changes
+        Fields of `TrainingOptions`, such as ``models=["scorecard"]`` or ``cv=3``.
 
     Returns
     -------
@@ -231,8 +198,10 @@ def train(
 
     Raises
     ------
+    TypeError
+        An option is unknown.
     ValueError
-        A parameter is unknown, there are too few customers, all amounts are zero, the target
+        An option is not allowed, there are too few customers, all amounts are zero, the target
         has fewer cases of one class than folds, or every candidate of every model failed.
 
     Warns
@@ -247,30 +216,20 @@ def train(
     >>> from rfmrisk.training import train
     >>> histories = to_histories(make_transactions(n_customers=300, random_state=0))
     >>> train(histories, models=["decision_tree"], cv=3)
-    TrainingResult(best='decision_tree', held-out ROC-AUC ..., recency alone ..., ...)
+    TrainingResult(best='decision_tree', held-out ROC-AUC ..., rfm rank ..., recency alone ..., ...)
     """
-    check_parameters(
-        models=models,
-        search=search,
-        n_iter=n_iter,
-        cv=cv,
-        scoring=scoring,
-        class_weight=class_weight,
-        calibrate=calibrate,
-        missed_bad_cost=missed_bad_cost,
-        test_size=test_size,
-        random_state=random_state,
-        n_jobs=n_jobs,
-    )
-    features = customer_features() if features is None else features
-    check_features(features)
+    options = replace(options or TrainingOptions(), **changes)
     check_histories(histories)
     check_names(histories)
     target, n_unknown = None, 0
     past = histories
     if y is None:
         target = derive_target(
-            histories, outcome=outcome, n_cutoffs=n_cutoffs, labeler=labeler, monetary=monetary
+            histories,
+            outcome=options.outcome,
+            n_cutoffs=options.n_cutoffs,
+            labeler=options.labeler,
+            monetary=options.monetary,
         )
         past, y = target.past, target.y
     else:
@@ -279,43 +238,32 @@ def train(
         n_unknown = int((~known).sum())
         histories = past = histories[known] if n_unknown else histories
         y = outcomes[known]
-    samples = target.samples if target is not None and len(target.windows) > 1 else None
-    y = check_target(y, past.index if samples is None else past.index[samples], cv)
-    chosen = dict(models) if isinstance(models, Mapping) else {m: CATALOGUE[m] for m in models}
-    asked = {
-        "target": "given" if target is None else "proxy",
-        "outcome": plain(outcome) if target else None,
-        "n_cutoffs": n_cutoffs if target else None,
-        "labeler": _whole_text(target.labeler) if target else None,
-        "features": _whole_text(features),
-        "models": list(chosen),
-        "search": search,
-        "n_iter": n_iter if search == "random" else None,
-        "cv": cv,
-        "scoring": scoring,
-        "class_weight": class_weight,
-        "calibrate": calibrate,
-        "missed_bad_cost": missed_bad_cost,
-        "test_size": test_size,
-        "random_state": random_state,
-    }
-    task = Task.divided(past, y, samples, cv=cv, test_size=test_size, random_state=random_state)
-
+    rows = target.samples if target is not None and len(target.windows) > 1 else None
+    y = check_target(y, past.index if rows is None else past.index[rows], options.cv)
+    task = Task.divided(
+        past,
+        y,
+        rows,
+        cv=options.cv,
+        test_size=options.test_size,
+        random_state=options.random_state,
+    )
+    asked = _asked(options, target)
     with tracker.run(asked) if tracker else nullcontext() as run_id:
-        searches, failures = _search(
-            chosen, features, task, asked, n_jobs=n_jobs, tracker=tracker, progress=progress
-        )
+        searches, failures = _search(options, task, tracker=tracker, progress=progress)
+    best = searches[0]
     final = {
-        found.name: calibrated(found.estimator, task.of(found.table), task, calibrate, n_jobs)
+        found.name: calibrated(
+            found.estimator, task.of(found.table), task, options.calibrate, options.n_jobs
+        )
         for found in searches
     }
-    best = searches[0]
     threshold = choose_threshold(
         final[best.name],
         task.of(best.table),
         task,
-        missed_bad_cost=missed_bad_cost,
-        n_jobs=n_jobs,
+        missed_bad_cost=options.missed_bad_cost,
+        n_jobs=options.n_jobs,
     )
     final = {
         found.name: with_points(final[found.name], task.of(found.table), task.y_train)
@@ -324,16 +272,32 @@ def train(
     probabilities = {
         found.name: final[found.name].predict_proba(found.table)[:, 1] for found in searches
     }
-    metrics = held_out_metrics(probabilities, task, threshold=threshold, random_state=random_state)
-    candidates = candidates_table(searches)
-    extractor = clone(features).set_params(**best.setting).fit(task.histories_of_train)
+    to_beat = baselines(task, options.monetary)
+    metrics = held_out_metrics(
+        probabilities, to_beat, task, threshold=threshold, random_state=options.random_state
+    )
+    last, earlier = last_and_earlier(task, target, options.test_size)
+    in_time = out_of_time(
+        best.estimator,
+        best.table,
+        probabilities[best.name],
+        task,
+        plain=to_beat,
+        last=last,
+        earlier=earlier,
+        random_state=options.random_state,
+    )
+    extractor = clone(options.transformer).set_params(**best.setting)
+    extractor.fit(task.histories_of_train)
     answering = final[best.name]
     steps = answering.steps if isinstance(answering, Pipeline) else [("calibrated", answering)]
     pipeline = Pipeline([("features", extractor), *steps])
+    label = None if target is None else label_figures(target, histories, pipeline)
+    by_feature = feature_figures(best.table, task)
     metadata = ModelMetadata(
         model=best.name,
-        title=chosen[best.name].title,
-        parameters=candidates["parameters"].iloc[0],
+        title=options.catalogue[best.name].title,
+        parameters=json.dumps(best.parameters, default=plain),
         asked=asked,
         failed=failures,
         windows=plain(extractor.get_params().get("spend__windows")),
@@ -345,6 +309,7 @@ def train(
         n_samples=len(y),
         windows_of_label=[] if target is None else [_described(w) for w in target.windows],
         left_out_of_label=[] if target is None else target.left_out,
+        separating=by_feature.separating,
         data=describe(past),
         features=list(map(str, best.table.columns)),
         typical=typical_values(task.of(best.table)),
@@ -352,37 +317,67 @@ def train(
         trained_at=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
         git_commit=tracker.git_commit if tracker else None,
         tracking=tracker.tracked if tracker else None,
+        roles=dict(histories.attrs.get("roles", {})),
+        **(label.metadata if label else {}),
     )
+    model = ScoringModel(pipeline, metadata)
     # Later scores are compared with those of customers that the model has not seen either.
     held_out_scores = bounded_score(probabilities[best.name][task.test_rows], **metadata.scale)
-    metadata = replace(metadata, scores=score_quantiles(held_out_scores))
-    told = _samples(task, target, probabilities)
+    metadata = replace(
+        metadata, scores=score_quantiles(held_out_scores), reasons_note=model.reasons_note
+    )
+    model = replace(model, metadata=metadata)
+    fitted = {
+        found.name: final[found.name]
+        if isinstance(final[found.name], Pipeline)
+        else found.estimator
+        for found in searches
+    }
+    told = _samples(task, target, last, probabilities)
+    own_past = past if rows is None else past.iloc[rows]
     return TrainingResult(
-        model=ScoringModel(pipeline, metadata),
+        model=model,
         metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
+        out_of_time=in_time,
         segments=by_history(probabilities[best.name], task),
         gains=gains_table(task.y[task.test_rows], held_out_scores),
         cutoffs=cutoffs_of(
             task.y[task.test_rows],
             held_out_scores,
             float(bounded_score(np.array(threshold), **metadata.scale)),
-            missed_bad_cost,
+            options.missed_bad_cost,
         ),
-        candidates=candidates,
-        customers=told if samples is None else _per_customer(told),
+        candidates=candidates_table(searches),
+        customers=told if rows is None else _per_customer(told),
         samples=told,
         features=best.table,
         histories=histories,
-        past=past if samples is None else past.iloc[samples],
+        past=own_past,
         target=target,
-        fitted={
-            found.name: final[found.name]
-            if isinstance(final[found.name], Pipeline)
-            else found.estimator
-            for found in searches
-        },
+        label=label,
+        by_feature=by_feature,
+        drift=drift(best.table[by_feature.top], probabilities[best.name], task),
+        examples=examples(model, own_past, told),
+        points=points_of(fitted),
+        fitted=fitted,
         run_id=run_id,
     )
+
+
+def _asked(options: TrainingOptions, target: ProxyTarget | None) -> dict[str, Any]:
+    """Return what a training was asked for as a reader wants it, without what plays no part."""
+    asked = {
+        "target": "given" if target is None else "proxy",
+        "outcome": plain(options.outcome) if target else None,
+        "n_cutoffs": options.n_cutoffs if target else None,
+        "labeler": _whole_text(target.labeler) if target else None,
+        "features": _whole_text(options.transformer),
+        "models": list(options.models),
+        "n_iter": options.n_iter if options.search == "random" else None,
+    }
+    others = {each.name: getattr(options, each.name) for each in fields(options)}
+    others.pop("n_jobs")
+    return {name: asked.get(name, value) for name, value in ({"target": None} | others).items()}
 
 
 def _described(window: OutcomeWindow) -> LabelWindow:
@@ -397,13 +392,16 @@ def _described(window: OutcomeWindow) -> LabelWindow:
 
 
 def _samples(
-    task: Task, target: ProxyTarget | None, probabilities: dict[str, np.ndarray]
+    task: Task,
+    target: ProxyTarget | None,
+    last: np.ndarray,
+    probabilities: dict[str, np.ndarray],
 ) -> pd.DataFrame:
     """Return one row per sample: when, over which window, its label, its part, the answers."""
     part = np.full(len(task.y), "train", dtype=object)
     part[task.test_rows] = "test"
     as_of = task.sampled(task.histories[["as_of"]])["as_of"]
-    told = {"as_of": as_of.to_numpy(), "target": task.y, "part": part}
+    told = {"as_of": as_of.to_numpy(), "target": task.y, "part": part, "is_last": last}
     if target is not None and len(target.windows) > 1:
         names = [window.name for window in target.windows]
         told["window"] = np.repeat(names, [window.n_customers for window in target.windows])
@@ -421,35 +419,19 @@ def _per_customer(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def _search(
-    chosen: Mapping[str, CatalogueModel],
-    features: Any,
-    task: Task,
-    asked: dict[str, Any],
-    *,
-    n_jobs: int | None,
-    tracker: "Tracker | None",
-    progress: bool,
+    options: TrainingOptions, task: Task, *, tracker: "Tracker | None", progress: bool
 ) -> tuple[list[Search], list[str]]:
-    """Search each model; return the searches, best first, and what failed in whole."""
-    options = {"scoring": asked["scoring"], "cv": task.folds, "n_jobs": n_jobs}
+    """Search each model; return the searches, the chosen one first, and what failed in whole."""
     searches: list[Search] = []
     failures: list[str] = []
     known: dict[str, pd.DataFrame] = {}
-    for name, model in chosen.items():
-        space = search_space(model, asked["search"], features)
+    features = options.transformer
+    for name, model in options.catalogue.items():
+        space = search_space(model, options.search, features)
         settings = feature_settings(space)
         tables = feature_tables(features, settings, task, known)
-        searcher = make_searcher(
-            model,
-            FeatureTables(features, settings),
-            space,
-            asked["search"],
-            task.y_train,
-            class_weight=asked["class_weight"],
-            n_iter=asked["n_iter"],
-            random_state=asked["random_state"],
-            options=options,
-        )
+        first = FeatureTables(features, settings)
+        searcher = make_searcher(model, first, space, options, task)
         if progress:
             show_progress(searcher)
         with tracker.watch(name) if tracker else nullcontext():
@@ -459,7 +441,7 @@ def _search(
         else:
             searches.append(Search(name, features, tables, searcher))
     _tell(failures, left=len(searches))
-    return sorted(searches, key=lambda found: -found.searcher.best_score_), failures
+    return choose(searches, options.choose), failures
 
 
 def _whole_text(estimator: Any) -> str:

@@ -2,8 +2,9 @@
 
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import packages_distributions, version
 from typing import Any
 
@@ -16,24 +17,8 @@ from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.matching import check_matched
 from rfmrisk.histories.timestamps import iso
 from rfmrisk.scoring.metadata import DataSummary
-from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
 
 _PACKAGES = ("scikit-learn", "pandas", "numpy", "scipy", "pyarrow", "skops")
-
-
-SCORINGS = (
-    "accuracy",
-    "average_precision",
-    "balanced_accuracy",
-    "f1",
-    "matthews_corrcoef",
-    "neg_brier_score",
-    "neg_log_loss",
-    "precision",
-    "recall",
-    "roc_auc",
-)
-"""scikit-learn's scores of a classifier of two classes; all are better when greater."""
 
 
 class Folds:
@@ -61,82 +46,6 @@ class Folds:
 
     def __repr__(self) -> str:
         return self.kind
-
-
-def check_parameters(
-    *,
-    models: Sequence[str] | Mapping[str, CatalogueModel],
-    search: str,
-    n_iter: int,
-    cv: int,
-    scoring: str,
-    class_weight: str | None,
-    calibrate: str | None,
-    missed_bad_cost: float | None,
-    test_size: float,
-    random_state: int,
-    n_jobs: int | None,
-) -> None:
-    """Raise on a parameter of `train` that is not allowed."""
-    _check_models(models)
-    for name, value, allowed in (
-        ("search", search, ("grid", "random")),
-        ("scoring", scoring, SCORINGS),
-        ("class_weight", class_weight, ("balanced", None)),
-        ("calibrate", calibrate, ("sigmoid", "isotonic", None)),
-    ):
-        if value not in allowed:
-            raise ValueError(f"{name} must be one of {list(allowed)}; got {value!r}")
-    for name, number, lowest in (
-        ("cv", cv, 2),
-        ("n_iter", n_iter, 1),
-        ("random_state", random_state, 0),
-    ):
-        if not _is_whole(number) or number < lowest:
-            raise ValueError(f"{name} must be an integer of at least {lowest}; got {number!r}")
-    if n_jobs is not None and (not _is_whole(n_jobs) or n_jobs == 0):
-        raise ValueError(f"n_jobs must be a number of processes, -1 for all; got {n_jobs!r}")
-    if not _is_number(test_size) or not 0 < test_size < 1:
-        raise ValueError(f"test_size must be a share between 0 and 1; got {test_size!r}")
-    if missed_bad_cost is not None and not (
-        _is_number(missed_bad_cost) and 0 < missed_bad_cost < np.inf
-    ):
-        raise ValueError(
-            "missed_bad_cost must be above 0, in units of the cost of a refused good; got "
-            f"{missed_bad_cost!r}"
-        )
-
-
-def _check_models(models: Any) -> None:
-    if isinstance(models, Mapping):
-        known = all(isinstance(model, CatalogueModel) for model in models.values())
-    else:
-        known = isinstance(models, Sequence) and not isinstance(models, str)
-        known = known and all(name in CATALOGUE for name in models)
-    if known and len(models):
-        return
-    missing = "" if "lightgbm" in CATALOGUE else " (and lightgbm, where it is installed)"
-    raise ValueError(
-        f"models must be names of {list(CATALOGUE)}{missing}, or a dict of CatalogueModel; "
-        f"got {models!r}"
-    )
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return _is_whole(value) or isinstance(value, float | np.floating)
-
-
-def check_features(features: Any) -> None:
-    """Raise on features that are no transformer."""
-    if not all(hasattr(features, name) for name in ("fit", "transform", "get_params")):
-        raise ValueError(
-            "features must be a transformer from histories to a table, such as "
-            f"customer_features(); got {features!r}"
-        )
 
 
 def check_histories(histories: pd.DataFrame) -> None:
@@ -213,10 +122,15 @@ class Task:
         folds = make_folds(sampled.iloc[train_rows], y[train_rows], cv, random_state)
         return cls(histories, y, train_rows, test_rows, folds, samples)
 
-    @property
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Which row of the histories each sample is of."""
+        return np.arange(len(self.y)) if self.samples is None else self.samples
+
+    @cached_property
     def customers(self) -> pd.Index:
         """The customer of each sample."""
-        return self.sampled(self.histories[["as_of"]]).index
+        return self.histories.index[self.rows]
 
     def sampled(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the row of each sample of a table with a row per history."""

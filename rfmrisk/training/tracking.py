@@ -30,7 +30,7 @@ from rfmrisk.training.folder import (
 )
 from rfmrisk.training.registry import (
     ARTIFACTS,
-    MARGIN,
+    HeldOut,
     Registration,
     check_names,
     default_name,
@@ -230,7 +230,7 @@ class Tracker:
         *,
         name: str | None = None,
         alias: str | None = None,
-        margin: float = MARGIN,
+        margin: float | None = None,
     ) -> Registration:
         """Log a training's folder into its run, or a new one, and register its model.
 
@@ -242,8 +242,9 @@ class Tracker:
             The registered model; None is ``MODEL_NAME``, or ``credit_scoring_model``.
         alias : str or None, default=None
             What there is to win; None is ``MODEL_STAGE``, or the champion.
-        margin : float, default=0.005
-            By how much its ROC-AUC must exceed the champion's on the same held-out customers.
+        margin : float or None, default=None
+            By how much its ROC-AUC must exceed the champion's on the same held-out customers;
+            None asks for a difference that is not chance.
 
         Returns
         -------
@@ -260,9 +261,14 @@ class Tracker:
         check_names(name, alias, margin)
         folder = Path(folder)
         model = ScoringModel.load(folder)
-        held_out = read_histories(folder / HELD_OUT_FILE)
         metrics = read_table(folder, "metrics.csv", "model")
-        samples = read_table(folder, SAMPLES_FILE, needed=("as_of", "target", "part"))
+        samples = read_table(folder, SAMPLES_FILE, needed=("as_of", "target", "part", "is_last"))
+        test = samples[samples["part"] == "test"]
+        held_out = HeldOut(
+            read_histories(folder / HELD_OUT_FILE),
+            test["target"].to_numpy(),
+            test["is_last"].to_numpy(bool),
+        )
         example = pd.DataFrame(json.loads(read_file(folder, EXAMPLE_FILE)))
         tracked, data = model.metadata.tracking, model.metadata.data
         with self.run(
@@ -278,7 +284,6 @@ class Tracker:
                         logged.model_id,
                         self.mlflow.active_run().info.run_id,
                         held_out,
-                        samples.loc[samples["part"] == "test", "target"].to_numpy(),
                         name=name,
                         alias=alias,
                         margin=margin,

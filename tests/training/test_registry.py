@@ -135,7 +135,7 @@ def test_a_worse_model_is_challenger_until_promoted(at, bank, capsys):
     train = ["train", str(bank), *QUICK]
     assert main([*train, "--stage", "Production", "-o", "second"]) == 0
     said = capsys.readouterr().out
-    assert "version 2 is challenger: it does not beat the champion, version 1," in said
+    assert "version 2 is challenger: it does not beat the champion, version 1: ROC-AUC" in said
     assert "rfmrisk promote 2 makes it champion" in said
     assert aliases(at) == {"champion": "1", "challenger": "2"}
     assert main(["promote", "2"]) == 0
@@ -208,7 +208,7 @@ def test_a_champion_of_an_older_version_is_compared(store, bank, monkeypatch, ca
     capsys.readouterr()
     assert main(["train", str(bank), *QUICK, "-o", "again"]) == 0
     said = capsys.readouterr().out
-    assert "it does not beat the champion, version 1, of rfmrisk 0.0.9, by more than 0.005" in said
+    assert "it does not beat the champion, version 1, of rfmrisk 0.0.9: ROC-AUC" in said
 
 
 def test_a_model_of_its_own_label_is_never_champion(store, bank, capsys):

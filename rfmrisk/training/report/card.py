@@ -10,7 +10,13 @@ from rfmrisk.scoring.model import MODEL_FILE
 from rfmrisk.training.folder import read_metadata, read_table
 from rfmrisk.training.judging import RECENCY
 from rfmrisk.training.report.attributes import PROTECTED, protected_by_name
-from rfmrisk.training.report.findings import figures, how_to_reproduce, in_words, to_watch
+from rfmrisk.training.report.findings import (
+    added_by_training,
+    figures,
+    how_to_reproduce,
+    in_words,
+    to_watch,
+)
 
 CARD_FILE = "model_card.md"
 
@@ -39,7 +45,8 @@ def write_card(folder: str | Path) -> Path:
     drift = read_table(folder, "drift.csv", "feature")
     card = Card(folder / MODEL_FILE, template=None)
     by_model = metrics.to_dict("index")
-    card.add(**_sections(metadata, by_model[metadata.model], by_model[RECENCY]))
+    added = added_by_training(metadata, metrics)
+    card.add(**_sections(metadata, by_model[metadata.model], by_model[RECENCY], added))
     names = [name for name in map(str, metrics) if not name.endswith(("_low", "_high"))]
     shown = figures(metrics, {name: name for name in names}).T.reset_index(names="figure")
     card.add_table(**{"All figures, with 95 % intervals": shown})
@@ -51,7 +58,10 @@ def write_card(folder: str | Path) -> Path:
 
 
 def _sections(
-    metadata: ModelMetadata, best: dict[Any, float], recency: dict[Any, float]
+    metadata: ModelMetadata,
+    best: dict[Any, float],
+    recency: dict[Any, float],
+    added: str | None,
 ) -> dict[str, str]:
     data = metadata.data
     return {
@@ -79,6 +89,7 @@ def _sections(
             f"{best['gini']:.3f}, Brier score {best['brier']:.3f}. Recency alone reaches "
             f"{recency['roc_auc']:.3f}; the gain over it is {best['gain']:+.3f} "
             f"({best['gain_low']:+.3f} to {best['gain_high']:+.3f})."
+            + (f" {added}" if added else "")
         ),
         "Threshold": (
             f"Customers with a probability of {metadata.threshold:.4f} or more are called "

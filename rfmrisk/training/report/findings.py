@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from rfmrisk.scoring.metadata import ModelMetadata
+from rfmrisk.training.judging import RANK
 
 FEW_BADS = 100
 
@@ -39,6 +40,11 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
             f"The gain over recency alone is {best['gain']:+.3f} in ROC-AUC, and its 95 % interval "
             f"({best['gain_low']:+.3f} to {best['gain_high']:+.3f}) includes none: one column may "
             "do as well."
+        )
+    if metadata.separating:
+        said.append(
+            f"Each bin of {', '.join(metadata.separating)} holds goods alone or bads alone: this "
+            "is a leak until shown otherwise."
         )
     if metadata.n_unknown:
         said.append(
@@ -93,6 +99,31 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
         "look, over 0.25 act), and back-test in time (rfmrisk.proxy.rolling_origin)."
     )
     return said
+
+
+def added_by_training(metadata: ModelMetadata, metrics: pd.DataFrame) -> str | None:
+    """Say what training added to the plain rank of RFM, where there is such a rank.
+
+    Parameters
+    ----------
+    metadata : ModelMetadata
+    metrics : DataFrame
+        One row per model and baseline on the held-out customers.
+    """
+    if RANK not in metrics.index:
+        return None
+    best = metrics.loc[metadata.model]
+    low, high = best["gain_over_rank_low"], best["gain_over_rank_high"]
+    said = (
+        f"The plain rank of recency, frequency and monetary value, with no training at all, has "
+        f"{metrics['roc_auc'][RANK]:.3f}; training changed this by "
+        f"{best['gain_over_rank']:+.3f} ({low:+.3f} to {high:+.3f})"
+    )
+    if low > 0:
+        return f"{said}."
+    if high < 0:
+        return f"{said}: the plain rank is the better model."
+    return f"{said}, which may be nothing."
 
 
 def how_to_reproduce(metadata: ModelMetadata) -> dict[str, str]:

@@ -11,10 +11,15 @@ import pandas as pd
 from rfmrisk.scorecard.cutoffs import sentence_of
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.training.folder import SAMPLES_FILE, read_metadata, read_table
-from rfmrisk.training.judging import N_RESAMPLES, N_RESAMPLES_OF_FIGURES, RECENCY
-from rfmrisk.training.label import CLUSTERS_PICTURE
-from rfmrisk.training.report.findings import figures, how_to_reproduce, to_watch, with_interval
-from rfmrisk.training.report.pictures import PICTURES, draw_pictures
+from rfmrisk.training.judging import BASELINES, N_RESAMPLES, N_RESAMPLES_OF_FIGURES
+from rfmrisk.training.report.findings import (
+    added_by_training,
+    figures,
+    how_to_reproduce,
+    to_watch,
+    with_interval,
+)
+from rfmrisk.training.report.pictures import CLUSTERS_PICTURE, PICTURES, draw_pictures
 
 REPORT_FILE = "report.html"
 
@@ -24,6 +29,10 @@ _RANKING = {
     "pr_auc": "PR-AUC",
     "brier": "Brier score",
     "log_loss": "Log loss",
+}
+GAINS = {
+    "gain_over_rank": "Gain over the plain rank of RFM",
+    "gain": "Gain over recency alone",
 }
 _DECIDING = {
     "accuracy": "Accuracy",
@@ -74,7 +83,7 @@ def _content(folder: Path) -> dict[str, Any]:
     test = samples[samples["part"] == "test"]
     best = metadata.model
     counts = metrics.loc[best]
-    models = [name for name in metrics.index if name != RECENCY]
+    models = [name for name in metrics.index if name not in BASELINES]
     cutoffs = read_table(folder, "cutoffs.csv", "cutoff")
     (at_threshold,) = cutoffs.index[cutoffs.pop("is_threshold")]
     pictures = draw_pictures(folder, best, models, test)
@@ -92,7 +101,9 @@ def _content(folder: Path) -> dict[str, Any]:
         "n_resamples": N_RESAMPLES,
         "n_resamples_of_figures": N_RESAMPLES_OF_FIGURES,
         "best": counts,
-        "recency": metrics.loc[RECENCY],
+        "baselines": {n: metrics.loc[n, "roc_auc"] for n in BASELINES if n in metrics.index},
+        "added": added_by_training(metadata, metrics),
+        "out_of_time": _optional(folder, "out_of_time.csv", "judged on"),
         "confusion": counts[["tn", "fp", "fn", "tp"]].astype(int).to_dict(),
         "information_value": _table(values.head(15)),
         "suspicious": int((values["information_value"] > _SUSPICIOUS).sum()),
@@ -130,11 +141,15 @@ def _examples(folder: Path) -> list[dict[Any, Any]]:
 
 
 def _aucs(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Lay out each model's AUC and its gain over recency alone, with intervals."""
+    """Lay out each model's AUC and its gains over the baselines, with intervals."""
     return pd.DataFrame(
         {
             "ROC-AUC (95 % interval)": with_interval(metrics, "roc_auc"),
-            "Gain over recency alone": with_interval(metrics, "gain", "+"),
+            **{
+                title: with_interval(metrics, name, "+")
+                for name, title in GAINS.items()
+                if name in metrics
+            },
         },
         index=metrics.index,
     )

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 
 from rfmrisk.plotting import WOEDisplay
+from rfmrisk.proxy.display import ClusterDisplay
 from rfmrisk.scorecard import CutoffDisplay
 from rfmrisk.training.drawing import drawn
+from rfmrisk.training.figures import LabelFigures
 from rfmrisk.training.folder import read_table
 
+CLUSTERS_PICTURE = "clusters.png"
 PICTURES = {
     "roc": "Receiver operating characteristic",
     "precision_recall": "Precision and recall",
@@ -59,6 +62,32 @@ def draw_pictures(folder: Path, best: str, models: list[str], test: pd.DataFrame
     actions["cutoffs"] = partial(_save, folder, "cutoffs", CutoffDisplay(table=cutoffs).plot)
     actions["woe"] = partial(_save_woe, folder)
     return [path for name, action in actions.items() if (path := drawn(name, action))]
+
+
+def draw_clusters(label: LabelFigures, folder: Path) -> Path | None:
+    """Draw the clusters of a label into the folder, where it has some.
+
+    The customers themselves are not kept there, so that a later report cannot draw them again.
+    """
+    if label.clusters is None:
+        return None
+    known = label.rfm[label.rfm["cluster"] >= 0]
+    columns = list(known.columns.drop(["cluster", "is_high_risk"]))
+    display = ClusterDisplay(
+        points=known[[columns[0], columns[-1]]],
+        clusters=known["cluster"].to_numpy(),
+        high_risk=len(label.clusters) - 1,
+    )
+    return drawn("clusters", partial(_save_clusters, display, folder / CLUSTERS_PICTURE))
+
+
+def _save_clusters(display: ClusterDisplay, path: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    display.plot(ax=figure.subplots())
+    figure.savefig(path, dpi=110)
+    return path
 
 
 def _save(folder: Path, name: str, draw: Callable[[Any], Any]) -> Path:
