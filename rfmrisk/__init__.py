@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         validate_proxy,
     )
     from rfmrisk.scorecard import (
+        Grades,
         Scorecard,
         StepwiseSelector,
         cutoff_table,
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ApplicationColumns",
     "CategoryAggregator",
+    "Grades",
     "OutcomeUpdatedClassifier",
     "ProxyLabeler",
     "ProxyTargetClassifier",
@@ -100,7 +102,14 @@ _HOMES = {
         "suggest_outcome",
         "validate_proxy",
     ],
-    "scorecard": ["Scorecard", "StepwiseSelector", "cutoff_table", "gains_table", "swap_set"],
+    "scorecard": [
+        "Grades",
+        "Scorecard",
+        "StepwiseSelector",
+        "cutoff_table",
+        "gains_table",
+        "swap_set",
+    ],
     "woe": ["WOEEncoder"],
 }
 

@@ -38,6 +38,7 @@ TRUSTED_TYPES = [
     "rfmrisk.proxy.classifier.ProxyTargetClassifier",
     "rfmrisk.proxy.labeler.ProxyLabeler",
     "rfmrisk.proxy.updating.OutcomeUpdatedClassifier",
+    "rfmrisk.scorecard.grades.Grades",
     "rfmrisk.scorecard.scorecard.Scorecard",
     "rfmrisk.scorecard.selection.StepwiseSelector",
     "rfmrisk.woe.encoder.WOEEncoder",

@@ -8,12 +8,14 @@ from rfmrisk.scorecard.cutoffs import (
     swap_set,
     swap_sides,
 )
+from rfmrisk.scorecard.grades import Grades
 from rfmrisk.scorecard.scorecard import Scorecard, probability_to_score, score_to_probability
 from rfmrisk.scorecard.selection import StepwiseSelector
 
 __all__ = [
     "CutoffDisplay",
     "GainsDisplay",
+    "Grades",
     "Scorecard",
     "SelectionDisplay",
     "StepwiseSelector",

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from rfmrisk.scorecard.grades import Grades
+
 __all__ = ["Scorecard", "probability_to_score", "score_to_probability"]
 
 FORMAT = "rfmrisk scorecard 1"
@@ -899,7 +901,12 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         return pd.DataFrame({"psi": psi, "reading": psi.map(psi_reading)})
 
     def to_sql(
-        self, dialect: str = "duckdb", *, table: str = "customers", key: str | Sequence[str] = ()
+        self,
+        dialect: str = "duckdb",
+        *,
+        table: str = "customers",
+        key: str | Sequence[str] = (),
+        grades: Grades | None = None,
     ) -> str:
         """Write the scorecard as one SELECT that gives the same points.
 
@@ -915,6 +922,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             The table that holds the columns of ``fit``.
         key : str or sequence of str, default=()
             Columns to select beside the score.
+        grades : Grades or None, default=None
+            Fitted: a column ``grade`` beside the score.
 
         Returns
         -------
@@ -940,6 +949,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             key=[key] if isinstance(key, str) else key,
             names=names,
             unseen_is_null=self.encoder_.unseen == "error",
+            grades=None if grades is None else (grades.edges_.tolist(), grades.names_),
         )
 
     def to_json(self) -> str:

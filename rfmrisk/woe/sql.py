@@ -101,6 +101,7 @@ def score_sql(
     key: Sequence[str],
     names: Sequence[str],
     unseen_is_null: bool,
+    grades: tuple[Sequence[float], Sequence[str]] | None = None,
 ) -> str:
     """Write the SELECT.
 
@@ -120,6 +121,8 @@ def score_sql(
         All columns that the scorecard was fitted on.
     unseen_is_null : bool
         Whether an unseen level has no score at all.
+    grades : pair of sequences or None, default=None
+        Ascending scores at which grades begin, and the names of the grades, one more.
 
     Returns
     -------
@@ -135,8 +138,9 @@ def score_sql(
     if dialect not in DIALECTS:
         raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}; got {dialect!r}")
     says = DIALECTS[dialect]
-    if "score" in key:
-        raise ValueError("key must not hold 'score', which is the name of the result")
+    for result in ("score", "grade") if grades else ("score",):
+        if result in key:
+            raise ValueError(f"key must not hold {result!r}, which is the name of the result")
     _check_names([*names, *key], [*(name for name, *_ in columns), *key], dialect)
     read = [f"c.{quoted(name)} AS k{place}" for place, name in enumerate(key)]
     seen = [f"r.k{place}" for place in range(len(key))]
@@ -158,10 +162,21 @@ def score_sql(
             cases = _category_cases(place, bins, worth, says)
         terms.append("CASE\n" + "".join(f"      {case}\n" for case in cases) + "    END")
     keys = "".join(f"  v.k{place} AS {quoted(name)},\n" for place, name in enumerate(key))
-    return (
+    scored = (
         f"SELECT\n{keys}  {_sum(terms)} AS score\nFROM (\n  SELECT\n    {_list(seen)}\n"
         f"  FROM (\n    SELECT\n    {_list(read)}\n    FROM {_table(table)} AS c\n  ) AS r\n) AS v"
     )
+    if grades is None:
+        return scored
+    edges, grade_names = grades
+    bands = "".join(
+        f"    WHEN s.score < {_literal(float(edge), says)} THEN {_text(name)}\n"
+        for edge, name in zip(edges, grade_names, strict=False)
+    )
+    grade = (
+        f"CASE\n    WHEN s.score IS NULL THEN NULL\n{bands}    ELSE {_text(grade_names[-1])}\n  END"
+    )
+    return f"SELECT\n  s.*,\n  {grade} AS grade\nFROM (\n{scored}\n) AS s"
 
 
 def _list(expressions: list[str]) -> str:

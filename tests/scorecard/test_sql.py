@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfmrisk import Scorecard, WOEEncoder
+from rfmrisk import Grades, Scorecard, WOEEncoder
 
 N = 400
 
@@ -80,6 +80,11 @@ def literal(value, kind):
 
 def scores(database, card, columns, table="customers"):
     """Store columns, each in the type given for it, and score them there."""
+    return [score for score, *_ in answers(database, card, columns, table)]
+
+
+def answers(database, card, columns, table="customers", **options):
+    """Store columns, each in the type given for it, and select all that a card says of them."""
     types = ", ".join(f'"{name}" {kind}' for name, (kind, _) in columns.items())
     database.run(f"DROP TABLE IF EXISTS {table}")
     database.run(f"CREATE TABLE {table} (row_number INTEGER, {types})")
@@ -90,8 +95,8 @@ def scores(database, card, columns, table="customers"):
         for number, row in enumerate(rows)
     ]
     database.run(f"INSERT INTO {table} VALUES {', '.join(written)}")
-    statement = card.to_sql(database.dialect, key="row_number", table=table)
-    return [score for _, score in sorted(database.run(statement))]
+    statement = card.to_sql(database.dialect, key="row_number", table=table, **options)
+    return [answer for _, *answer in sorted(database.run(statement))]
 
 
 def fit(values, **options):
@@ -292,3 +297,33 @@ def test_a_card_of_many_features(database):
     rows = X.iloc[:3]
     columns = {name: ("REAL", rows[name].tolist()) for name in X}
     assert scores(database, card, columns) == card.predict_score(rows).tolist()
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Fit a card of numbers and categories; return it, the people, and their columns for SQL."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(N, 2)).round(2), columns=["a", "b"])
+    X.loc[::9, "a"] = np.nan
+    X["c"] = rng.choice(["web", "o'neill", "shop"], N)
+    safety = X["b"] + X["a"].fillna(-1) + (X["c"] == "web")
+    y = (rng.random(N) < 1 / (1 + np.exp(1 + safety))).astype(int)
+    columns = {
+        name: (
+            "TEXT" if name == "c" else "DOUBLE PRECISION",
+            X[name].replace(np.nan, None).tolist(),
+        )
+        for name in X
+    }
+    return Scorecard().fit(X, y), X, y, columns
+
+
+def test_grades(database, people):
+    """Every customer has the grade that Python gives."""
+    card, X, y, columns = people
+    score = card.predict_score(X)
+    names = ["it's fine", *"BCDEFGH"]
+    grades = Grades(names=names, min_bads=1).fit(score, y)
+    assert len(grades.names_) > 2
+    expected = zip(score.tolist(), grades.predict(score).tolist(), strict=True)
+    assert answers(database, card, columns, "graded", grades=grades) == list(map(list, expected))
