@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from rfmrisk import __version__
+from rfmrisk.histories.flat import duration_of
 from rfmrisk.histories.nesting import to_histories
 from rfmrisk.histories.options import OptionNeededError, ReadingOptions, add_reading_options
 from rfmrisk.histories.partitions import ROWS_PER_PART
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         "--n-cutoffs", type=int, default=3, help="the most windows of each length (default 3)"
     )
     _add_decisions(train)
+    _add_fields(train)
     train.add_argument(
         "--models", type=_names, default="scorecard,xgboost", help="names, separated by commas"
     )
@@ -193,6 +195,28 @@ def _add_decisions(train: argparse.ArgumentParser) -> None:
     )
     train.add_argument(
         "--performance-window", help="leave out decisions that are younger, such as 90D"
+    )
+
+
+def _add_fields(train: argparse.ArgumentParser) -> None:
+    train.add_argument(
+        "--numbers",
+        type=_names,
+        default=[],
+        help="numeric fields of the log beside the amount, separated by commas",
+    )
+    train.add_argument(
+        "--durations",
+        type=_names,
+        default=[],
+        help="days between two dates of the log, such as closed-due, separated by commas: what is "
+        "not over at the decision is missing",
+    )
+    train.add_argument(
+        "--categories",
+        type=_names,
+        default=[],
+        help="fields of the log that are categories, separated by commas (default: chosen)",
     )
 
 
@@ -290,6 +314,7 @@ def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> N
 
 
 def _train(options: argparse.Namespace) -> None:
+    from rfmrisk.aggregation import customer_features
     from rfmrisk.proxy import suggest_outcome
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
     from rfmrisk.training.judging import RECENCY
@@ -307,11 +332,14 @@ def _train(options: argparse.Namespace) -> None:
     with _kept(output), new_folder(output) as folder:
         with _step("reading the log"):
             transactions = _log(options, roles)
+            fields = _fields(list(map(str, transactions.columns)), options)
             decided = _decided(transactions, options, roles)
             histories = decided.histories if decided else _histories(transactions, options, roles)
         if options.log is None:
             transactions.to_csv(folder / SAMPLE_FILE, index=False)
         _say(_counted(histories, decided))
+        if fields:
+            asked = replace(asked, features=customer_features(monetary=asked.monetary, **fields))
         if asked.outcome == "auto" and decided is None:
             asked = replace(asked, outcome=suggest_outcome(histories))
             _say(f"outcome window {asked.outcome}")
@@ -408,6 +436,29 @@ def _counted(histories: pd.DataFrame, decided: "DecidedHistories | None") -> str
 def _names(text: str) -> list[str]:
     """Return names that are separated by commas."""
     return [name.strip() for name in text.split(",")]
+
+
+def _fields(columns: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields that features are to be made of, as `customer_features` takes them."""
+    of_roles = {options.time: "time", options.amount: "amount"}
+    numbers = list(options.numbers)
+    for option, names in (("numbers", numbers), ("categories", options.categories)):
+        for name in names:
+            if name not in columns or name in of_roles:
+                raise ValueError(
+                    f"--{option} must name columns of the log beside time and amount; got "
+                    f"{name!r}, and the columns are {columns}"
+                )
+    for name in options.durations:
+        dates = duration_of(name, columns)
+        if not dates:
+            raise ValueError(
+                f"--durations must name two dates of the log with a - between; got {name!r}, and "
+                f"the columns are {columns}"
+            )
+        numbers.append("-".join(of_roles.get(date, date) for date in dates))
+    given = {"numbers": numbers, "categories": options.categories}
+    return {name: names for name, names in given.items() if names}
 
 
 def _outcome(text: str) -> str | list[str] | None:
@@ -563,7 +614,8 @@ def _log(options: argparse.Namespace, roles: dict[str, Any]) -> pd.DataFrame:
         return make_transactions(random_state=options.random_state)
     reading = ReadingOptions.from_namespace(options).given
     bound = {role: roles[role] for role in ("customer", "time", "amount")}
-    log = read_transactions(options.log, on_bad=options.on_bad, **bound, **reading)
+    texts = options.categories
+    log = read_transactions(options.log, on_bad=options.on_bad, **bound, **reading, text=texts)
     _say(f"read    {log.attrs['understood']}")
     return log
 
@@ -610,9 +662,13 @@ def _step(name: str) -> Iterator[None]:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Show warnings as one line each."""
+    """Show warnings as one line each, and each once."""
+    shown: set[str] = set()
 
     def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+        if str(message) in shown:
+            return
+        shown.add(str(message))
         print(f"rfmrisk: warning: {message}", file=sys.stderr)  # noqa: T201
 
     with warnings.catch_warnings():

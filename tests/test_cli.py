@@ -95,6 +95,26 @@ def test_a_model_of_decisions_scores_decisions(at, capsys):
         Path(name).unlink()
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--numbers", "balance"], "--numbers must name columns of the log beside"),
+        (["--categories", "Shop"], "beside time and amount; got 'Shop', and"),
+        (["--durations", "a-b"], "--durations must name two dates of the log with a - between"),
+        (["--durations", "BatchId-TransactionStartTime"], "'BatchId' must hold dates"),
+        (["--decisions", "none.csv"], "--decisions FILE and --target COLUMN go together"),
+        (["--decisions", "none.csv", "--target", "late"], "there is no file of decisions"),
+    ],
+)
+def test_fields_and_decisions_that_are_not_there(tmp_path, monkeypatch, capsys, given, message):
+    """What is asked for and is not in the log is named; nothing is left behind."""
+    monkeypatch.chdir(tmp_path)
+    make_transactions(n_customers=30, random_state=0).to_csv("log.csv", index=False)
+    assert main(["train", "log.csv", *QUICK, *given]) == 2
+    assert message in capsys.readouterr().err
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("rfmrisk-run")]
+
+
 def test_kept_tables_can_be_checked_by_hand(place):
     """Each table has the customer's id; the parts make up the whole; labels follow clusters."""
     tables = {p.stem: pd.read_csv(p, index_col="customer") for p in place.glob("run/tables/*.csv")}

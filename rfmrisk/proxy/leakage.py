@@ -179,6 +179,25 @@ def leakage_report(
     return LeakageReport(table, features, both, overlapping, alarms, histories.index.nunique())
 
 
+def telltale_columns(columns: pd.DataFrame, bad: NDArray[np.bool_]) -> list[str]:
+    """Name the columns that are the target, or alone rank it at an AUC of 0.98.
+
+    Parameters
+    ----------
+    columns : DataFrame of shape (n_rows, n_columns)
+        Numbers and categories.
+    bad : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    list of str
+        Each with its AUC, the best first.
+    """
+    alone = {str(name): _alone(column, bad) for name, column in columns.items()}
+    found = sorted(((auc, name) for name, auc in alone.items() if auc >= TELLTALE), reverse=True)
+    return [f"{name} ({auc:.3f})" for auc, name in found]
+
+
 def _derive(model: ProxyTargetClassifier, histories: pd.DataFrame) -> tuple[Any, ...]:
     target = derive_target(
         histories, outcome=model.outcome, n_cutoffs=model.n_cutoffs, labeler=model.labeler

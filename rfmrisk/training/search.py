@@ -13,6 +13,8 @@ import sklearn
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from rfmrisk.aggregation import ApplicationColumns
+from rfmrisk.proxy.leakage import telltale_columns
 from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target
 from rfmrisk.proxy.updating import outcomes_of
 from rfmrisk.scorecard import gains_table
@@ -207,6 +209,7 @@ def train(
     Warns
     -----
     UserWarning
+        A column of the decisions is the target, or alone ranks it at an AUC of 0.98; it is named.
         Some candidates failed and are left out, or no threshold could be searched.
 
     Examples
@@ -240,6 +243,7 @@ def train(
         y = outcomes[known]
     rows = target.samples if target is not None and len(target.windows) > 1 else None
     y = check_target(y, past.index if rows is None else past.index[rows], options.cv)
+    leakage = _leakage(past, y) if target is None else {}
     task = Task.divided(
         past,
         y,
@@ -318,7 +322,7 @@ def train(
         git_commit=tracker.git_commit if tracker else None,
         tracking=tracker.tracked if tracker else None,
         roles=dict(histories.attrs.get("roles", {})),
-        **(label.metadata if label else {}),
+        **(label.metadata if label else leakage),
     )
     model = ScoringModel(pipeline, metadata)
     # Later scores are compared with those of customers that the model has not seen either.
@@ -378,6 +382,23 @@ def _asked(options: TrainingOptions, target: ProxyTarget | None) -> dict[str, An
     others = {each.name: getattr(options, each.name) for each in fields(options)}
     others.pop("n_jobs")
     return {name: asked.get(name, value) for name, value in ({"target": None} | others).items()}
+
+
+def _leakage(histories: pd.DataFrame, y: np.ndarray) -> dict[str, Any]:
+    """Name, and warn of, the columns of the decisions that give their outcomes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the features say what they leave out
+        columns = ApplicationColumns().fit_transform(histories)
+    leaks = telltale_columns(columns, y == 1)
+    if not leaks:
+        return {"leaks": False}
+    found = f"alone, {', '.join(leaks)} give the target"
+    warnings.warn(
+        f"leakage: {found}. Leave out what was not known at the decision",
+        UserWarning,
+        stacklevel=3,
+    )
+    return {"leaks": True, "leakage": f"LEAK: {found}"}
 
 
 def _described(window: OutcomeWindow) -> LabelWindow:

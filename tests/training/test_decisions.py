@@ -4,11 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rfmrisk import to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.histories.options import ReadingOptions
 from rfmrisk.histories.tables import read_frame
+from rfmrisk.training import train
 from rfmrisk.training.decisions import decided_histories, parse_outcomes
 from rfmrisk.training.exchange import read_histories, to_records, write_histories
+from rfmrisk.training.report.findings import to_watch
+
+from .small import SMALL
 
 ROLES = {"customer": "CustomerId", "time": "TransactionStartTime", "amount": "Amount"}
 
@@ -149,6 +154,34 @@ def test_decisions_outside_of_the_log_are_counted(log, loans):
             decided_histories(log, asked, **options)
     with pytest.raises(ValueError, match="no transaction lies before as_of=2001"):
         decided_histories(log, loans.assign(as_of="2001-01-01"), **options)
+
+
+@pytest.mark.parametrize("leak", ["the target", "a ranking", "a word", "a flag"])
+def test_a_column_that_knows_the_outcome_is_named(leak):
+    """An attribute that is the outcome, or ranks it, raises the alarm in Python and in the card."""
+    log = make_transactions(n_customers=200, random_state=0)
+    rng = np.random.default_rng(0)
+    ids = log["CustomerId"].unique()
+    bad = np.arange(len(ids)) % 3 == 0
+    column = {
+        "the target": bad.astype(int),
+        "a ranking": rng.normal(0, 0.1, len(ids)) - bad.astype(float),
+        "a word": np.where(bad, "late", "paid"),
+        "a flag": bad,
+    }[leak]
+    loans = pd.DataFrame({"customer": ids, "as_of": "2019-03-01", "asked": rng.random(len(ids))})
+    histories = to_histories(log, as_of=loans.assign(told=column))
+    with pytest.warns(UserWarning, match="leakage: alone, told") as warned:
+        result = train(histories, bad, models={"decision_tree": SMALL["decision_tree"]}, cv=2)
+    named = [str(w.message) for w in warned if str(w.message).startswith("leakage")]
+    assert len(named) == 1
+    assert "told (" in named[0]
+    assert "asked" not in named[0]
+    metadata = result.model.metadata
+    assert metadata.leaks
+    assert "told (" in metadata.leakage
+    watched = to_watch(metadata, result.metrics, pd.DataFrame({"reading": []}))
+    assert any("told (" in sentence for sentence in watched)
 
 
 def test_attributes_are_kept_in_the_folder(log, loans, tmp_path):

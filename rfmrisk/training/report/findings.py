@@ -29,7 +29,11 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
     """
     best, asked = metrics.loc[metadata.model], metadata.asked
     is_proxy = asked["target"] == "proxy"
-    said = []
+    leak = (
+        f"{metadata.leakage}. Figures of a model that sees the answer are worth nothing: leave out "
+        "what was not known at the decision."
+    )
+    said = [leak] if metadata.leaks else []
     if is_proxy and not asked["outcome"]:
         said.append(
             "The label was computed from the transactions that the features see. These figures "
