@@ -117,7 +117,7 @@ card.points_table().head(8).round(2)
 # ``max_n_bins``                 ``max_bins``
 # ``min_bin_size``               ``min_bin_size``
 # ``monotonic_trend``            ``monotonic``; ``"auto"`` tries both directions
-# ``user_splits``                ``cut_points``
+# ``user_splits``                ``classing={name: {"cuts": ...}}``
 # ``special_codes``              ``special_values``
 # ``cat_cutoff``                 ``min_level_size``
 # ``selection_criteria``         ``min_iv``

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         gains_table,
         swap_set,
     )
-    from rfmrisk.woe import WOEEncoder
+    from rfmrisk.woe import WOEEncoder, compare_classing
 
 __version__ = "0.1.0"
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "StepwiseSelector",
     "TemporalAggregator",
     "WOEEncoder",
+    "compare_classing",
     "customer_features",
     "cutoff_table",
     "describe_histories",
@@ -110,7 +111,7 @@ _HOMES = {
         "gains_table",
         "swap_set",
     ],
-    "woe": ["WOEEncoder"],
+    "woe": ["WOEEncoder", "compare_classing"],
 }
 
 

@@ -1,5 +1,7 @@
 """Weight of Evidence: optimal bins and what they tell of good and bad."""
 
+from rfmrisk.woe.classing import read_classing
+from rfmrisk.woe.comparing import ClassingComparison, compare_classing
 from rfmrisk.woe.encoder import WOEEncoder
 
-__all__ = ["WOEEncoder"]
+__all__ = ["ClassingComparison", "WOEEncoder", "compare_classing", "read_classing"]

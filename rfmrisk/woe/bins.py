@@ -16,18 +16,20 @@ from scipy.special import rel_entr
 
 from rfmrisk.woe.binning import count_cuts, cut_numbers, group_levels, weight_of_evidence
 from rfmrisk.woe.categories import are_truth_values, find_bins
+from rfmrisk.woe.classing import POLICIES, ColumnClassing, far_apart, rounded_cuts
 from rfmrisk.woe.inputs import as_levels, as_numbers, column_kind, level_text
 from rfmrisk.woe.target import mean_weight
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from rfmrisk.woe.program import Rules, Shape
 
 
 MISSING, UNSEEN, TOTAL = "missing", "unseen", "total"
+_SEARCHED = ColumnClassing()
 
 
 class ColumnBins(TypedDict):
@@ -55,7 +57,8 @@ def fit_numbers(
     rules: Rules,
     *,
     special: Sequence[Any] = (),
-    cuts: ArrayLike | None = None,
+    classing: ColumnClassing = _SEARCHED,
+    cut_digits: int | None = None,
 ) -> ColumnBins:
     """Bin a numeric column, or count its rows over given cuts.
 
@@ -73,8 +76,10 @@ def fit_numbers(
         The constraints.
     special : sequence of float or of sequences of float, default=()
         Codes that are no amounts, each entry with a bin of its own.
-    cuts : sequence of float or None, default=None
-        Ascending cut points to use as they are.
+    classing : ColumnClassing
+        Its cuts are used as they are; without them, its ``max_bins`` and ``min_rate_gap`` are.
+    cut_digits : int or None, default=None
+        To how many significant digits cuts that were searched are rounded.
 
     Returns
     -------
@@ -82,6 +87,7 @@ def fit_numbers(
         Without WoE yet; see `evaluate`.
     """
     groups = _groups(special, float)
+    cuts = None if classing.cuts is None else np.array(classing.cuts)
     if cuts is None:
         ordinary = ~np.isnan(x)
         for codes in groups:
@@ -91,8 +97,14 @@ def fit_numbers(
         if not ordinary.all():
             x, bad = x[ordinary], bad[ordinary]
             weight = None if weight is None else weight[ordinary]
+        rules = _own_rules(rules, classing)
         cuts = cut_numbers(x, bad, weight, shape, rules)
-    return _column("numeric", cuts=np.asarray(cuts, dtype=np.float64), special=groups)
+        if cut_digits is not None:
+            cuts = rounded_cuts(cuts, cut_digits)
+        if classing.min_rate_gap and len(cuts):
+            into = _far_apart(count_cuts(x, cuts), bad, weight, len(cuts) + 1, classing)
+            cuts = cuts[np.diff(into) > 0]
+    return _column("numeric", cuts=cuts, special=groups)
 
 
 def fit_levels(
@@ -104,9 +116,38 @@ def fit_levels(
     *,
     min_level_size: float,
     special: Sequence[Any] = (),
+    classing: ColumnClassing = _SEARCHED,
 ) -> ColumnBins:
-    """Group the levels of a categorical column; ``codes`` index ``levels``, -1 is missing."""
+    """Group the levels of a categorical column; ``codes`` index ``levels``, -1 is missing.
+
+    Groups of the classing are used as they are, and of an order only neighbours are grouped. The
+    levels that are in neither have bins of their own, or one bin, the last.
+    """
     groups = _groups(special, level_text)
+    placed: dict[str, int] = {}
+    rules = _own_rules(rules, classing)
+    if classing.groups is not None:
+        placed = {text: k for k, group in enumerate(classing.groups) for text in group}
+    elif classing.order is not None:
+        x = np.array([*map({t: float(k) for k, t in enumerate(classing.order)}.get, levels), None])
+        x = x.astype(np.float64)[codes]
+        counts = ~np.isnan(x) if weight is None else ~np.isnan(x) & (weight > 0)
+        own_weight = None if weight is None else weight[counts]
+        cuts = cut_numbers(x[counts], bad[counts], own_weight, "auto", rules)
+        bins = count_cuts(np.arange(len(classing.order), dtype=np.float64), cuts)
+        placed = dict(zip(classing.order, bins.tolist(), strict=True))
+    if placed:
+        return _with_rest(
+            placed,
+            codes,
+            levels,
+            bad,
+            weight,
+            rules,
+            min_level_size=min_level_size,
+            special=groups,
+            classing=classing,
+        )
     own = {text: k for k, group in enumerate(groups) for text in group}
     ordinary = np.array([level not in own for level in levels] + [False])[codes]
     if weight is not None:
@@ -120,10 +161,67 @@ def fit_levels(
         rules,
         min_level_size=min_level_size,
     )
+    if classing.min_rate_gap and len(bins):
+        own_weight = None if weight is None else weight[ordinary]
+        n_found = int(bins.max()) + 1
+        bins = _far_apart(bins[codes], bad[ordinary], own_weight, n_found, classing)[bins]
     n_bins = int(bins.max(initial=0)) + 1
     places = {levels[k]: int(b) for k, b in zip(found, bins, strict=True)}
     places |= {text: n_bins + k for text, k in own.items()}
     return _column("categorical", levels=places, n_bins=n_bins, special=groups)
+
+
+def _with_rest(  # noqa: PLR0917 (the levels, the rows, and what is decided of them)
+    placed: dict[str, int],
+    codes: NDArray[np.intp],
+    levels: list[str],
+    bad: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+    rules: Rules,
+    *,
+    min_level_size: float,
+    special: list[list[Any]],
+    classing: ColumnClassing,
+) -> ColumnBins:
+    """Bin the levels that are placed by hand, and those that are not."""
+    n_bins = max(placed.values()) + 1
+    coded = {code for group in special for code in group}
+    # A level may be written in another way than in the classing.
+    known = dict(zip(levels, find_bins(levels, placed, -1), strict=True))
+    rest = [level for level in levels if known[level] < 0 and level not in coded]
+    found = {level: k for level, k in known.items() if k >= 0 and level not in coded}
+    places = {level: k for level, k in placed.items() if level not in coded} | found
+    if rest and classing.rest == "own":
+        mask = np.array([level in rest for level in levels] + [False])[codes]
+        inside = fit_levels(
+            np.where(mask, codes, -1), levels, bad, weight, rules, min_level_size=min_level_size
+        )
+        places |= {level: n_bins + k for level, k in inside["levels"].items()}
+        n_bins += inside["n_bins"] if inside["levels"] else 0
+    elif rest:
+        places |= dict.fromkeys(rest, n_bins)
+        n_bins += 1
+    places |= {code: n_bins + k for k, group in enumerate(special) for code in group}
+    return _column("categorical", levels=places, n_bins=n_bins, special=special)
+
+
+def _own_rules(rules: Rules, classing: ColumnClassing) -> Rules:
+    return rules if classing.max_bins is None else rules._replace(max_bins=classing.max_bins)
+
+
+def _far_apart(
+    bins: NDArray[np.intp],
+    bad: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+    n_bins: int,
+    classing: ColumnClassing,
+) -> NDArray[np.intp]:
+    """Return which merged bin each bin is in, given the bin of each row."""
+    size = np.ones(len(bad)) if weight is None else weight
+    counts = (np.bincount(bins, each, minlength=n_bins) for each in (size * bad, size))
+    bads, n = (each.astype(np.float64) for each in counts)
+    merged = far_apart(bads, n, classing.min_rate_gap)
+    return np.array(merged, dtype=np.intp)
 
 
 def _groups(special: Sequence[Any], read: Any) -> list[list[Any]]:
@@ -162,14 +260,93 @@ def evaluate(
     *,
     smoothing: float,
     unseen: str,
+    policies: Mapping[int, str] | None = None,
+    neutral: int | None = None,
 ) -> None:
-    """Count the goods and bads of each bin, given the bin of each row, and fill in the WoE."""
+    """Count the goods and bads of each bin, given the bin of each row, and fill in the WoE.
+
+    Parameters
+    ----------
+    column : ColumnBins
+        Gets goods, bads, woe and iv.
+    codes : ndarray of int, shape (n,)
+        The bin of each row.
+    bad : ndarray of bool, shape (n,)
+    weight : ndarray of shape (n,) or None
+    smoothing : float
+        In units of the mean weight.
+    unseen : str
+        As `WOEEncoder` has it.
+    policies : mapping of int to str or None, default=None
+        What the WoE of a special or the missing bin is made of; "own" where it is not given.
+    neutral : int or None, default=None
+        An ordinary bin whose WoE is 0.
+    """
     n_counted = column["n_bins"] + len(column["special"]) + 1
     cells = np.bincount(codes * 2 + bad, weights=weight, minlength=2 * n_counted)
     goods, bads = cells[: 2 * n_counted].reshape(-1, 2).T.astype(np.float64)
-    woe, iv = weight_of_evidence(goods, bads, smoothing * mean_weight(weight))
+    least = smoothing * mean_weight(weight)
+    woe, iv = weight_of_evidence(goods, bads, least)
+    if policies or neutral is not None:
+        woe = _by_policy(column, goods, bads, woe, least, dict(policies or {}), neutral)
+        iv = (goods / goods.sum() - bads / bads.sum()) * woe
     column["goods"], column["bads"], column["iv"] = goods, bads, iv
     column["woe"] = np.append(woe, woe[-1] if unseen == "missing" else 0.0)
+
+
+def _by_policy(  # noqa: PLR0917 (what was counted, and what is decided of it)
+    column: ColumnBins,
+    goods: NDArray[np.float64],
+    bads: NDArray[np.float64],
+    woe: NDArray[np.float64],
+    smoothing: float,
+    policies: dict[int, str],
+    neutral: int | None,
+) -> NDArray[np.float64]:
+    """Return the WoE of each bin where some share that of another, or have a set one."""
+    woe, n = woe.copy(), goods + bads
+    trained = np.flatnonzero(n[: column["n_bins"]] > 0)
+    labels = bin_labels(column)[: column["n_bins"]]
+    into = np.arange(len(n))
+    for k, policy in policies.items():
+        if policy == "nearest" and n[k] and len(trained):
+            rates = bads[trained] / n[trained]
+            into[k] = trained[np.abs(rates - bads[k] / n[k]).argmin()]
+        elif policy in labels:
+            into[k] = labels.index(policy)
+        elif policy not in POLICIES:
+            raise ValueError(
+                f"{policy!r} is no bin; a policy is one of {', '.join(POLICIES)}, or one of the "
+                f"bins {', '.join(map(repr, labels))}"
+            )
+    joint = np.bincount(into, goods, len(n)), np.bincount(into, bads, len(n))
+    together, _ = weight_of_evidence(*joint, smoothing)
+    shared = np.isin(into, into[into != np.arange(len(n))])
+    woe[shared] = together[into[shared]]
+    if neutral is not None:
+        woe[neutral] = 0.0
+    for k, policy in policies.items():
+        if policy == "worst" and len(trained):
+            woe[k] = woe[trained].min()
+        elif policy == "neutral" or (policy == "nearest" and not n[k]):
+            woe[k] = 0.0
+    return woe
+
+
+def counted(
+    column: ColumnBins,
+    codes: NDArray[np.intp],
+    bad: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+) -> ColumnBins:
+    """Return the bins with the goods and bads of another sample, and their own WoE."""
+    n_counted = missing_bin(column) + 1
+    cells = np.bincount(codes * 2 + bad, weights=weight, minlength=2 * (n_counted + 1))
+    goods, bads = cells[: 2 * n_counted].reshape(-1, 2).T.astype(np.float64)
+    shares = goods / max(goods.sum(), 1e-300) - bads / max(bads.sum(), 1e-300)
+    other = column.copy()
+    other["goods"], other["bads"], other["iv"] = goods, bads, shares * column["woe"][:n_counted]
+    return other
 
 
 def codes_of_numbers(x: NDArray[np.float64], column: ColumnBins) -> NDArray[np.intp]:

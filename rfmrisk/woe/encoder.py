@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
+from scipy.special import chdtrc
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
@@ -19,16 +22,26 @@ from rfmrisk.woe.bins import (
     binning_table,
     codes_of_levels,
     codes_of_numbers,
+    counted,
     evaluate,
     fit_levels,
     fit_numbers,
+)
+from rfmrisk.woe.classing import (
+    POLICIES,
+    ColumnClassing,
+    is_number,
+    numbers_of,
+    parse_column,
+    read_classing,
 )
 from rfmrisk.woe.inputs import Table, as_levels, as_numbers, column_kind, level_text, read_table
 from rfmrisk.woe.program import SHAPES, Rules
 from rfmrisk.woe.target import check_target, check_weight, mean_weight
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pathlib import Path
+
     from numpy.typing import ArrayLike, NDArray
 
     from rfmrisk.woe.bins import ColumnBins
@@ -36,6 +49,19 @@ if TYPE_CHECKING:
 
 
 _UNSEEN = ("zero", "missing", "error")
+# Of a group that is said to be lost: its least rows, and how unlikely its rate is by chance.
+FEWEST_ROWS = 20
+SURE = 1e-4
+
+
+class _Classing:
+    """A parameter that is set as ``encoder.classing``, and what was fitted as a call of that."""
+
+    def __get__(self, encoder: Any, owner: type | None = None) -> Any:
+        return self if encoder is None else encoder._fitted_classing
+
+    def __set__(self, encoder: Any, value: Any) -> None:
+        vars(encoder)["classing"] = value
 
 
 class WOEEncoder(TransformerMixin, BaseEstimator):
@@ -69,8 +95,23 @@ default="auto"
         Greatest number of pre-bins that the exact search combines at once. A column with no more
         distinct values has the optimal bins; one with more is searched repeatedly around the best
         cuts.
-    cut_points : dict or None, default=None
-        Ascending cut points by column name, used as they are.
+    classing : dict, str, Path or None, default=None
+        Bins by hand: a dictionary by column name, or the JSON or YAML file that holds it. Of a
+        column it may give ``cuts`` (ascending, used as they are) or ``groups`` of categories,
+        with the ``rest`` of them in bins of their "own", in "one" bin or "neutral"; an ``order``
+        of categories, of which neighbours are grouped; ``missing``, a policy as below;
+        ``special``, a list as in ``special_values`` or a mapping of codes to policies;
+        ``max_bins``; ``min_rate_gap``, the least difference of neighbouring bad rates; and who
+        decided what and why: ``note``, ``by``, ``date``. What it leaves out is searched. Called
+        on a fitted encoder, ``encoder.classing()`` writes all bins as such a dictionary, ready
+        for JSON, with which another encoder has the same bins.
+    missing : str, default="own"
+        The policy for missing values: a WoE of their "own" (0 where the training has none), that
+        of the "worst" ordinary bin, "neutral" (0), or one together with the bin that is "nearest"
+        in bad rate (0 where the training has none). In a classing also a bin by name.
+    cut_digits : int or None, default=None
+        To how many significant digits cuts are rounded once they are found; more where two would
+        be the same.
     special_values : dict or None, default=None
         Codes by column name that are no amounts, such as ``{"age": [-7, [-8, -9]]}``: each entry
         of the list has a bin of its own, a nested list shares one.
@@ -95,6 +136,10 @@ default="auto"
         Information value of each column, that of the missing bin included.
     selected_ : ndarray of bool, shape (f,)
         Which columns are in the output.
+    findings_ : list of str
+        Why a column has one bin; see `summary`.
+    classing_ : dict of str to dict
+        What was decided by hand, as it was given.
     separating_ : list of str
         Columns of which each bin holds goods alone or bads alone, which `fit` warns of.
     mean_weight_ : float
@@ -129,6 +174,8 @@ default="auto"
     3       total    6.0      0.50  0.00
     """
 
+    classing = _Classing()
+
     def __init__(
         self,
         *,
@@ -137,7 +184,9 @@ default="auto"
         min_bin_events: float = 0,
         monotonic: Shape | Mapping[str, Shape] = "auto",
         max_prebins: int = 64,
-        cut_points: Mapping[str, Sequence[float]] | None = None,
+        classing: Mapping[str, Any] | str | Path | None = None,
+        missing: str = "own",
+        cut_digits: int | None = None,
         special_values: Mapping[str, Sequence[Any]] | None = None,
         min_level_size: float = 0.001,
         unseen: Literal["zero", "missing", "error"] = "zero",
@@ -149,7 +198,9 @@ default="auto"
         self.min_bin_events = min_bin_events
         self.monotonic = monotonic
         self.max_prebins = max_prebins
-        self.cut_points = cut_points
+        self.classing = classing
+        self.missing = missing
+        self.cut_digits = cut_digits
         self.special_values = special_values
         self.min_level_size = min_level_size
         self.unseen = unseen
@@ -185,6 +236,7 @@ default="auto"
         """
         table = read_table(self, X, reset=True)
         self._check_parameters(table.names)
+        self.classing_ = read_classing(vars(self)["classing"])
         bad = check_target(y, table.n_rows)
         weight = check_weight(sample_weight, table.n_rows)
         total = float(len(bad) if weight is None else weight.sum())
@@ -200,6 +252,7 @@ default="auto"
             total_bads=total_bads,
             smoothing=self.smoothing * mean_weight(weight),
         )
+        self.findings_ = [""] * len(table)
         self.bins_ = [self._fit_column(table, j, bad, weight, rules) for j in range(len(table))]
         self.mean_weight_ = mean_weight(weight)
         self.information_value_ = np.array([column["iv"].sum() for column in self.bins_])
@@ -236,27 +289,119 @@ default="auto"
         rules: Rules,
     ) -> ColumnBins:
         name, values = table.names[j], table.read(j)
-        special = (self.special_values or {}).get(name, ())
-        cuts = (self.cut_points or {}).get(name)
-        if column_kind(values, name) == "numeric":
+        by_hand = parse_column(self.classing_.get(name, {}), name)
+        numeric = column_kind(values, name) == "numeric"
+        if numeric:
+            by_hand = replace(by_hand, special=numbers_of(by_hand.special, name))
+        special = [*(self.special_values or {}).get(name, ()), *by_hand.special]
+        _check_special(name, special)
+        n_special = len(special)
+        neutral = None
+        if numeric:
             _check_special(name, special, numeric=True)
             shape = self.monotonic
             if isinstance(shape, Mapping):
                 shape = shape.get(name, "auto")
+            if by_hand.groups is not None or by_hand.order is not None:
+                raise ValueError(f"classing groups {name!r}, which holds numbers, not categories")
             x = as_numbers(values, name)
-            column = fit_numbers(x, bad, weight, shape, rules, special=special, cuts=cuts)
+            column = fit_numbers(
+                x,
+                bad,
+                weight,
+                shape,
+                rules,
+                special=special,
+                classing=by_hand,
+                cut_digits=self.cut_digits,
+            )
             codes = codes_of_numbers(x, column)
         else:
-            if cuts is not None:
-                raise ValueError(f"cut_points names {name!r}, which holds levels, not numbers.")
+            if by_hand.cuts is not None:
+                raise ValueError(f"classing cuts {name!r}, which holds categories, not numbers")
             level_codes, levels = as_levels(values, name)
             least = self.min_level_size * (rules.total_goods + rules.total_bads)
             column = fit_levels(
-                level_codes, levels, bad, weight, rules, min_level_size=least, special=special
+                level_codes,
+                levels,
+                bad,
+                weight,
+                rules,
+                min_level_size=least,
+                special=special,
+                classing=by_hand,
             )
+            if by_hand.rest == "neutral" and self._has_rest(column, by_hand):
+                neutral = column["n_bins"] - 1
             codes = codes_of_levels(level_codes, levels, column)
-        evaluate(column, codes, bad, weight, smoothing=self.smoothing, unseen=self.unseen)
+        own = ["own"] * (n_special - len(by_hand.special)) + by_hand.special_policies
+        policies = dict(enumerate([*own, by_hand.missing or self.missing], column["n_bins"]))
+        try:
+            evaluate(
+                column,
+                codes,
+                bad,
+                weight,
+                smoothing=self.smoothing,
+                unseen=self.unseen,
+                policies={k: policy for k, policy in policies.items() if policy != "own"},
+                neutral=neutral,
+            )
+        except ValueError as error:
+            raise ValueError(f"classing of {name!r}: {error}") from None
+        if column["n_bins"] == 1 and by_hand.cuts is None and by_hand.groups is None:
+            self.findings_[j] = self._why_one_bin(table, j, column, codes, bad, weight, rules)
         return column
+
+    def _why_one_bin(  # noqa: PLR0917 (a column and the rows, as in fit)
+        self,
+        table: Table,
+        j: int,
+        column: ColumnBins,
+        codes: NDArray[np.intp],
+        bad: NDArray[np.bool_],
+        weight: NDArray[np.float64] | None,
+        rules: Rules,
+    ) -> str:
+        """Say why a column could not be split, and whether smaller bins would."""
+        inside = codes == 0
+        if not inside.any():
+            return "all values are missing or special"
+        values = pd.Series(table.read(j))
+        if values[inside].nunique() < 2:
+            return "has one value"
+        # Each value of the safest and of the riskiest small group has some rows.
+        free = rules._replace(min_size=min(rules.min_size, FEWEST_ROWS * mean_weight(weight)))
+        name = table.names[j]
+        if column["kind"] == "numeric":
+            x = as_numbers(values, name)
+            split = codes_of_numbers(x, fit_numbers(x, bad, weight, None, free))
+        else:
+            level_codes, levels = as_levels(values, name)
+            found = fit_levels(level_codes, levels, bad, weight, free, min_level_size=0.0)
+            split = codes_of_levels(level_codes, levels, found)
+        size = np.ones(len(bad)) if weight is None else weight / mean_weight(weight)
+        n = np.bincount(split[inside], size[inside])
+        bads = np.bincount(split[inside], (size * bad)[inside], minlength=len(n))
+        n, bads = n[n > 0], bads[n > 0]
+        rate = bads.sum() / n.sum()
+        chi2 = float(((bads - n * rate) ** 2 / np.maximum(n * rate * (1 - rate), 1e-12)).sum())
+        if len(n) < 2 or chdtrc(len(n) - 1, chi2) > SURE:
+            return "no split tells goods from bads"
+        extreme = int(np.abs(bads / n - rate).argmax())
+        return (
+            f"has groups under min_bin_size={self.min_bin_size:g} that differ in risk: "
+            f"{n[extreme] / size.sum():.2%} of the customers have a bad rate of "
+            f"{bads[extreme] / n[extreme]:.1%} where {rate:.1%} have; lower min_bin_size, or give "
+            "classing"
+        )
+
+    @staticmethod
+    def _has_rest(column: ColumnBins, by_hand: ColumnClassing) -> bool:
+        """Tell whether the last ordinary bin holds what is in no group and not in the order."""
+        listed = {t for group in by_hand.groups or [by_hand.order or []] for t in group}
+        last = [t for t, k in column["levels"].items() if k == column["n_bins"] - 1]
+        return bool(listed and last) and listed.isdisjoint(last)
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Replace every value by the WoE of its bin.
@@ -339,13 +484,94 @@ default="auto"
                 )
         return codes
 
-    def binning_table(self, feature: str | int) -> pd.DataFrame:
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            The encoder holds no other estimator, so this changes nothing.
+
+        Returns
+        -------
+        dict
+        """
+        return super().get_params(deep) | {"classing": vars(self)["classing"]}
+
+    def _fitted_classing(self) -> dict[str, dict[str, Any]]:
+        """Write the fitted bins as a classing, ready for JSON."""
+        check_is_fitted(self)
+        written = {}
+        for name, column in zip(self.column_names(), self.bins_, strict=True):
+            by_hand = parse_column(self.classing_.get(name, {}), name)
+            entry: dict[str, Any] = {}
+            if column["kind"] == "numeric":
+                entry["cuts"] = column["cuts"].tolist()
+            else:
+                groups: list[list[str]] = [[] for _ in range(column["n_bins"])]
+                for level, k in column["levels"].items():
+                    if k < column["n_bins"]:
+                        groups[k].append(level)
+                if by_hand.rest == "neutral" and self._has_rest(column, by_hand):
+                    groups.pop()
+                groups = [group for group in groups if group]
+                entry = {"groups": groups, "rest": by_hand.rest} if groups else {}
+            if column["special"]:
+                n_own = len(column["special"]) - len(by_hand.special_policies)
+                policies = ["own"] * n_own + by_hand.special_policies
+                entry["special"] = [
+                    {"codes": list(codes), "as": policy}
+                    for codes, policy in zip(column["special"], policies, strict=True)
+                ]
+            written[name] = entry | {"missing": by_hand.missing or self.missing} | by_hand.remarks
+        return written
+
+    def summary(self) -> pd.DataFrame:
+        """Say of every column what became of it.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by ``feature``: ``bins`` (ordinary ones), ``information_value``,
+            ``missing_share``, ``special_share``, and a ``finding``: empty, or why the column has
+            one bin. Where small groups of it differ much in risk, but are under ``min_bin_size``,
+            it says so.
+        """
+        check_is_fitted(self)
+        rows = []
+        for column, iv, finding in zip(
+            self.bins_, self.information_value_.tolist(), self.findings_, strict=True
+        ):
+            n = column["goods"] + column["bads"]
+            rows.append(
+                {
+                    "bins": column["n_bins"],
+                    "information_value": iv,
+                    "missing_share": n[-1] / n.sum(),
+                    "special_share": n[column["n_bins"] : -1].sum() / n.sum(),
+                    "finding": finding,
+                }
+            )
+        return pd.DataFrame(rows, index=pd.Index(self.column_names(), name="feature"))
+
+    def binning_table(
+        self,
+        feature: str | int,
+        X: Any = None,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> pd.DataFrame:
         """Lay out the bins of one column.
 
         Parameters
         ----------
         feature : str or int
             Name or position of the column.
+        X, y : array-like or None, default=None
+            Another sample and its target, whose customers are counted instead of those of the
+            training. The WoE stays that of the training, and ``iv`` is what it tells of them.
+        sample_weight : array-like of shape (n,) or None, default=None
+            Weights of that sample.
 
         Returns
         -------
@@ -360,7 +586,16 @@ default="auto"
             If there is no such column; the message lists those there are.
         """
         check_is_fitted(self)
-        return binning_table(self.bins_[self._position(feature)])
+        j = self._position(feature)
+        column = self.bins_[j]
+        if X is None and y is None:
+            return binning_table(column)
+        if X is None or y is None:
+            raise ValueError("binning_table needs X and y of another sample, or neither")
+        codes = self.bin_numbers(X, [j])[:, j]
+        bad = check_target(y, len(codes))
+        weight = check_weight(sample_weight, len(codes))
+        return binning_table(counted(column, codes, bad, weight))
 
     def _position(self, feature: str | int) -> int:
         names = self.column_names()
@@ -416,7 +651,18 @@ default="auto"
         by_name = list(shapes.values()) if isinstance(shapes, Mapping) else [shapes]
         allowed = f"one of {', '.join(map(repr, SHAPES))}, or a dict of such by column name"
         require("monotonic", allowed, all(shape in list(SHAPES) for shape in by_name))
-        for parameter in ("monotonic", "cut_points", "special_values"):
+        require("missing", f"one of {', '.join(POLICIES)}", self.missing in POLICIES)
+        if self.cut_digits is not None:
+            whole = isinstance(self.cut_digits, Integral) and not isinstance(self.cut_digits, bool)
+            require(
+                "cut_digits", "a number of digits from 1, or None", whole and self.cut_digits > 0
+            )
+        for name in read_classing(vars(self)["classing"]):
+            if name not in names:
+                raise ValueError(
+                    f"classing names {name!r}, which is none of the columns {', '.join(names)}"
+                )
+        for parameter in ("monotonic", "special_values"):
             value = getattr(self, parameter)
             if parameter != "monotonic":
                 by_column = value is None or isinstance(value, Mapping)
@@ -428,13 +674,6 @@ default="auto"
             _check_special(name, codes)
             if not len(codes):
                 raise ValueError(f"special_values of {name!r} must be a list of codes; got none")
-        for name, cuts in (self.cut_points or {}).items():
-            points = cuts.tolist() if isinstance(cuts, np.ndarray) else cuts
-            listed = isinstance(points, list | tuple) and all(map(_is_number, points))
-            if not listed or not points or (np.diff(np.array(points, dtype=np.float64)) <= 0).any():
-                raise ValueError(
-                    f"cut_points of {name!r} must be finite and ascending; got {cuts!r}."
-                )
 
     def __sklearn_tags__(self) -> Any:
         """Describe the encoder to scikit-learn: mixed columns, NaN, and a binary target."""
@@ -445,12 +684,6 @@ default="auto"
         tags.target_tags.required = True
         tags.classifier_tags = ClassifierTags(multi_class=False)
         return tags
-
-
-def _is_number(value: Any) -> bool:
-    """Return whether a value is a finite number, and no boolean."""
-    number = isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_)
-    return number and bool(np.isfinite(float(value)))
 
 
 def _check_special(name: str, codes: Any, *, numeric: bool = False) -> None:
@@ -471,7 +704,7 @@ def _check_special(name: str, codes: Any, *, numeric: bool = False) -> None:
             raise ValueError(
                 f"{allowed}; got NaN in {codes!r}, and missing values have a bin of their own"
             )
-        if numeric and not _is_number(code):
+        if numeric and not is_number(code):
             raise ValueError(f"{allowed}, finite numbers as the column is numeric; got {code!r}")
     texts = [level_text(code) for code in flat]
     twice = sorted({text for text in texts if texts.count(text) > 1})

@@ -10,7 +10,7 @@ from rfmrisk.woe.bins import ColumnBins
 from rfmrisk.woe.encoder import WOEEncoder
 
 # Parameters that only matter in fit, and may hold what JSON cannot.
-_FIT_ONLY = ("monotonic", "cut_points", "special_values")
+_FIT_ONLY = ("monotonic", "classing", "special_values")
 
 
 def encoder_to_plain(encoder: WOEEncoder) -> dict[str, Any]:
@@ -24,7 +24,8 @@ def encoder_to_plain(encoder: WOEEncoder) -> dict[str, Any]:
     Returns
     -------
     dict
-        parameters, named (whether columns had names), mean_weight, separating and columns.
+        parameters, named (whether columns had names), mean_weight, separating, classing, findings
+        and columns.
     """
     return {
         "parameters": {
@@ -33,6 +34,8 @@ def encoder_to_plain(encoder: WOEEncoder) -> dict[str, Any]:
         "named": hasattr(encoder, "feature_names_in_"),
         "mean_weight": encoder.mean_weight_,
         "separating": encoder.separating_,
+        "classing": encoder.classing_,
+        "findings": encoder.findings_,
         "columns": [
             {
                 "name": name,
@@ -85,6 +88,8 @@ def encoder_from_plain(state: dict[str, Any]) -> WOEEncoder:
     ]
     encoder.mean_weight_ = float(state["mean_weight"])
     encoder.separating_ = list(state["separating"])
+    encoder.classing_ = dict(state["classing"])
+    encoder.findings_ = list(state["findings"])
     encoder.information_value_ = np.array([column["iv"].sum() for column in encoder.bins_])
     encoder.selected_ = encoder.information_value_ >= encoder.min_iv
     return encoder

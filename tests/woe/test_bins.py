@@ -13,7 +13,7 @@ def encoder():
     """Bin a column of numbers with a special value, none of them missing."""
     x = np.repeat([1.0, 2.0, -9.0], [60, 40, 20])
     y = np.concatenate([np.arange(60) < 20, np.arange(40) < 30, np.arange(20) < 1])
-    options = {"cut_points": {"x": [1.5, 5]}, "special_values": {"x": [-9]}}
+    options = {"classing": {"x": {"cuts": [1.5, 5]}}, "special_values": {"x": [-9]}}
     return WOEEncoder(**options).fit(pd.DataFrame({"x": x}), y)
 
 

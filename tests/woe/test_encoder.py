@@ -158,7 +158,7 @@ class TestFitting:
     def test_cut_points_are_used_as_they_are(self):
         """Given cuts are neither moved nor dropped."""
         X, y = customers()
-        encoder = WOEEncoder(cut_points={"recency": [10, 20, 30]}).fit(X, y)
+        encoder = WOEEncoder(classing={"recency": {"cuts": [10, 20, 30]}}).fit(X, y)
         assert encoder.bins_[0]["cuts"].tolist() == [10, 20, 30]
         assert encoder.binning_table("recency")["bin"].tolist() == [
             *("(-inf, 10)", "[10, 20)", "[20, 30)", "[30, inf)", "missing", "total")
@@ -418,10 +418,12 @@ class TestBadInput:
             ({"unseen": "ignore"}, "unseen must be 'zero', 'missing' or 'error'"),
             ({"monotonic": "up"}, "monotonic must be one of 'auto'.*got 'up'"),
             ({"monotonic": {"age": "peak"}}, "monotonic must be a dict whose keys.*recency"),
-            ({"cut_points": {"age": [1]}}, "cut_points must be a dict whose keys"),
-            ({"cut_points": [1]}, "cut_points must be a dict by column name"),
-            ({"cut_points": {"recency": [2, 1]}}, "cut_points of 'recency' must be finite and asc"),
-            ({"cut_points": {"channel": [2]}}, "cut_points names 'channel', which holds levels"),
+            ({"classing": {"age": {}}}, "classing names 'age', which is none of the columns"),
+            ({"classing": [1]}, "classing must be a mapping by column name"),
+            ({"classing": {"channel": {"cuts": [2]}}}, "cuts 'channel', which holds categories"),
+            ({"classing": {"recency": {"order": ["a"]}}}, "groups 'recency', which holds numbers"),
+            ({"missing": "best"}, "missing must be one of own, worst, neutral, nearest"),
+            ({"cut_digits": 0}, "cut_digits must be a number of digits from 1"),
             ({"special_values": {"age": [1]}}, "special_values must be a dict whose keys"),
         ],
     )
