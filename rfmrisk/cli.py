@@ -26,6 +26,7 @@ from rfmrisk.validation.commands import add_validation
 
 if TYPE_CHECKING:
     from rfmrisk.training.decisions import DecidedHistories
+    from rfmrisk.training.options import TrainingOptions
 
 BAD_INPUT = 2
 FAILED = 1
@@ -185,6 +186,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_decisions(train: argparse.ArgumentParser) -> None:
+    train.add_argument(
+        "--table",
+        action="store_true",
+        help="the file is no log but a plain table: one application a row, with its --target",
+    )
+    train.add_argument(
+        "--bad", metavar="VALUE", help="the word for a bad outcome, where outcomes are words"
+    )
     train.add_argument("--decisions", help="CSV, Excel or Parquet file of decisions with outcomes")
     train.add_argument("--target", help="column of the outcome: 1 bad, 0 good, empty not known yet")
     train.add_argument(
@@ -245,6 +254,9 @@ def _add_score(commands: Any) -> None:
     score.add_argument("--model", required=True, help="folder of a training, or an MLflow URI")
     score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
     _add_roles(score, None, None, None)
+    score.add_argument(
+        "--table", action="store_true", help="the file is a plain table of applications, no log"
+    )
     score.add_argument(
         "--decisions", help="CSV, Excel or Parquet file of decisions to score, one line each"
     )
@@ -314,7 +326,6 @@ def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> N
 
 
 def _train(options: argparse.Namespace) -> None:
-    from rfmrisk.aggregation import customer_features
     from rfmrisk.proxy import suggest_outcome
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
     from rfmrisk.training.judging import RECENCY
@@ -331,15 +342,16 @@ def _train(options: argparse.Namespace) -> None:
     tracker = Tracker(options.experiment)
     with _kept(output), new_folder(output) as folder:
         with _step("reading the log"):
-            transactions = _log(options, roles)
-            fields = _fields(list(map(str, transactions.columns)), options)
-            decided = _decided(transactions, options, roles)
+            if options.table:
+                decided: DecidedHistories | None = _table(options)
+            else:
+                transactions = _log(options, roles)
+                asked = _with_fields(asked, list(map(str, transactions.columns)), options)
+                decided = _decided(transactions, options, roles)
+                if options.log is None:
+                    transactions.to_csv(folder / SAMPLE_FILE, index=False)
             histories = decided.histories if decided else _histories(transactions, options, roles)
-        if options.log is None:
-            transactions.to_csv(folder / SAMPLE_FILE, index=False)
         _say(_counted(histories, decided))
-        if fields:
-            asked = replace(asked, features=customer_features(monetary=asked.monetary, **fields))
         if asked.outcome == "auto" and decided is None:
             asked = replace(asked, outcome=suggest_outcome(histories))
             _say(f"outcome window {asked.outcome}")
@@ -365,7 +377,7 @@ def _train(options: argparse.Namespace) -> None:
                 write_run(result, folder, tables=options.keep_tables)
     _say(repr(result))
     auc = result.metrics["roc_auc"]
-    if auc.iloc[0] <= auc[RECENCY]:
+    if auc.iloc[0] <= auc[RECENCY] and not options.table:
         _say("        one column, the days since the last transaction, ranks them as well")
     _say(f"model   {output}/model.skops")
     _say(f"report  {output}/report.html")
@@ -387,7 +399,9 @@ def _decided(
     from rfmrisk.training.decisions import decided_histories
 
     if (options.decisions is None) != (options.target is None):
-        raise ValueError("--decisions FILE and --target COLUMN go together: give both or neither")
+        raise ValueError(
+            "--decisions FILE, or --table, and --target COLUMN go together: give both or neither"
+        )
     if options.decisions is None:
         return None
     customer = options.decision_customer or roles["customer"]
@@ -410,11 +424,42 @@ def _decided(
         performance_window=options.performance_window,
         as_of=options.as_of,
         on_bad=options.on_bad,
+        bad=options.bad,
     )
+
+
+def _table(options: argparse.Namespace) -> "DecidedHistories":
+    """Return a plain table of applications, with their outcomes."""
+    from rfmrisk.histories.tables import read_frame
+    from rfmrisk.training.decisions import decided_table
+
+    if options.log is None or options.target is None or options.decisions is not None:
+        raise ValueError(
+            "--table needs the file of the applications and --target COLUMN, and no --decisions"
+        )
+    columns = _columns_of_table(options)
+    table = read_frame(
+        options.log,
+        "the applications",
+        [options.target, *columns.values()],
+        ids=columns.get("customer"),
+        time=columns.get("time"),
+        options=ReadingOptions.from_namespace(options),
+    )
+    return decided_table(table, options.target, bad=options.bad, **columns)
+
+
+def _columns_of_table(options: argparse.Namespace) -> dict[str, str]:
+    """Return the columns of customer and time that were given, which a table need not have."""
+    given = {"customer": options.customer, "time": options.time}
+    usual = {"customer": CUSTOMER, "time": TIME}
+    return {role: column for role, column in given.items() if column != usual[role]}
 
 
 def _decision_roles(options: argparse.Namespace) -> dict[str, str]:
     """Return which columns of the decisions are the customer, the time and the outcome."""
+    if options.table:
+        return {**_columns_of_table(options), "target": options.target}
     return {
         "customer": options.decision_customer or options.customer,
         "time": options.decision_time,
@@ -427,6 +472,8 @@ def _counted(histories: pd.DataFrame, decided: "DecidedHistories | None") -> str
     if decided is None:
         return f"{len(histories):,} customers, as known at {histories['as_of'].max()}"
     unknown = int(pd.isna(decided.outcomes).sum())
+    if "history" not in histories:
+        return f"{len(histories):,} applications, of which {unknown:,} have no outcome yet"
     return (
         f"{len(histories):,} decisions, of which {unknown:,} have no outcome yet; "
         f"{decided.n_immature:,} younger ones are left out"
@@ -438,8 +485,12 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def _fields(columns: list[str], options: argparse.Namespace) -> dict[str, Any]:
-    """Return the fields that features are to be made of, as `customer_features` takes them."""
+def _with_fields(
+    asked: "TrainingOptions", columns: list[str], options: argparse.Namespace
+) -> "TrainingOptions":
+    """Ask for features of the fields that were named."""
+    from rfmrisk.aggregation import customer_features
+
     of_roles = {options.time: "time", options.amount: "amount"}
     numbers = list(options.numbers)
     for option, names in (("numbers", numbers), ("categories", options.categories)):
@@ -457,8 +508,12 @@ def _fields(columns: list[str], options: argparse.Namespace) -> dict[str, Any]:
                 f"the columns are {columns}"
             )
         numbers.append("-".join(of_roles.get(date, date) for date in dates))
-    given = {"numbers": numbers, "categories": options.categories}
-    return {name: names for name, names in given.items() if names}
+    if not numbers and not options.categories:
+        return asked
+    features = customer_features(
+        monetary=asked.monetary, numbers=numbers, categories=options.categories or None
+    )
+    return replace(asked, features=features)
 
 
 def _outcome(text: str) -> str | list[str] | None:
@@ -526,6 +581,9 @@ def _score(options: argparse.Namespace) -> None:
     from rfmrisk.training.tracking import load_model
 
     model = load_model(options.model)
+    if options.table:
+        _score_table(model, options)
+        return
     trained_on = model.metadata.roles
     roles: dict[str, Any] = {
         role: getattr(options, role) or trained_on.get(role, default)
@@ -561,6 +619,24 @@ def _score(options: argparse.Namespace) -> None:
     if options.decisions:
         scored = "decisions scored"
     _say(f"{n_customers:,} {scored}, {n_high_risk / n_customers:.1%} high-risk: {options.output}")
+    if options.n_reasons and model.reasons_from is None:
+        _say(model.reasons_note)
+
+
+def _score_table(model: Any, options: argparse.Namespace) -> None:
+    from rfmrisk.scoring.applications import score_table
+
+    n_applications, n_high_risk = score_table(
+        model,
+        options.log,
+        options.output,
+        n_reasons=options.n_reasons,
+        reasons=options.reasons,
+        spreadsheet=options.spreadsheet,
+        options=ReadingOptions.from_namespace(options),
+    )
+    share = n_high_risk / n_applications
+    _say(f"{n_applications:,} applications scored, {share:.1%} high-risk: {options.output}")
     if options.n_reasons and model.reasons_from is None:
         _say(model.reasons_note)
 
@@ -631,6 +707,8 @@ def _again(options: argparse.Namespace) -> str:
     flags = ReadingOptions.from_namespace(options).flags
     if options.decisions:
         flags += ["--decisions", options.decisions]
+    if options.table:
+        flags += ["--table"]
     if options.on_bad == "drop":
         flags += ["--on-bad", "drop"]
     return "".join(f" {shlex.quote(flag)}" for flag in flags)

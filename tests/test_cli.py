@@ -102,7 +102,7 @@ def test_a_model_of_decisions_scores_decisions(at, capsys):
         (["--categories", "Shop"], "beside time and amount; got 'Shop', and"),
         (["--durations", "a-b"], "--durations must name two dates of the log with a - between"),
         (["--durations", "BatchId-TransactionStartTime"], "'BatchId' must hold dates"),
-        (["--decisions", "none.csv"], "--decisions FILE and --target COLUMN go together"),
+        (["--decisions", "none.csv"], "--decisions FILE, or --table, and --target COLUMN go"),
         (["--decisions", "none.csv", "--target", "late"], "there is no file of decisions"),
     ],
 )

@@ -11,12 +11,12 @@ from rfmrisk.histories.columns import check_columns, parse_times
 from rfmrisk.histories.options import RECOGNISED, OptionNeededError, ReadingOptions
 from rfmrisk.histories.reading import UNREADABLE, as_frame, read_parquet, read_text
 from rfmrisk.histories.roles import Formats
-from rfmrisk.histories.sources import PARQUET, is_parquet, open_sources
+from rfmrisk.histories.sources import PARQUET, Source, is_parquet, open_sources
 from rfmrisk.histories.text_columns import as_ids, as_typed, without_blanks
 
 
 def read_frame(
-    path: str | Path,
+    path: str | Path | Source,
     of: str,
     needed: Collection[str],
     *,
@@ -30,7 +30,8 @@ def read_frame(
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or Source
+        A file, or what came as one.
     of : str
         What it holds, for errors: "the decisions".
     needed : collection of str
@@ -52,13 +53,12 @@ def read_frame(
     FileNotFoundError, ValueError
         There is no such file, it cannot be read, or a column is missing.
     """
-    path = Path(path)
-    if not path.exists():
+    if not isinstance(path, Source) and not Path(path).exists():
         raise FileNotFoundError(f"there is no file of {of.removeprefix('the ')} {str(path)!r}")
 
     def read(options: ReadingOptions) -> pa.Table:
-        if is_parquet(path):
-            table = read_parquet(path)
+        if not isinstance(path, Source) and is_parquet(Path(path)):
+            table = read_parquet(Path(path))
         else:
             table = _read_texts(path, needed, options)
             for position, name in enumerate(table.column_names):
@@ -88,19 +88,24 @@ def read_frame(
     return as_frame(table)
 
 
-def _read_texts(path: Path, needed: Collection[str], options: ReadingOptions) -> pa.Table:
+def _read_texts(
+    path: str | Path | Source, needed: Collection[str], options: ReadingOptions
+) -> pa.Table:
     """Read files of text, every column as text."""
     tables = []
     try:
-        for source in open_sources(path):
+        for source in [path] if isinstance(path, Source) else open_sources(Path(path)):
             if source.suffix in PARQUET:
                 raise ValueError(f"{source.name!r} is in Parquet and packed: give it unpacked")
-            table, _, broken = read_text(source, lambda names: {*needed} <= {*names}, options)
+            table, _, broken = read_text(
+                source, lambda names: bool(needed) and {*needed} <= {*names}, options
+            )
             if broken.count:
                 raise ValueError(f"{source.name!r}: {broken}. Mend them")
             tables.append(table)
     except UNREADABLE as error:
-        raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
+        name = path.name if isinstance(path, Source) else str(path)
+        raise ValueError(f"{name!r} cannot be read: {error}") from error
     return pa.concat_tables(tables, promote_options="default")
 
 

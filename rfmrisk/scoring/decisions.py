@@ -86,11 +86,11 @@ def decisions_to_score(
             )
     table = table.drop(columns=trained_on.get("target", ""), errors="ignore")
     table = table.rename(columns={customer: log_customer, time: "as_of"})
-    _check_columns(model, table.drop(columns=[log_customer, "as_of"]))
+    check_applications(model, table.drop(columns=[log_customer, "as_of"]))
     return table
 
 
-def _check_columns(model: "ScoringModel", applications: pd.DataFrame) -> None:
+def check_applications(model: "ScoringModel", applications: pd.DataFrame) -> None:
     """Raise where columns are missing, unknown, or of another type than in training."""
     recipe = model.scorer.recipe
     missing = [name for name in recipe.columns if name not in applications]
@@ -101,7 +101,7 @@ def _check_columns(model: "ScoringModel", applications: pd.DataFrame) -> None:
     ):
         if names:
             raise ValueError(
-                f"the decisions {problem} {names}; the model needs {list(recipe.columns)}, and "
+                f"the applications {problem} {names}; the model needs {list(recipe.columns)}, and "
                 f"was trained with {recipe.known_columns}"
             )
     n, nothing = len(applications), np.zeros(len(applications), dtype=np.int64)

@@ -143,15 +143,16 @@ def score_file(
     >>> scores.equals(model.score(to_histories(log)))
     True
     """
-    output = Path(output)
-    if output.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"the output must be a .csv or .parquet file; got {str(output)!r}")
-    if not output.absolute().parent.is_dir():
-        raise ValueError(f"the output's folder {str(output.parent)!r} does not exist")
+    output = check_output(output)
     roles = Roles(customer, time, amount, order)
     reading = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
     fields = needed_fields(model.pipeline[0])
     texts = [name for name, dtype in fields.items() if dtype == "category"]
+    if model.of_table:
+        raise ValueError(
+            "the model was trained on a plain table of applications, and scores one: "
+            "rfmrisk score TABLE --table, or rfmrisk.scoring.applications.score_table"
+        )
     if decisions is None and model.scorer.recipe.columns:
         raise OptionNeededError(
             f"the model needs {list(model.scorer.recipe.columns)} of each decision, which a log "
@@ -201,7 +202,7 @@ def score_file(
             )
         tables = _in_order(scored, "customer" if decisions is None else _POSITION)
         with whole_file(output, work) as partial:
-            counted = _write(tables, partial, output.suffix, spreadsheet=spreadsheet)
+            counted = write_scores(tables, partial, output.suffix, spreadsheet=spreadsheet)
         remove_work(work)
     return counted
 
@@ -210,6 +211,16 @@ def _state(path: str | Path) -> list[list[Any]]:
     """Return what tells whether the files of a log are what they were."""
     stats = [(str(file.resolve()), file.stat()) for file in log_files(Path(path))]
     return [[name, s.st_size, s.st_mtime_ns, s.st_ino, s.st_ctime_ns] for name, s in stats]
+
+
+def check_output(output: str | Path) -> Path:
+    """Return the path of an output, which must be of a known type and in a folder that exists."""
+    output = Path(output)
+    if output.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"the output must be a .csv or .parquet file; got {str(output)!r}")
+    if not output.absolute().parent.is_dir():
+        raise ValueError(f"the output's folder {str(output.parent)!r} does not exist")
+    return output
 
 
 def _manifest(model: ScoringModel, state: list[list[Any]], options: dict[str, Any]) -> str:
@@ -290,7 +301,7 @@ class _Values:
         return self._array[place].as_py()
 
 
-def _write(
+def write_scores(
     tables: Iterator[pa.Table], path: Path, suffix: str, *, spreadsheet: bool
 ) -> tuple[int, int]:
     """Write the tables one after another; return how many customers, and high-risk ones."""

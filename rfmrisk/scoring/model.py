@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from rfmrisk._writing import write_whole
+from rfmrisk.aggregation import ApplicationColumns
 from rfmrisk.histories.flat import flatten
 from rfmrisk.metrics import stability_cuts
 from rfmrisk.persistence import ModelFileError, dump, loads
@@ -200,6 +201,11 @@ class ScoringModel:
             metadata.threshold,
             from_proxy=metadata.asked.get("target") == "proxy",
         )
+
+    @property
+    def of_table(self) -> bool:
+        """Whether the model was trained on a plain table of applications, without a log."""
+        return isinstance(self.pipeline[0], ApplicationColumns)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made anew."""

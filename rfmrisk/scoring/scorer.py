@@ -193,6 +193,8 @@ class Scorer:
                     for position, cost in zip(own[:counts], points[:counts], strict=True)
                 ]
             )
+        if not of_history.any():
+            return reasons
         for customer, cost in zip(nothing.tolist(), whole.tolist(), strict=True):
             first = Reason(
                 NO_HISTORY, book.code(NO_HISTORY), None, None, round(cost, 2), self.reference

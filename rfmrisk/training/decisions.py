@@ -8,7 +8,7 @@ import pandas as pd
 
 from rfmrisk.histories.columns import arrow_column, as_table, microseconds, parse_times
 from rfmrisk.histories.nesting import check_within, to_histories
-from rfmrisk.histories.options import OnBad
+from rfmrisk.histories.options import OnBad, OptionNeededError
 from rfmrisk.histories.roles import Roles, with_time
 from rfmrisk.histories.timestamps import parse_duration, parse_moment
 
@@ -43,6 +43,7 @@ def decided_histories(
     performance_window: str | None = None,
     as_of: Any = None,
     on_bad: OnBad = "raise",
+    bad: str | None = None,
 ) -> DecidedHistories:
     """Return the histories as of each decision, with the outcomes of the decisions.
 
@@ -67,6 +68,8 @@ def decided_histories(
         log's last day.
     on_bad : {"raise", "drop"}, default="raise"
         Of invalid rows, as in `to_histories`.
+    bad : str or None, default=None
+        The word for a bad outcome, where outcomes are words.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def decided_histories(
             f"{list(map(str, decisions.columns))}, where {customer!r} and {decision_time!r} were "
             "asked for"
         )
-    table[target] = parse_outcomes(table[target], target)
+    table[target] = parse_outcomes(table[target], target, bad)
     table = _without_duplicates(table, [roles["customer"], "as_of"], target)
     histories = to_histories(log, as_of=table, on_bad=on_bad, **roles)
     check_within(microseconds(arrow_column(histories["as_of"])), *_span(log, Roles(**roles)))
@@ -143,7 +146,61 @@ def _span(log: pd.DataFrame, roles: Roles) -> tuple[int, int]:
     return int(times.min()), int(times.max())
 
 
-def parse_outcomes(values: pd.Series, name: str) -> pd.Series:
+def decided_table(
+    table: pd.DataFrame,
+    target: str,
+    *,
+    bad: str | None = None,
+    customer: str | None = None,
+    time: str | None = None,
+) -> DecidedHistories:
+    """Return a plain table of applications without a log, and their outcomes.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per application.
+    target : str
+        The column of the outcome: 1 is bad, 0 good, empty not known yet.
+    bad : str or None, default=None
+        The word for a bad outcome, where outcomes are words.
+    customer, time : str or None, default=None
+        The columns of the customer's id and of the time, where there are such.
+
+    Returns
+    -------
+    DecidedHistories
+        Its ``histories`` are the table, as `rfmrisk.training.train` takes it.
+
+    Raises
+    ------
+    ValueError
+        A column is missing, or an outcome is something else.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from rfmrisk.training.decisions import decided_table
+    >>> table = pd.DataFrame({"age": [31, 45], "paid": ["yes", "no"]})
+    >>> decided_table(table, "paid", bad="no").outcomes
+    array([0., 1.])
+    """
+    for name, what in ((target, "outcome"), (customer, "customer"), (time, "time")):
+        if name is not None and name not in table:
+            raise ValueError(
+                f"the applications have no column {name!r} for the {what}; their columns are "
+                f"{list(map(str, table.columns))}"
+            )
+    outcomes = parse_outcomes(table[target], target, bad).to_numpy(np.float64)
+    table = table.drop(columns=target)
+    if time is not None:
+        table = table.rename(columns={time: "as_of"})
+    if customer is not None:
+        table = table.set_index(customer)
+    return DecidedHistories(table, outcomes, 0)
+
+
+def parse_outcomes(values: pd.Series, name: str, bad: str | None = None) -> pd.Series:
     """Return outcomes as 0, 1 and NaN.
 
     Parameters
@@ -152,23 +209,42 @@ def parse_outcomes(values: pd.Series, name: str) -> pd.Series:
         Numbers, booleans or text; empty and missing are not known yet.
     name : str
         Of the column, for the error.
+    bad : str or None, default=None
+        The word for a bad outcome; the other word is good.
 
     Raises
     ------
     ValueError
-        There are other values.
+        There are other values, or not two words of which one is ``bad``.
     """
     found = values.astype(object).where(values.notna(), np.nan)
     found = found.map(lambda value: value.strip() if isinstance(value, str) else value)
     found = found.where(found != "", np.nan)
+    if bad is not None:
+        return _parse_words(found, name, bad)
     numbers = pd.to_numeric(found.astype(object), errors="coerce").astype(np.float64)
     other = found[found.notna() & ~numbers.isin((0.0, 1.0))]
     if len(other):
-        raise ValueError(
+        words = [str(word) for word in other.unique()[:5]]
+        problem = (
             f"the outcomes in {name!r} must be 0 (good), 1 (bad) or empty (not known yet); got "
-            f"also {other.unique()[:5].tolist()} in {len(other):,} rows"
+            f"also {words} in {len(other):,} rows"
         )
+        if found.nunique() != 2:
+            raise ValueError(problem)
+        raise OptionNeededError(problem, "If one of two is bad, say which by", bad=tuple(words))
     return numbers
+
+
+def _parse_words(found: pd.Series, name: str, bad: str) -> pd.Series:
+    words = found.map(str, na_action="ignore")
+    known = words.dropna().unique().tolist()
+    if bad not in known or len(known) != 2:
+        raise ValueError(
+            f"the outcomes in {name!r} must be two words, of which {bad!r} is bad, or empty (not "
+            f"known yet); got {known[:5]}"
+        )
+    return (words == bad).astype(np.float64).where(words.notna())
 
 
 def _without_duplicates(table: pd.DataFrame, key: list[str], target: str) -> pd.DataFrame:

@@ -160,7 +160,10 @@ def read_table(
     """
     text = read_file(folder, name)
     try:
-        table = pd.read_csv(io.StringIO(text), dtype={"customer": str})
+        # "NA" is a category like any other; what is missing is written as nothing.
+        table = pd.read_csv(
+            io.StringIO(text), dtype={"customer": str}, keep_default_na=False, na_values=[""]
+        )
         table[list(needed)]
         return table if index is None else table.set_index(index)
     except (ValueError, KeyError) as error:

@@ -142,6 +142,8 @@ def baselines(task: Task, monetary: Literal["gross", "net"]) -> dict[str, np.nda
         customers (`ProxyLabeler.decision_function`), and ``recency alone``. No history is the
         riskiest that a customer can be.
     """
+    if not len(flatten(task.histories).times):
+        return {RECENCY: np.zeros(len(task.rows))}
     rfm = RFMAggregator(monetary=monetary).fit_transform(task.histories)
     trained_on = rfm.iloc[np.unique(task.rows[task.train_rows])]
     recency = rfm["recency"].to_numpy()

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import ApplicationColumns
+from rfmrisk.histories.applications import table_histories
 from rfmrisk.proxy.leakage import telltale_columns
 from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target
 from rfmrisk.proxy.updating import outcomes_of
@@ -178,7 +179,7 @@ def train(
 
     Parameters
     ----------
-    histories : DataFrame of shape (n_customers, 2)
+    histories : DataFrame of shape (n_customers, 2 or more)
         As made by `to_histories`. With ``y``, as known at the decisions that ``y`` judges.
     y : array-like of shape (n_customers,) or None, default=None
         1 is bad, 0 good, NaN not known yet: such rows are left out and counted. None derives the
@@ -222,6 +223,7 @@ def train(
     TrainingResult(best='decision_tree', held-out ROC-AUC ..., rfm rank ..., recency alone ..., ...)
     """
     options = replace(options or TrainingOptions(), **changes)
+    histories, options = _of_table(histories, y, options)
     check_histories(histories)
     check_names(histories)
     target, n_unknown = None, 0
@@ -382,6 +384,21 @@ def _asked(options: TrainingOptions, target: ProxyTarget | None) -> dict[str, An
     others = {each.name: getattr(options, each.name) for each in fields(options)}
     others.pop("n_jobs")
     return {name: asked.get(name, value) for name, value in ({"target": None} | others).items()}
+
+
+def _of_table(
+    table: pd.DataFrame, y: Any, options: TrainingOptions
+) -> tuple[pd.DataFrame, TrainingOptions]:
+    """Return histories as they are; a plain table as histories, with features of its columns."""
+    if "history" in table:
+        return table, options
+    if y is None:
+        raise ValueError(
+            "a frame without histories is a plain table, which needs outcomes, y: a proxy label is "
+            f"made of a log. Its columns are {list(map(str, table.columns))}"
+        )
+    features = ApplicationColumns() if options.features is None else options.features
+    return table_histories(table), replace(options, features=features)
 
 
 def _leakage(histories: pd.DataFrame, y: np.ndarray) -> dict[str, Any]:

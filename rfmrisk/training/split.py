@@ -56,7 +56,7 @@ def check_histories(histories: pd.DataFrame) -> None:
             f"the log has {histories.index.nunique():,} customer(s); a model needs at least 10, "
             "and hundreds to mean something"
         )
-    if not flat.numbers("amount").any():
+    if len(flat.times) and not flat.numbers("amount").any():
         raise ValueError(
             f"all {len(flat.times):,} amounts are zero: is it the right column for the amount?"
         )
@@ -160,6 +160,14 @@ def describe(histories: pd.DataFrame) -> DataSummary:
     for values in (flat.as_of, flat.ends - flat.starts, flat.times, flat.numbers("amount")):
         digest.update(np.ascontiguousarray(values).tobytes())
     digest.update("\0".join(map(str, histories.index)).encode())
+    if not len(flat.times):
+        known = pd.util.hash_pandas_object(histories.drop(columns="history"), index=False)
+        digest.update(known.to_numpy().tobytes())
+        return DataSummary(
+            name="table",
+            fingerprint=digest.hexdigest(),
+            customers=int(histories.index.nunique()),
+        )
     return DataSummary(
         name="histories",
         fingerprint=digest.hexdigest(),

@@ -63,7 +63,6 @@ def _sections(
     recency: dict[Any, float],
     added: str | None,
 ) -> dict[str, str]:
-    data = metadata.data
     return {
         "Credit-risk model": (
             f"{metadata.title}, made with rfmrisk {metadata.versions['rfmrisk']}: from "
@@ -76,9 +75,7 @@ def _sections(
         ),
         "The label and its limits": _label(metadata),
         "Data": (
-            f"{data.transactions:,} transactions of {data.customers:,} customers, "
-            f"{data.first} to {data.last} (SHA-256 of customers, moments, times and "
-            f"amounts: {data.fingerprint}). {metadata.n_train:,} customers for training, "
+            f"{_extent(metadata)}. {metadata.n_train:,} customers for training, "
             f"{metadata.n_test:,} held out, stratified, no customer on both sides; "
             f"{metadata.high_risk_share:.1%} are {_bad(metadata)}. {len(metadata.features)} "
             f"features, from {_inputs(metadata)} before the moment of decision."
@@ -86,9 +83,8 @@ def _sections(
         "Metrics": (
             f"On the held-out customers: ROC-AUC {best['roc_auc']:.3f} (95 % interval "
             f"{best['roc_auc_low']:.3f} to {best['roc_auc_high']:.3f}), KS {best['ks']:.3f}, Gini "
-            f"{best['gini']:.3f}, Brier score {best['brier']:.3f}. Recency alone reaches "
-            f"{recency['roc_auc']:.3f}; the gain over it is {best['gain']:+.3f} "
-            f"({best['gain_low']:+.3f} to {best['gain_high']:+.3f})."
+            f"{best['gini']:.3f}, Brier score {best['brier']:.3f}."
+            + (_over_recency(best, recency) if metadata.data.transactions else "")
             + (f" {added}" if added else "")
         ),
         "Threshold": (
@@ -110,10 +106,30 @@ def _bad(metadata: ModelMetadata) -> str:
     return "high-risk" if _is_proxy(metadata) else "bad"
 
 
+def _extent(metadata: ModelMetadata) -> str:
+    data = metadata.data
+    if not data.transactions:
+        return (
+            f"{data.customers:,} applicants of a table without a log (SHA-256 of the table: "
+            f"{data.fingerprint})"
+        )
+    return (
+        f"{data.transactions:,} transactions of {data.customers:,} customers, {data.first} to "
+        f"{data.last} (SHA-256 of customers, moments, times and amounts: {data.fingerprint})"
+    )
+
+
+def _over_recency(best: dict[Any, float], recency: dict[Any, float]) -> str:
+    return (
+        f" Recency alone reaches {recency['roc_auc']:.3f}; the gain over it is "
+        f"{best['gain']:+.3f} ({best['gain_low']:+.3f} to {best['gain_high']:+.3f})."
+    )
+
+
 def _inputs(metadata: ModelMetadata) -> str:
     """Return what the features are made from."""
     asked_for = [name.startswith("application__") for name in metadata.features]
-    if all(asked_for):
+    if all(asked_for) or not metadata.data.transactions:
         return "what is known of an application"
     both = " and what is known of the application" if any(asked_for) else ""
     return f"a customer's transactions{both}"

@@ -39,7 +39,7 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
             "The label was computed from the transactions that the features see. These figures "
             "say nothing about customers to come."
         )
-    if best["gain_low"] <= 0:
+    if best["gain_low"] <= 0 and metadata.data.transactions:
         said.append(
             f"The gain over recency alone is {best['gain']:+.3f} in ROC-AUC, and its 95 % interval "
             f"({best['gain_low']:+.3f} to {best['gain_high']:+.3f}) includes none: one column may "
