@@ -140,16 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--n-jobs", type=int, default=1, help="processes of the search")
     train.add_argument("-o", "--output", help="folder to make (default rfmrisk-run-DATE-TIME)")
     train.add_argument("--keep-tables", choices=["csv", "parquet"], nargs="?", const="csv")
-    train.add_argument("--class-weight", choices=["balanced"], help="weigh goods and bads alike")
-    train.add_argument(
-        "--calibrate", choices=["sigmoid", "isotonic"], help="calibrate the probabilities"
-    )
-    train.add_argument(
-        "--missed-bad-cost",
-        type=float,
-        metavar="COST",
-        help="choose the threshold by cost: of a missed bad, where a refused good costs 1",
-    )
+    _add_decisions(train)
     train.add_argument("--experiment", default="rfmrisk", help="MLflow experiment")
     _add_registry(train, margin=True)
 
@@ -308,6 +299,25 @@ def _add_roles(
         help="of rows and lines that cannot be used (default raise: say how many, and stop)",
     )
     add_reading_options(parser)
+
+
+def _add_decisions(train: argparse.ArgumentParser) -> None:
+    """Add what bins, probabilities and the threshold depend on."""
+    train.add_argument("--class-weight", choices=["balanced"], help="weigh goods and bads alike")
+    train.add_argument(
+        "--calibrate", choices=["sigmoid", "isotonic"], help="calibrate the probabilities"
+    )
+    train.add_argument(
+        "--classing",
+        metavar="FILE",
+        help="bins by hand for the scorecard: a JSON or YAML file by feature",
+    )
+    train.add_argument(
+        "--missed-bad-cost",
+        type=float,
+        metavar="COST",
+        help="choose the threshold by cost: of a missed bad, where a refused good costs 1",
+    )
 
 
 def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> None:

@@ -165,6 +165,8 @@ def make_searcher(
         goods_to_a_bad = float(np.mean(task.y_train == 0) / np.mean(task.y_train == 1))
         steps = model.weighted(options.random_state, goods_to_a_bad).steps
     pipeline = Pipeline([("features", first), *steps])
+    if options.classing and "scorecard__encoder" in pipeline.get_params():
+        pipeline.set_params(scorecard__encoder__classing=options.classing)
     common = {
         "scoring": options.scoring,
         "cv": task.folds,

@@ -17,6 +17,7 @@ from rfmrisk.proxy.labeler import ProxyLabeler
 from rfmrisk.proxy.leakage import LeakageReport, leakage_report
 from rfmrisk.proxy.stability import LabelStability, label_stability
 from rfmrisk.proxy.target import ProxyTarget
+from rfmrisk.scorecard import Scorecard
 from rfmrisk.scoring.model import ScoringModel
 from rfmrisk.training.split import Task
 from rfmrisk.woe import WOEEncoder
@@ -154,6 +155,14 @@ def examples(model: ScoringModel, past: pd.DataFrame, told: pd.DataFrame) -> pd.
     scores.insert(0, "example", ["riskiest", "nearest the threshold", "safest"])
     scores["target"] = told["target"].to_numpy()[chosen]
     return scores
+
+
+def classing_of(fitted: Mapping[str, Pipeline]) -> dict[str, dict[str, Any]] | None:
+    """Return the bins of the scorecard, where one was trained."""
+    if "scorecard" not in fitted or not isinstance(fitted["scorecard"][-1], Scorecard):
+        return None
+    classing: dict[str, dict[str, Any]] = fitted["scorecard"][-1].encoder_.classing()
+    return classing
 
 
 def points_of(fitted: Mapping[str, Pipeline]) -> pd.DataFrame | None:

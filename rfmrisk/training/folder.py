@@ -19,6 +19,7 @@ from rfmrisk.training.exchange import to_records, write_histories
 if TYPE_CHECKING:
     from rfmrisk.training.search import TrainingResult
 
+CLASSING_FILE = "classing.json"
 EXAMPLE_FILE = "input_example.json"
 HELD_OUT_FILE = "held_out.parquet"
 SAMPLES_FILE = "samples.csv"
@@ -84,6 +85,9 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
     for name, table in tables.items():
         if table is not None:
             table.to_csv(folder / f"{name}.csv")
+    if result.classing is not None:
+        text = json.dumps(result.classing, indent=1, ensure_ascii=False)
+        (folder / CLASSING_FILE).write_text(text + "\n", encoding="utf-8")
     held_out = result.past[(result.samples["part"] == "test").to_numpy()]
     write_histories(held_out, folder / HELD_OUT_FILE)
     example = json.dumps(to_records(held_out.iloc[:2]), indent=1, ensure_ascii=False)

@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from rfmrisk.aggregation import customer_features
 from rfmrisk.proxy.target import N_CUTOFFS, OUTCOMES
 from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
+from rfmrisk.woe import read_classing
 
 SCORINGS = (
     "accuracy",
@@ -70,6 +72,9 @@ class TrainingOptions:
         Put a calibration behind each model, fitted on out-of-fold answers
         (`sklearn.calibration.CalibratedClassifierCV`). With "sigmoid" the points of a scorecard are
         issued again, so that they add up to its score; with "isotonic" no points can.
+    classing : dict, str, Path or None, default=None
+        Bins by hand for the scorecard, as `WOEEncoder` takes them, or the file that holds them.
+        Candidates without one of its columns fail and are left out.
     missed_bad_cost : float or None, default=None
         What a missed bad costs, where a refused good costs 1. The threshold is that of the
         least cost on out-of-fold probabilities of the training customers
@@ -106,6 +111,7 @@ class TrainingOptions:
     monetary: Literal["gross", "net"] = "gross"
     class_weight: Literal["balanced"] | None = None
     calibrate: Literal["sigmoid", "isotonic"] | None = None
+    classing: Mapping[str, Any] | str | Path | None = None
     missed_bad_cost: float | None = None
     test_size: float = 0.2
     random_state: int = 42
@@ -136,6 +142,8 @@ class TrainingOptions:
             )
         if not _is_number(self.test_size) or not 0 < self.test_size < 1:
             raise ValueError(f"test_size must be a share between 0 and 1; got {self.test_size!r}")
+        if self.classing is not None:
+            object.__setattr__(self, "classing", read_classing(self.classing))
         cost = self.missed_bad_cost
         if cost is not None and not (_is_number(cost) and 0 < cost < np.inf):
             raise ValueError(

@@ -39,6 +39,7 @@ from rfmrisk.training.candidates import (
 from rfmrisk.training.figures import (
     FeatureFigures,
     LabelFigures,
+    classing_of,
     drift,
     examples,
     feature_figures,
@@ -115,6 +116,9 @@ class TrainingResult:
         Population stability of score and features between training and held-out customers.
     examples : DataFrame
         Scores and reasons of three held-out customers.
+    classing : dict or None
+        The bins of the scorecard, as ``WOEEncoder(classing=...)`` takes them, with who decided
+        what where it was by hand; None without a scorecard.
     points : DataFrame or None
         Of the scorecard, where one was trained.
     fitted : dict of str to Pipeline
@@ -146,6 +150,7 @@ class TrainingResult:
     drift: pd.DataFrame
     examples: pd.DataFrame
     points: pd.DataFrame | None
+    classing: dict[str, dict[str, Any]] | None
     fitted: dict[str, Pipeline] = field(default_factory=dict, repr=False)
     run_id: str | None = None
 
@@ -365,6 +370,7 @@ def train(
         drift=drift(best.table[by_feature.top], probabilities[best.name], task),
         examples=examples(model, own_past, told),
         points=points_of(fitted),
+        classing=classing_of(fitted),
         fitted=fitted,
         run_id=run_id,
     )
@@ -379,6 +385,7 @@ def _asked(options: TrainingOptions, target: ProxyTarget | None) -> dict[str, An
         "labeler": _whole_text(target.labeler) if target else None,
         "features": _whole_text(options.transformer),
         "models": list(options.models),
+        "classing": list(options.classing or ()) or None,
         "n_iter": options.n_iter if options.search == "random" else None,
     }
     others = {each.name: getattr(options, each.name) for each in fields(options)}

@@ -138,3 +138,19 @@ def test_weaknesses_are_told():
         assert part in told
     for part in ("unstable", "calibrate before", "weighed", "rfm__recency", "xgboost"):
         assert part in told
+
+
+def test_bins_by_hand_are_kept_and_told(tmp_path):
+    """The folder keeps all bins; report and card say who changed which, and why."""
+    log = make_transactions(n_customers=400, random_state=0)
+    classing = {"rfm__recency": {"cuts": [10, 40], "note": "as in the old card", "by": "RT"}}
+    models = {"scorecard": SMALL["scorecard"]}
+    result = train(to_histories(log), models=models, cv=2, classing=classing)
+    run = save_run(result, tmp_path / "run")
+    kept = json.loads((run / "classing.json").read_text(encoding="utf-8"))
+    assert kept["rfm__recency"]["cuts"] == [10, 40]
+    assert kept == result.classing
+    again = train(to_histories(log), models=models, cv=2, classing=run / "classing.json")
+    assert again.points.equals(result.points)
+    for text in (write_report(run).read_text("utf-8"), write_card(run).read_text("utf-8")):
+        assert "rfm__recency: as in the old card (RT)" in text

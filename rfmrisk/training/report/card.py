@@ -12,6 +12,7 @@ from rfmrisk.training.judging import RECENCY
 from rfmrisk.training.report.attributes import PROTECTED, protected_by_name
 from rfmrisk.training.report.findings import (
     added_by_training,
+    by_hand,
     figures,
     how_to_reproduce,
     in_words,
@@ -51,6 +52,9 @@ def write_card(folder: str | Path) -> Path:
     shown = figures(metrics, {name: name for name in names}).T.reset_index(names="figure")
     card.add_table(**{"All figures, with 95 % intervals": shown})
     watch = "\n".join(f"- {finding}" for finding in to_watch(metadata, metrics, drift))
+    changed = "\n".join(f"- {line}" for line in by_hand(folder, metadata))
+    if changed:
+        card.add(**{"Bins by hand": changed})
     card.add(**{"What to watch": watch, "How to reproduce": _reproduce(metadata)})
     partial = folder / f".{CARD_FILE}"
     partial.write_text(card.render(), encoding="utf-8")

@@ -1,10 +1,13 @@
 """What a reader of a report should watch, told from the figures of a training."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from rfmrisk.scoring.metadata import ModelMetadata
+from rfmrisk.training.folder import CLASSING_FILE, read_file
 from rfmrisk.training.judging import RANK
 
 FEW_BADS = 100
@@ -172,3 +175,18 @@ def with_interval(metrics: pd.DataFrame, name: str, sign: str = "") -> list[str]
         else:
             told.append(f"{row[name]:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})")
     return told
+
+
+def by_hand(folder: Path, metadata: ModelMetadata) -> list[str]:
+    """Say which bins were made by hand, and who decided what and why; a line for each feature."""
+    names = metadata.asked.get("classing")
+    if not names:
+        return []
+    classing = json.loads(read_file(folder, CLASSING_FILE))
+    lines = []
+    for name in names:
+        entry = classing.get(name, {})
+        who = ", ".join(str(entry[key]) for key in ("by", "date") if key in entry)
+        note = f": {entry['note']}" if "note" in entry else ""
+        lines.append(f"{name}{note}{f' ({who})' if who else ''}")
+    return lines

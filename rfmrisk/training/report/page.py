@@ -14,6 +14,7 @@ from rfmrisk.training.folder import SAMPLES_FILE, read_metadata, read_table
 from rfmrisk.training.judging import BASELINES, N_RESAMPLES, N_RESAMPLES_OF_FIGURES
 from rfmrisk.training.report.findings import (
     added_by_training,
+    by_hand,
     figures,
     how_to_reproduce,
     to_watch,
@@ -114,6 +115,7 @@ def _content(folder: Path) -> dict[str, Any]:
         "clusters_picture": _encoded(folder / CLUSTERS_PICTURE),
         "leakage": _optional(folder, "leakage.csv", "columns"),
         "points": _optional(folder, "points.csv", "feature"),
+        "by_hand": by_hand(folder, metadata),
         "examples": _examples(folder),
         "drift": _table(drift),
         "watch": to_watch(metadata, metrics, drift),
