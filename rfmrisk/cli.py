@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--n-jobs", type=int, default=1, help="processes of the search")
     train.add_argument("-o", "--output", help="folder to make (default rfmrisk-run-DATE-TIME)")
     train.add_argument("--keep-tables", choices=["csv", "parquet"], nargs="?", const="csv")
-    _add_decisions(train)
+    _add_fitting(train)
     train.add_argument("--experiment", default="rfmrisk", help="MLflow experiment")
     _add_registry(train, margin=True)
 
@@ -301,7 +301,7 @@ def _add_roles(
     add_reading_options(parser)
 
 
-def _add_decisions(train: argparse.ArgumentParser) -> None:
+def _add_fitting(train: argparse.ArgumentParser) -> None:
     """Add what bins, probabilities and the threshold depend on."""
     train.add_argument("--class-weight", choices=["balanced"], help="weigh goods and bads alike")
     train.add_argument(

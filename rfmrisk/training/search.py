@@ -59,6 +59,7 @@ from rfmrisk.training.judging import (
 from rfmrisk.training.options import TrainingOptions
 from rfmrisk.training.out_of_time import last_and_earlier, out_of_time
 from rfmrisk.training.split import Task, check_histories, check_target, describe, package_versions
+from rfmrisk.woe import read_classing
 
 if TYPE_CHECKING:
     from rfmrisk.training.tracking import Tracker
@@ -385,7 +386,7 @@ def _asked(options: TrainingOptions, target: ProxyTarget | None) -> dict[str, An
         "labeler": _whole_text(target.labeler) if target else None,
         "features": _whole_text(options.transformer),
         "models": list(options.models),
-        "classing": list(options.classing or ()) or None,
+        "classing": list(read_classing(options.classing)) or None,
         "n_iter": options.n_iter if options.search == "random" else None,
     }
     others = {each.name: getattr(options, each.name) for each in fields(options)}
