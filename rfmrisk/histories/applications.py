@@ -8,7 +8,8 @@ from rfmrisk.histories.columns import check_columns
 from rfmrisk.histories.flat import nest
 from rfmrisk.histories.nesting import check_other_columns
 
-_NO_TIME = np.datetime64(0, "us")
+NO_TIME = np.datetime64(0, "us")
+"""The time of an application of which none is known."""
 
 
 def table_histories(table: pd.DataFrame) -> pd.DataFrame:
@@ -42,7 +43,7 @@ def table_histories(table: pd.DataFrame) -> pd.DataFrame:
     names = [str(name) for name in table.columns]
     check_columns(names, [], of="the table")
     columns = {str(name): column.array for name, column in table.items()}
-    as_of = columns.pop("as_of", np.full(len(table), _NO_TIME))
+    as_of = columns.pop("as_of", np.full(len(table), NO_TIME))
     check_other_columns(list(columns))
     nothing = np.zeros(len(table), dtype=np.int64)
     fields = {"time": pa.array([], pa.timestamp("us")), "amount": pa.array([], pa.float64())}

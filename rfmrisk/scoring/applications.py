@@ -43,12 +43,7 @@ def read_applications(
     """
     own = model.metadata.decision_roles
     if not isinstance(table, pd.DataFrame):
-        columns = model.scorer.recipe.columns
-        texts = [name for name, dtype in columns.items() if dtype == "category"]
-        customer, time = own.get("customer"), own.get("time")
-        table = read_frame(
-            table, "the applications", [], ids=customer, time=time, texts=texts, options=options
-        )
+        table = read_table_of(model, table, options)
     table = table.drop(columns=own.get("target", ""), errors="ignore")
     if own.get("customer") in table:
         table = table.set_index(own["customer"])
@@ -56,6 +51,18 @@ def read_applications(
         table = table.rename(columns={own["time"]: "as_of"})
     check_applications(model, table.drop(columns="as_of", errors="ignore"))
     return table_histories(table)
+
+
+def read_table_of(
+    model: "ScoringModel", file: str | Path | Source, options: ReadingOptions = RECOGNISED
+) -> pd.DataFrame:
+    """Read a table whose columns are to have the types that they had in a model's training."""
+    own, columns = model.metadata.decision_roles, model.scorer.recipe.columns
+    texts = [name for name, dtype in columns.items() if dtype == "category"]
+    ids, time = own.get("customer"), own.get("time")
+    return read_frame(
+        file, "the applications", [], ids=ids, time=time, texts=texts, options=options
+    )
 
 
 def score_table(

@@ -11,8 +11,10 @@ import pyarrow as pa
 from pyarrow import parquet, types
 
 from rfmrisk.aggregation.base import FieldType
+from rfmrisk.histories.applications import NO_TIME
 from rfmrisk.histories.columns import (
     Parsed,
+    arrow_column,
     as_table,
     is_number,
     is_text,
@@ -25,10 +27,11 @@ from rfmrisk.histories.findings import read_amounts
 from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.nesting import to_histories
 from rfmrisk.histories.options import OptionNeededError, ReadingOptions
-from rfmrisk.histories.reading import UNREADABLE, read_header, read_sources
+from rfmrisk.histories.reading import UNREADABLE, as_frame, read_header, read_sources
 from rfmrisk.histories.roles import Formats, Roles, find_formats, with_time
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.sources import Source
+from rfmrisk.scoring.applications import read_applications, read_table_of
 from rfmrisk.scoring.csv_text import defused, write_rows
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.scorer import Scores
@@ -96,7 +99,8 @@ def as_csv(batches: Batches, book: PhraseBook, *, spreadsheet: bool = False) -> 
     for part, scores in batches:
         text = io.StringIO()
         rows = []
-        as_of = np.datetime_as_string(part["as_of"].to_numpy(), unit="s")
+        times = part["as_of"].to_numpy()
+        as_of = np.where(times == NO_TIME, "", np.datetime_as_string(times, unit="s"))
         for customer, moment, probability, score, high_risk, reasons in zip(
             part.index,
             as_of,
@@ -124,6 +128,8 @@ def _read_log(
         raise not_allowed(shown(unknown[0]), allowed)
     if given.get("spreadsheet", "false") not in ("true", "false"):
         raise not_allowed("spreadsheet", "must be true or false")
+    if champion.model.of_table:
+        return _read_table(champion, body, media_type)
     roles = Roles(**{role: given.get(role) or own for role, own in champion.roles.items()})
     try:
         options = ReadingOptions(**{name: given.get(name) or None for name in _READING})
@@ -155,6 +161,44 @@ def _read_log(
         )
     except OptionNeededError as error:
         raise _needs(error) from error
+
+
+def _read_table(champion: Champion, body: bytes, media_type: str) -> pd.DataFrame:
+    """Return the applications of a plain table, for a model that was trained on one."""
+    model, recipe = champion.model, champion.scorer.recipe
+    try:
+        if media_type == CSV_TYPE:
+            table = read_table_of(model, Source("the body", ".csv", body))
+        else:
+            table = as_frame(parquet.read_table(pa.BufferReader(body)).replace_schema_metadata())
+    except (ValueError, *UNREADABLE) as error:
+        raise Problem(
+            422,
+            "the body is not a CSV or Parquet file of a table with a header and as many values in "
+            "each row as the header has",
+        ) from error
+    _check_size(len(table), champion.reader.settings)
+    missing = [name for name in recipe.columns if name not in table]
+    if missing:
+        listed = ", ".join(map(repr, map(shown, missing)))
+        raise Problem(
+            422,
+            f"column(s) {listed} not found: the model needs them, and the first row of a CSV must "
+            "be a header",
+            {shown(name): "is required" for name in missing},
+        )
+    known = {*recipe.known_columns, "as_of", *model.metadata.decision_roles.values()}
+    for number, name in enumerate(table.columns, start=1):
+        if name not in known:
+            raise not_allowed(f"column {number}", "is none that the training had; leave it out")
+    for name, dtype in recipe.columns.items():
+        _check_field(arrow_column(table[name]), name, dtype)
+    try:
+        return read_applications(model, table)
+    except ValueError as error:  # what it says may quote a value
+        raise Problem(
+            422, f"the columns must hold what they held in the training: {dict(recipe.columns)}"
+        ) from error
 
 
 def _needs(error: OptionNeededError) -> Problem:

@@ -219,7 +219,8 @@ def answer_batches(champion: Champion, batches: Iterator[tuple[pd.DataFrame, Sco
     customers: list[Prediction] = []
     for part, scores in batches:
         as_of = part["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64)
-        customers += _predictions(champion, part.index.tolist(), _moments(as_of), scores)
+        moments = _moments(as_of) if as_of.any() else [None] * len(part)
+        customers += _predictions(champion, part.index.tolist(), moments, scores)
     return _encode(champion, customers)
 
 

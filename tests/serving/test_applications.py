@@ -1,5 +1,6 @@
 """What an application holds beside the history is scored as in Python, and checked by name."""
 
+import io
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ from litestar.testing import TestClient
 
 from rfmrisk import to_histories
 from rfmrisk.datasets import make_transactions
+from rfmrisk.scoring.applications import read_applications
 from rfmrisk.serving import Settings, bodies, create_app
 from rfmrisk.training import train
 from rfmrisk.training.exchange import to_records
@@ -163,3 +165,73 @@ def test_a_log_alone_is_not_enough(client):
     assert answer.status_code == 422
     assert "'asked'" in answer.json()["detail"]
     assert client.get("/pages/sample.csv").status_code == 409
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Give a plain table of applications."""
+    rng = np.random.default_rng(2)
+    columns = {
+        "asked": rng.normal(1_000, 300, 300).round(2),
+        "purpose": rng.choice(["01", "02", "NA"], 300),
+        "married": rng.random(300) < 0.5,
+    }
+    return pd.DataFrame(columns)
+
+
+@pytest.fixture(scope="module")
+def of_table(table):
+    rng = np.random.default_rng(3)
+    odds = (table["asked"] - 1_000) / 200 + 2 * table["married"] + (table["purpose"] == "NA") - 2
+    y = (rng.random(300) < 1 / (1 + np.exp(-odds))).astype(int)
+    return train(table, y, models=["logistic_regression"], cv=3).model
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "json", "features"])
+def test_a_plain_table_is_served(of_table, table, kind):
+    """A pasted table, a Parquet file and features give the scores of Python, and no time."""
+    expected = of_table.score(read_applications(of_table, table))
+    with TestClient(create_app(of_table, Settings())) as client:
+        if kind == "features":
+            records = table.assign(married=table["married"].map({True: "true", False: "false"}))
+            customers = [
+                {"customer_id": number, "features": record}
+                for number, record in enumerate(records.to_dict("records"))
+            ]
+            answer = client.post("/predict/features", json={"customers": customers})
+        elif kind == "parquet":
+            headers = {"content-type": "application/vnd.apache.parquet"}
+            answer = client.post("/score-file", content=table.to_parquet(), headers=headers)
+        else:
+            headers = {"content-type": "text/csv"}
+            if kind == "json":
+                headers["accept"] = "application/json"
+            content = table.to_csv(index=False, sep=";", decimal=",")
+            answer = client.post("/score-file", content=content, headers=headers)
+    assert answer.status_code == 200, answer.text
+    if kind in ("csv", "parquet"):
+        got = pd.read_csv(io.StringIO(answer.text), dtype={"as_of": str})
+    else:
+        got = pd.DataFrame(answer.json()["customers"])
+    assert got["score"].tolist() == expected["score"].tolist()
+    assert got["as_of"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda table: table.drop(columns="asked"), "column(s) 'asked' not found"),
+        (lambda table: table.assign(secret=5), "column 4 is none that the training had"),
+        (lambda table: table.assign(asked="secret"), "asked must hold numbers"),
+        (lambda table: table.iloc[:0], "at least one"),
+    ],
+)
+def test_a_table_at_fault_is_refused_without_its_values(of_table, table, change, told):
+    """What is wrong is told by column; nothing of the file is repeated."""
+    content = change(table).to_csv(index=False)
+    with TestClient(create_app(of_table, Settings())) as client:
+        headers = {"content-type": "text/csv"}
+        answer = client.post("/score-file", content=content, headers=headers)
+    assert answer.status_code == 422
+    assert told in answer.json()["detail"]
+    assert "secret" not in answer.text
