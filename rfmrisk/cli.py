@@ -117,27 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_decisions(train)
     _add_fields(train)
-    train.add_argument(
-        "--models", type=_names, default="scorecard,xgboost", help="names, separated by commas"
-    )
-    train.add_argument("--search", choices=["grid", "random"], default="grid")
-    train.add_argument("--n-iter", type=int, default=20, help="candidates of a random search")
-    train.add_argument("--cv", type=int, default=5, help="folds (default 5)")
-    train.add_argument("--scoring", default="roc_auc", help="what chooses (default roc_auc)")
-    train.add_argument(
-        "--choose",
-        choices=["simplest", "best"],
-        default="simplest",
-        help="the simplest within one standard error of the best, or the best itself",
-    )
-    train.add_argument("--monetary", choices=["gross", "net"], default="gross")
-    train.add_argument(
-        "--test-size", type=float, default=0.2, help="share of customers held out (default 0.2)"
-    )
-    train.add_argument(
-        "--seed", dest="random_state", type=int, default=42, help="random state (default 42)"
-    )
-    train.add_argument("--n-jobs", type=int, default=1, help="processes of the search")
+    _add_search(train)
     train.add_argument("-o", "--output", help="folder to make (default rfmrisk-run-DATE-TIME)")
     train.add_argument("--keep-tables", choices=["csv", "parquet"], nargs="?", const="csv")
     _add_fitting(train)
@@ -174,6 +154,35 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("folder")
     add_validation(commands, _load_model)
     return parser
+
+
+def _add_search(train: argparse.ArgumentParser) -> None:
+    train.add_argument(
+        "--models", type=_names, default="scorecard,xgboost", help="names, separated by commas"
+    )
+    train.add_argument("--search", choices=["grid", "random"], default="grid")
+    train.add_argument("--n-iter", type=int, default=20, help="candidates of a random search")
+    train.add_argument("--cv", type=int, default=5, help="folds (default 5)")
+    train.add_argument("--scoring", default="roc_auc", help="what chooses (default roc_auc)")
+    train.add_argument(
+        "--choose",
+        choices=["simplest", "best"],
+        default="simplest",
+        help="the simplest within one standard error of the best, or the best itself",
+    )
+    train.add_argument(
+        "--proxy",
+        action=argparse.BooleanOptionalAction,
+        help="let outcomes update a proxy (default: where some are unknown, or under 200 are bad)",
+    )
+    train.add_argument("--monetary", choices=["gross", "net"], default="gross")
+    train.add_argument(
+        "--test-size", type=float, default=0.2, help="share of customers held out (default 0.2)"
+    )
+    train.add_argument(
+        "--seed", dest="random_state", type=int, default=42, help="random state (default 42)"
+    )
+    train.add_argument("--n-jobs", type=int, default=1, help="processes of the search")
 
 
 def _add_decisions(train: argparse.ArgumentParser) -> None:

@@ -132,7 +132,7 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         self.feature_names_in_ = np.array([str(name) for name in histories.columns], dtype=object)
         self.proxy_ = clone(self.proxy).fit(histories, None)
         self.classifier_: Any = None
-        self.weights_: Floats | None = None
+        self.weights_: Any = None
         self.no_history_: float | None = None
         self.intercept_ = 0.0
         if 0 < self.n_bad_ < len(known):
@@ -149,7 +149,7 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
             return
         margins = np.zeros((len(bad), 2))
         if not empty.all():
-            margins[~empty, 0] = log_odds(self.proxy_, histories[~empty])
+            margins[~empty, 0] = log_odds(self.proxy_.predict_proba(histories[~empty])[:, 1])
         if n_folds > 1:
             self.classifier_ = clone(self.classifier).fit(histories, bad)
             margins[:, 1] = self._out_of_fold(histories, bad, n_folds)
@@ -172,7 +172,7 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         found = np.zeros(len(bad))
         for train, test in folds.split(bad, bad, histories.index if repeated else None):
             fitted = clone(self.classifier).fit(histories.iloc[train], bad[train])
-            found[test] = log_odds(fitted, histories.iloc[test])
+            found[test] = log_odds(fitted.predict_proba(histories.iloc[test])[:, 1])
         return found
 
     def decision_function(self, histories: pd.DataFrame) -> np.ndarray:
@@ -186,7 +186,7 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_rows,)
         """
-        return logit(np.clip(self.predict_proba(histories)[:, 1], _SUREST, 1 - _SUREST))
+        return log_odds(self.predict_proba(histories)[:, 1])
 
     def predict_proba(self, histories: pd.DataFrame) -> np.ndarray:
         """Return the probabilities of good and bad.
@@ -204,17 +204,37 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         if self.weights_ is None:
             return self.proxy_.predict_proba(histories)
         empty = without_history(histories)
-        rated = ~empty if self.no_history_ is None else np.ones(len(empty), dtype=bool)
-        margin = np.full(len(empty), self.intercept_)
-        for rows, weight, model in (
-            (~empty, self.weights_[0], self.proxy_),
-            (rated, self.weights_[1], self.classifier_),
+        margins = np.zeros((2, len(empty)))
+        for margin, model, rows in zip(
+            margins, (self.proxy_, self.classifier_), self.rated(empty), strict=True
         ):
             if rows.any() and model is not None:
-                margin[rows] += weight * log_odds(model, histories[rows])
-        margin[empty] = np.inf if self.no_history_ is None else margin[empty] + self.no_history_
-        bad = expit(margin)
+                margin[rows] = log_odds(model.predict_proba(histories[rows])[:, 1])
+        bad = self.weighed(*margins, empty)
         return np.column_stack([1 - bad, bad])
+
+    def rated(self, empty: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return of whom the proxy and the supervised model are asked, given who has no history."""
+        return ~empty, ~empty if self.no_history_ is None else np.ones(len(empty), dtype=bool)
+
+    def weighed(self, of_proxy: Floats, of_known: Floats, empty: NDArray[np.bool_]) -> Floats:
+        """Return the probability of being bad, given the log-odds of the two models it weighs.
+
+        Parameters
+        ----------
+        of_proxy, of_known : ndarray of shape (n,)
+            0 where a model is not asked.
+        empty : ndarray of bool of shape (n,)
+            Who has no history.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        first, second = self.weights_
+        margin = self.intercept_ + first * of_proxy + second * of_known
+        margin[empty] = np.inf if self.no_history_ is None else margin[empty] + self.no_history_
+        return np.asarray(expit(margin))
 
     def predict(self, histories: pd.DataFrame) -> np.ndarray:
         """Return those who are more likely bad than good as 1.
@@ -273,11 +293,10 @@ def outcomes_of(y: Any, index: pd.Index) -> Floats:
     return values
 
 
-def log_odds(model: Any, histories: pd.DataFrame) -> Floats:
-    """Return a model's log-odds of being bad, none surer than one in a million."""
-    probability = np.asarray(model.predict_proba(histories)[:, 1], dtype=np.float64)
-    found: Floats = np.asarray(logit(np.clip(probability, _SUREST, 1 - _SUREST)), np.float64)
-    return found
+def log_odds(probability: Floats) -> Floats:
+    """Return the log-odds of being bad, none surer than one in a million."""
+    bounded = np.clip(np.asarray(probability, dtype=np.float64), _SUREST, 1 - _SUREST)
+    return np.asarray(logit(bounded), np.float64)
 
 
 def _most_likely(standard: Floats, no_history: Floats, bad: Ints) -> tuple[Floats, float, float]:

@@ -1,5 +1,6 @@
 """What a proxy is worth in outcomes: its AUC beside that of a supervised model of more and more."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -174,7 +175,10 @@ def outcome_curve(
         for size in tried:
             drawn = np.full(len(bad), np.nan)
             drawn[order[:size]] = bad[order[:size]]
-            updated = OutcomeUpdatedClassifier(fitted, classifier).fit(known, drawn)
+            with warnings.catch_warnings():
+                # Among so few, chance alone separates the classes.
+                warnings.filterwarnings("ignore", "each bin of", UserWarning)
+                updated = OutcomeUpdatedClassifier(fitted, classifier).fit(known, drawn)
             found[size][draw] = _aucs(updated, of_proxy, known, bad, held_out)
     columns = {}
     for place, name in enumerate(MODELS):

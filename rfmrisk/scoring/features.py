@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,9 @@ class FeatureRecipe:
 
     Parameters
     ----------
-    step : transformer
-        The first step of a pipeline: an aggregator, or a FeatureUnion of such.
+    steps : list of transformers
+        Each the first step of a pipeline: an aggregator, or a FeatureUnion of such. Features of
+        one name are the same, and are computed once.
     used : set of str or None, default=None
         Those that count; the others may be left out where this saves work. None is all.
 
@@ -68,22 +70,20 @@ class FeatureRecipe:
         The step is no aggregator, and no union of aggregators.
     """
 
-    def __init__(self, step: Any, used: set[str] | None = None) -> None:
-        self.names = list(map(str, step.get_feature_names_out()))
+    def __init__(self, steps: list[Any], used: set[str] | None = None) -> None:
+        names = [str(name) for step in steps for name in step.get_feature_names_out()]
+        self.names = list(dict.fromkeys(names))
         self.fields: dict[str, FieldType] = {}
         self.columns: dict[str, FieldType] = {}
         self.known_columns: list[str] = []
         self.decision: set[str] = set()
         self._parts: list[tuple[str, HistoryAggregator, set[str]]] = []
-        for prefix, part in aggregators_of(step):
-            self.known_columns = [
-                name for name in map(str, part.feature_names_in_) if name not in _OF_HISTORIES
-            ]
-            wanted = {
-                name
-                for name in part.feature_names_out_
-                if used is None or f"{prefix}{name}" in used
-            }
+        left = set(self.names if used is None else used)
+        for prefix, part in chain.from_iterable(map(aggregators_of, steps)):
+            given = [name for name in map(str, part.feature_names_in_) if name not in _OF_HISTORIES]
+            self.known_columns = list(dict.fromkeys([*self.known_columns, *given]))
+            wanted = {name for name in part.feature_names_out_ if f"{prefix}{name}" in left}
+            left -= {f"{prefix}{name}" for name in wanted}
             if not wanted:
                 continue
             self._parts.append((prefix, part, wanted))

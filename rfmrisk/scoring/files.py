@@ -29,6 +29,7 @@ from rfmrisk.histories.sources import log_files
 from rfmrisk.scoring.csv_text import defused_table, write_table
 from rfmrisk.scoring.decisions import decisions_to_score
 from rfmrisk.scoring.model import ScoringModel
+from rfmrisk.scoring.raters import pipelines_of
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.work_folder import open_work, remove_work
 
@@ -146,7 +147,8 @@ def score_file(
     output = check_output(output)
     roles = Roles(customer, time, amount, order)
     reading = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
-    fields = needed_fields(model.pipeline[0])
+    steps = [each[0] for each in pipelines_of(model.pipeline)]
+    fields = {name: dtype for step in steps for name, dtype in needed_fields(step).items()}
     texts = [name for name, dtype in fields.items() if dtype == "category"]
     if model.of_table:
         raise ValueError(

@@ -160,6 +160,8 @@ class ModelMetadata:
         Of a proxy label.
     left_out_of_label : list of str
         Outcome windows that the log does not reach, each with the reason.
+    outcome_curve : str or None
+        What the proxy is worth in outcomes, in words, where outcomes update one.
     separating : list of str
         Features that told goods from bads without an error in the training, by single bins.
     data : DataSummary
@@ -214,6 +216,7 @@ class ModelMetadata:
     n_samples: int = 0
     windows_of_label: list[LabelWindow] = field(default_factory=list, repr=False)
     left_out_of_label: list[str] = field(default_factory=list)
+    outcome_curve: str | None = None
     separating: list[str] = field(default_factory=list)
     data: DataSummary = field(default_factory=DataSummary)
     versions: dict[str, str] = field(default_factory=dict)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from rfmrisk._writing import write_whole
 from rfmrisk.aggregation import ApplicationColumns
@@ -18,6 +17,7 @@ from rfmrisk.persistence import ModelFileError, dump, loads
 from rfmrisk.scoring.contributions import uncalibrated
 from rfmrisk.scoring.features import FeatureRecipe
 from rfmrisk.scoring.metadata import ModelMetadata, ScoreDistribution
+from rfmrisk.scoring.raters import pipelines_of
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.scorer import Scorer, check_servable
 
@@ -33,14 +33,15 @@ class ScoringModel:
 
     Attributes
     ----------
-    pipeline : Pipeline
-        Its first step makes the customer feature table.
+    pipeline : Pipeline or OutcomeUpdatedClassifier
+        A pipeline whose first step makes the customer feature table; or a proxy that is updated
+        by outcomes, of two such pipelines.
     metadata : ModelMetadata
         The threshold, the scaling of the score, the typical value of each feature, the
         distribution of scores, how the model was trained.
     """
 
-    pipeline: Pipeline
+    pipeline: Any
     metadata: ModelMetadata
 
     def score(
@@ -165,6 +166,19 @@ class ScoringModel:
         model.check()
         return model
 
+    def features(self, histories: pd.DataFrame) -> pd.DataFrame:
+        """Return the features that the model looks at, each once.
+
+        Parameters
+        ----------
+        histories : DataFrame of shape (n_customers, n_columns)
+
+        Returns
+        -------
+        DataFrame of shape (n_customers, n_features)
+        """
+        return features_of(self.pipeline, histories)
+
     def check(self) -> None:
         """Refuse a pipeline and metadata that do not go together.
 
@@ -176,7 +190,7 @@ class ScoringModel:
         """
         try:
             check_servable(self.pipeline)
-            made = FeatureRecipe(self.pipeline[0]).names
+            made = FeatureRecipe([each[0] for each in pipelines_of(self.pipeline)]).names
         except ModelFileError:
             raise
         except ValueError as error:
@@ -220,7 +234,7 @@ class ScoringModel:
     @property
     def reasons_note(self) -> str:
         """What the points of the reasons are, or why there are none."""
-        source, steps = self.reasons_from, self.pipeline[1:]
+        source, steps = self.reasons_from, pipelines_of(self.pipeline)[-1][1:]
         if source is None:
             kind = self.metadata.title or type(steps[-1]).__name__
             return (
@@ -237,6 +251,13 @@ class ScoringModel:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def features_of(model: Any, histories: pd.DataFrame) -> pd.DataFrame:
+    """Return the features of one fitted pipeline, or of those of an updated proxy, each once."""
+    tables = [each[0].transform(histories) for each in pipelines_of(model)]
+    whole = tables[0] if len(tables) == 1 else pd.concat(tables, axis=1)
+    return whole.loc[:, ~whole.columns.duplicated()]
 
 
 def score_quantiles(score: np.ndarray) -> ScoreDistribution:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from rfmrisk.proxy.updating import OutcomeUpdatedClassifier, log_odds
 from rfmrisk.scorecard.scorecard import Scorecard
 from rfmrisk.scoring.contributions import Contributions, source_of, uncalibrated
-from rfmrisk.scoring.features import Columns
+from rfmrisk.scoring.features import Columns, FeatureRecipe
 from rfmrisk.scoring.points import PointsTable
 from rfmrisk.scoring.probability import bad_probability, bounded_score
 from rfmrisk.scoring.transformers import Transformers
@@ -85,8 +88,8 @@ class PlainRater:
         self.transformed = Transformers(steps, names, typical)
         self.scale = scale
 
-    def rate(self, columns: Columns) -> Rating:
-        """Rate customers by their features."""
+    def rate(self, columns: Columns, empty: NDArray[np.bool_]) -> Rating:
+        """Rate customers by their features, given who has no history."""
         given = self.transformed(columns)
         probability = bad_probability(self.classifier, given)
         score = np.rint(bounded_score(probability, **self.scale)).astype(np.int64)
@@ -137,8 +140,8 @@ class CardRater(PlainRater):
                 for name, position in zip(self.table.names, sources, strict=True)
             ]
 
-    def rate(self, columns: Columns) -> Rating:
-        """Rate customers by their features."""
+    def rate(self, columns: Columns, empty: NDArray[np.bool_]) -> Rating:
+        """Rate customers by their features, given who has no history."""
         if self.independent:
             own = {
                 name: columns[feature]
@@ -176,7 +179,87 @@ class CalibratedRater(PlainRater):
         self.least = self.inside.least
 
     def _losses(self, columns: Columns, given: Any) -> Losses:
-        return self.inside.rate(columns).losses()
+        return self.inside.rate(columns, np.zeros(given.shape[0], dtype=bool)).losses()
+
+
+class UpdatedRater:
+    """A proxy that is updated by outcomes: the weighed log-odds, and so the points, of two models.
+
+    Parameters
+    ----------
+    model : OutcomeUpdatedClassifier
+        Whose two models are pipelines.
+    typical : dict
+        A usual value of each feature.
+    scale : dict
+        The ``base_score``, ``base_odds`` and ``pdo`` of the score.
+    """
+
+    def __init__(
+        self, model: OutcomeUpdatedClassifier, typical: dict[str, Any], scale: dict[str, float]
+    ) -> None:
+        self.model, self.scale = model, scale
+        self._raters = [
+            rater_of(pipeline[1:], FeatureRecipe([pipeline[0]]).names, typical, scale)
+            for pipeline in pipelines_of(model)
+        ]
+        weights = np.ones(1) if model.weights_ is None else model.weights_
+        self._weights = [float(weight) for weight in weights[: len(self._raters)]]
+        references = {rater.reference for rater in self._raters}
+        self.reference = references.pop() if len(references) == 1 else ""
+        self.features = list(dict.fromkeys(n for rater in self._raters for n in rater.features))
+        self.used = set().union(*(rater.used for rater in self._raters))
+        self.independent = all(rater.independent for rater in self._raters)
+        self.least = max(rater.least for rater in self._raters)
+
+    def rate(self, columns: Columns, empty: NDArray[np.bool_]) -> Rating:
+        """Rate customers by their features, given who has no history."""
+        ratings = [rater.rate(columns, empty) for rater in self._raters]
+        margins = np.zeros((2, len(empty)))
+        for margin, rating, rows in zip(margins, ratings, self.model.rated(empty), strict=False):
+            margin[rows] = log_odds(rating.probability[rows])
+        if self.model.weights_ is None:
+            probability = np.where(empty, 1.0, ratings[0].probability)
+        else:
+            probability = self.model.weighed(*margins, empty)
+        score = np.rint(bounded_score(probability, **self.scale)).astype(np.int64)
+        return Rating(probability, score, lambda: self._losses([r.losses() for r in ratings]))
+
+    def _losses(self, found: list[Losses]) -> Losses:
+        """Add what each model takes for a feature, as much as the model weighs."""
+        position = {name: k for k, name in enumerate(self.features)}
+        lost = np.zeros((len(found[0].lost), len(self.features)))
+        values: Columns = {}
+        bins: dict[int, Callable[[int], str | None]] = {}
+        for rater, weight, own in zip(self._raters, self._weights, found, strict=True):
+            values |= own.values
+            for k, name in enumerate(rater.features):
+                lost[:, position[name]] += weight * own.lost[:, k]
+                # Where both know a feature, the supervised model's bin is told.
+                bins[position[name]] = partial(_bin_of, own, k)
+        return Losses(lost, values, lambda customer, feature: bins[feature](customer))
+
+
+def _bin_of(losses: Losses, feature: int, customer: int) -> str | None:
+    return losses.bin_of(customer, feature)
+
+
+def pipelines_of(model: Any) -> list[Any]:
+    """Return the pipelines that a model is made of: itself, or a proxy and what updates it."""
+    if not isinstance(model, OutcomeUpdatedClassifier):
+        return [model]
+    proxy = getattr(model.proxy_, "estimator", model.proxy_)  # within a FrozenEstimator
+    proxy = getattr(proxy, "classifier_", proxy)  # within a ProxyTargetClassifier
+    return [proxy] if model.classifier_ is None else [proxy, model.classifier_]
+
+
+def rater_of_model(
+    model: Any, typical: dict[str, Any], scale: dict[str, float]
+) -> "PlainRater | UpdatedRater":
+    """Return what rates customers as a model does, given their features."""
+    if isinstance(model, OutcomeUpdatedClassifier):
+        return UpdatedRater(model, typical, scale)
+    return rater_of(model[1:], FeatureRecipe([model[0]]).names, typical, scale)
 
 
 def rater_of(

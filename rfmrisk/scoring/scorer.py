@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.proxy.updating import OutcomeUpdatedClassifier
 from rfmrisk.scoring.features import (
     Columns,
     FeatureRecipe,
@@ -18,7 +19,7 @@ from rfmrisk.scoring.features import (
     value_of,
 )
 from rfmrisk.scoring.probability import bounded_score
-from rfmrisk.scoring.raters import Rating, rater_of
+from rfmrisk.scoring.raters import Rating, pipelines_of, rater_of_model
 from rfmrisk.scoring.reasons import NO_HISTORY, PhraseBook, Reason
 
 # NumPy holds the interpreter's lock, and with it all other requests, for as long as one operation
@@ -57,8 +58,9 @@ class Scorer:
 
     Parameters
     ----------
-    pipeline : Pipeline
-        Features of histories, any transformers, a classifier.
+    model : Pipeline or OutcomeUpdatedClassifier
+        Features of histories, any transformers, a classifier; or two such, of which the one is a
+        proxy.
     typical : dict
         A usual value of each feature.
     scale : dict
@@ -85,21 +87,20 @@ class Scorer:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        model: Pipeline | OutcomeUpdatedClassifier,
         typical: dict[str, Any],
         scale: dict[str, float],
         threshold: float,
         *,
         from_proxy: bool = False,
     ) -> None:
-        names = FeatureRecipe(pipeline[0]).names
-        self._rater = rater_of(pipeline[1:], names, typical, scale)
+        self._rater = rater_of_model(model, typical, scale)
         self._typical = typical
         self.reference, self.used = self._rater.reference, self._rater.used
         self.threshold = float(threshold)
         self._from_proxy = from_proxy
         self._lowest = np.rint(bounded_score(np.ones(1), **scale)).astype(np.int64)
-        self.recipe = FeatureRecipe(pipeline[0], self.used)
+        self.recipe = FeatureRecipe([each[0] for each in pipelines_of(model)], self.used)
 
     def score(self, flat: FlatHistories, n_reasons: int, book: PhraseBook) -> Scores:
         """Score histories, some customers after others: each operation then is a short one.
@@ -148,7 +149,7 @@ class Scorer:
     def _scores(
         self, columns: Columns, empty: np.ndarray, n_reasons: int, book: PhraseBook
     ) -> Scores:
-        rating = self._rater.rate(columns)
+        rating = self._rater.rate(columns, empty)
         if self._from_proxy and empty.any():
             rating.probability = np.where(empty, 1.0, rating.probability)
             rating.score = np.where(empty, self._lowest, rating.score)
@@ -203,13 +204,14 @@ class Scorer:
         return reasons
 
 
-def check_servable(pipeline: Pipeline) -> None:
-    """Refuse a pipeline whose customers could not be scored, before it is trained.
+def check_servable(model: Any) -> None:
+    """Refuse a model whose customers could not be scored, before it is trained.
 
     Parameters
     ----------
-    pipeline : Pipeline
-        Fitted or not: features of histories, any transformers, a classifier.
+    model : Pipeline or OutcomeUpdatedClassifier
+        Features of histories, any transformers, a classifier, fitted or not; or two such, fitted,
+        of which the one is a proxy.
 
     Raises
     ------
@@ -229,17 +231,18 @@ def check_servable(pipeline: Pipeline) -> None:
     aggregator or a union of aggregators without weights, as customer_features() makes; got
     StandardScaler
     """
-    if not isinstance(pipeline, Pipeline) or len(pipeline) < 2:
-        raise ValueError(
-            "a model that is to be scored must be a Pipeline of features and a classifier; got "
-            f"{type(pipeline).__name__}"
-        )
-    aggregators_of(pipeline[0])
-    if not hasattr(pipeline[-1], "predict_proba"):
-        raise ValueError(
-            "a model that is to be scored must end in a classifier with predict_proba; got "
-            f"{type(pipeline[-1]).__name__}"
-        )
+    for pipeline in pipelines_of(model):
+        if not isinstance(pipeline, Pipeline) or len(pipeline) < 2:
+            raise ValueError(
+                "a model that is to be scored must be a Pipeline of features and a classifier; got "
+                f"{type(pipeline).__name__}"
+            )
+        aggregators_of(pipeline[0])
+        if not hasattr(pipeline[-1], "predict_proba"):
+            raise ValueError(
+                "a model that is to be scored must end in a classifier with predict_proba; got "
+                f"{type(pipeline[-1]).__name__}"
+            )
 
 
 def _by_concept(lost: np.ndarray, concepts: list[str]) -> tuple[np.ndarray, np.ndarray]:

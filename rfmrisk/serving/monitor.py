@@ -6,6 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from rfmrisk.scorecard.scorecard import Scorecard
 from rfmrisk.scoring.model import ScoringModel
@@ -70,7 +71,7 @@ class ScoreMonitor:
     @classmethod
     def of(cls, model: ScoringModel) -> "ScoreMonitor":
         """Begin to watch a model."""
-        card = model.pipeline[-1]
+        card = model.pipeline[-1] if isinstance(model.pipeline, Pipeline) else None
         if isinstance(card, Scorecard):
             return cls(card.score_cuts_, card.score_counts_)
         trained = model.metadata.scores

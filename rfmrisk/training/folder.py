@@ -78,6 +78,8 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
         "drift": result.drift,
         "points": result.points if result.points is None else result.points.set_index("feature"),
     }
+    if result.curve is not None:
+        tables["outcome_curve"] = result.curve.table
     if result.label is not None:
         tables["label_stability"] = result.label.stability.table
         tables["leakage"] = result.label.leakage.table.rename_axis("columns")

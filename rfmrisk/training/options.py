@@ -63,6 +63,9 @@ class TrainingOptions:
         Parameters in a search space that it does not have are left out.
     labeler : estimator or None, default=None
         See `ProxyTargetClassifier`.
+    proxy : bool or None, default=None
+        Whether outcomes that are given update a proxy (`OutcomeUpdatedClassifier`), whose target
+        needs none. None does so where some outcomes are not known, or fewer than 200 are bad.
     monetary : {"gross", "net"}, default="gross"
         Of the RFM that a labeler gets, and of the default features.
     class_weight : {"balanced"} or None, default=None
@@ -108,6 +111,7 @@ class TrainingOptions:
     choose: Literal["simplest", "best"] = "simplest"
     features: Any = None
     labeler: Any = None
+    proxy: bool | None = None
     monetary: Literal["gross", "net"] = "gross"
     class_weight: Literal["balanced"] | None = None
     calibrate: Literal["sigmoid", "isotonic"] | None = None
@@ -123,6 +127,7 @@ class TrainingOptions:
             ("search", ("grid", "random")),
             ("scoring", SCORINGS),
             ("choose", ("simplest", "best")),
+            ("proxy", (True, False, None)),
             ("monetary", ("gross", "net")),
             ("class_weight", ("balanced", None)),
             ("calibrate", ("sigmoid", "isotonic", None)),

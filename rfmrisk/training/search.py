@@ -16,12 +16,13 @@ from sklearn.pipeline import Pipeline
 from rfmrisk.aggregation import ApplicationColumns
 from rfmrisk.histories.applications import table_histories
 from rfmrisk.proxy.leakage import telltale_columns
-from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target
+from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target, without_history
 from rfmrisk.proxy.updating import outcomes_of
+from rfmrisk.proxy.worth import OutcomeCurve
 from rfmrisk.scorecard import gains_table
 from rfmrisk.scoring.features import check_names
 from rfmrisk.scoring.metadata import LabelWindow, ModelMetadata
-from rfmrisk.scoring.model import ScoringModel, score_quantiles, typical_values
+from rfmrisk.scoring.model import ScoringModel, features_of, score_quantiles, typical_values
 from rfmrisk.scoring.probability import bounded_score
 from rfmrisk.training.candidates import (
     FeatureTables,
@@ -36,6 +37,7 @@ from rfmrisk.training.candidates import (
     search_space,
     show_progress,
 )
+from rfmrisk.training.few_outcomes import UPDATED, is_wanted, update_proxy
 from rfmrisk.training.figures import (
     FeatureFigures,
     LabelFigures,
@@ -122,6 +124,8 @@ class TrainingResult:
         what where it was by hand; None without a scorecard.
     points : DataFrame or None
         Of the scorecard, where one was trained.
+    curve : OutcomeCurve or None
+        What the proxy is worth in outcomes, where outcomes update one.
     fitted : dict of str to Pipeline
         The best estimator of each model, over the feature table; before any calibration, but
         for a scorecard that a sigmoid calibrates, whose points are issued again.
@@ -152,6 +156,7 @@ class TrainingResult:
     examples: pd.DataFrame
     points: pd.DataFrame | None
     classing: dict[str, dict[str, Any]] | None
+    curve: OutcomeCurve | None
     fitted: dict[str, Pipeline] = field(default_factory=dict, repr=False)
     run_id: str | None = None
 
@@ -232,47 +237,28 @@ def train(
     histories, options = _of_table(histories, y, options)
     check_histories(histories)
     check_names(histories)
-    target, n_unknown = None, 0
-    past = histories
-    if y is None:
-        target = derive_target(
-            histories,
-            outcome=options.outcome,
-            n_cutoffs=options.n_cutoffs,
-            labeler=options.labeler,
-            monetary=options.monetary,
-        )
-        past, y = target.past, target.y
-    else:
-        outcomes = outcomes_of(y, histories.index)
-        known = ~np.isnan(outcomes)
-        n_unknown = int((~known).sum())
-        histories = past = histories[known] if n_unknown else histories
-        y = outcomes[known]
-    rows = target.samples if target is not None and len(target.windows) > 1 else None
-    y = check_target(y, past.index if rows is None else past.index[rows], options.cv)
-    leakage = _leakage(past, y) if target is None else {}
-    task = Task.divided(
-        past,
-        y,
-        rows,
-        cv=options.cv,
-        test_size=options.test_size,
-        random_state=options.random_state,
-    )
+    asked_of = _Question.of(histories, y, options)
+    task, target = asked_of.task, asked_of.target
+    leakage = _leakage(task.histories, task.y) if target is None else {}
     asked = _asked(options, target)
     with tracker.run(asked) if tracker else nullcontext() as run_id:
         searches, failures = _search(options, task, tracker=tracker, progress=progress)
     best = searches[0]
+    extractor = clone(options.transformer).set_params(**best.setting)
+    unfitted = Pipeline([("features", clone(extractor)), *clone(best.estimator).steps])
+    updating = update_proxy(histories, task, unfitted, options) if asked_of.updates else None
     final = {
         found.name: calibrated(
             found.estimator, task.of(found.table), task, options.calibrate, options.n_jobs
         )
         for found in searches
     }
+    judged, rows = (
+        (updating.unfitted, task.histories) if updating else (final[best.name], best.table)
+    )
     threshold = choose_threshold(
-        final[best.name],
-        task.of(best.table),
+        judged,
+        task.of(rows),
         task,
         missed_bad_cost=options.missed_bad_cost,
         n_jobs=options.n_jobs,
@@ -284,47 +270,50 @@ def train(
     probabilities = {
         found.name: final[found.name].predict_proba(found.table)[:, 1] for found in searches
     }
+    if updating:
+        probabilities |= updating.probabilities(task.histories)
+    chosen = UPDATED if updating else best.name
     to_beat = baselines(task, options.monetary)
     metrics = held_out_metrics(
         probabilities, to_beat, task, threshold=threshold, random_state=options.random_state
     )
     last, earlier = last_and_earlier(task, target, options.test_size)
     in_time = out_of_time(
-        best.estimator,
-        best.table,
-        probabilities[best.name],
+        updating.unfitted if updating else best.estimator,
+        rows,
+        probabilities[chosen],
         task,
         plain=to_beat,
         last=last,
         earlier=earlier,
         random_state=options.random_state,
     )
-    extractor = clone(options.transformer).set_params(**best.setting)
     extractor.fit(task.histories_of_train)
-    answering = final[best.name]
-    steps = answering.steps if isinstance(answering, Pipeline) else [("calibrated", answering)]
-    pipeline = Pipeline([("features", extractor), *steps])
-    label = None if target is None else label_figures(target, histories, pipeline)
+    pipeline = updating.model if updating else _behind(extractor, final[best.name])
+    label = None if target is None else label_figures(target, asked_of.histories, pipeline)
     by_feature = feature_figures(best.table, task)
+    seen = features_of(pipeline, task.of(task.histories)) if updating else task.of(best.table)
     metadata = ModelMetadata(
-        model=best.name,
-        title=options.catalogue[best.name].title,
+        model=chosen,
+        title=options.catalogue[best.name].title
+        + (", updating a proxy by outcomes" if updating else ""),
         parameters=json.dumps(best.parameters, default=plain),
         asked=asked,
         failed=failures,
         windows=plain(extractor.get_params().get("spend__windows")),
         threshold=threshold,
-        high_risk_share=float(np.mean(y)),
+        high_risk_share=float(np.mean(task.y)),
         n_train=task.customers[task.train_rows].nunique(),
         n_test=task.customers[task.test_rows].nunique(),
-        n_unknown=n_unknown,
-        n_samples=len(y),
+        n_unknown=asked_of.n_unknown,
+        n_samples=len(task.y),
         windows_of_label=[] if target is None else [_described(w) for w in target.windows],
         left_out_of_label=[] if target is None else target.left_out,
+        outcome_curve=updating.curve.verdict if updating and updating.curve else None,
         separating=by_feature.separating,
-        data=describe(past),
-        features=list(map(str, best.table.columns)),
-        typical=typical_values(task.of(best.table)),
+        data=describe(task.histories),
+        features=list(map(str, seen.columns)),
+        typical=typical_values(seen),
         versions=package_versions(pipeline),
         trained_at=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
         git_commit=tracker.git_commit if tracker else None,
@@ -334,7 +323,7 @@ def train(
     )
     model = ScoringModel(pipeline, metadata)
     # Later scores are compared with those of customers that the model has not seen either.
-    held_out_scores = bounded_score(probabilities[best.name][task.test_rows], **metadata.scale)
+    held_out_scores = bounded_score(probabilities[chosen][task.test_rows], **metadata.scale)
     metadata = replace(
         metadata, scores=score_quantiles(held_out_scores), reasons_note=model.reasons_note
     )
@@ -346,12 +335,12 @@ def train(
         for found in searches
     }
     told = _samples(task, target, last, probabilities)
-    own_past = past if rows is None else past.iloc[rows]
+    past = task.sampled(task.histories)
     return TrainingResult(
         model=model,
-        metrics=metrics.loc[[best.name, *(name for name in metrics.index if name != best.name)]],
+        metrics=metrics.loc[[chosen, *(name for name in metrics.index if name != chosen)]],
         out_of_time=in_time,
-        segments=by_history(probabilities[best.name], task),
+        segments=by_history(probabilities[chosen], task),
         gains=gains_table(task.y[task.test_rows], held_out_scores),
         cutoffs=cutoffs_of(
             task.y[task.test_rows],
@@ -360,21 +349,83 @@ def train(
             options.missed_bad_cost,
         ),
         candidates=candidates_table(searches),
-        customers=told if rows is None else _per_customer(told),
+        customers=told if task.samples is None else _per_customer(told),
         samples=told,
         features=best.table,
-        histories=histories,
-        past=own_past,
+        histories=asked_of.histories,
+        past=past,
         target=target,
         label=label,
         by_feature=by_feature,
-        drift=drift(best.table[by_feature.top], probabilities[best.name], task),
-        examples=examples(model, own_past, told),
+        drift=drift(best.table[by_feature.top], probabilities[chosen], task),
+        examples=examples(model, past, told),
         points=points_of(fitted),
         classing=classing_of(fitted),
+        curve=updating.curve if updating else None,
         fitted=fitted,
         run_id=run_id,
     )
+
+
+def _behind(extractor: Any, answering: Any) -> Pipeline:
+    """Put what answers behind the fitted features."""
+    steps = answering.steps if isinstance(answering, Pipeline) else [("calibrated", answering)]
+    return Pipeline([("features", extractor), *steps])
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a training is to learn, and from whom.
+
+    Attributes
+    ----------
+    histories : DataFrame
+        Those of which something is known.
+    task : Task
+    target : ProxyTarget or None
+    n_unknown : int
+        Decisions without an outcome.
+    updates : bool
+        Whether the outcomes update a proxy.
+    """
+
+    histories: pd.DataFrame
+    task: Task
+    target: ProxyTarget | None
+    n_unknown: int
+    updates: bool
+
+    @classmethod
+    def of(cls, histories: pd.DataFrame, y: Any, options: TrainingOptions) -> "_Question":
+        target, n_unknown, updates, rows = None, 0, False, None
+        past = histories
+        if y is None:
+            target = derive_target(
+                histories,
+                outcome=options.outcome,
+                n_cutoffs=options.n_cutoffs,
+                labeler=options.labeler,
+                monetary=options.monetary,
+            )
+            past, y = target.past, target.y
+            rows = target.samples if len(target.windows) > 1 else None
+        else:
+            outcomes = outcomes_of(y, histories.index)
+            known = ~np.isnan(outcomes)
+            n_unknown = int((~known).sum())
+            updates = is_wanted(options, outcomes) and not without_history(histories).all()
+            histories = past = histories[known] if n_unknown else histories
+            y = outcomes[known]
+        y = check_target(y, past.index if rows is None else past.index[rows], options.cv)
+        task = Task.divided(
+            past,
+            y,
+            rows,
+            cv=options.cv,
+            test_size=options.test_size,
+            random_state=options.random_state,
+        )
+        return cls(histories, task, target, n_unknown, updates)
 
 
 def _asked(options: TrainingOptions, target: ProxyTarget | None) -> dict[str, Any]:
@@ -385,6 +436,7 @@ def _asked(options: TrainingOptions, target: ProxyTarget | None) -> dict[str, An
         "n_cutoffs": options.n_cutoffs if target else None,
         "labeler": _whole_text(target.labeler) if target else None,
         "features": _whole_text(options.transformer),
+        "proxy": None if target else options.proxy,
         "models": list(options.models),
         "classing": list(read_classing(options.classing)) or None,
         "n_iter": options.n_iter if options.search == "random" else None,

@@ -144,6 +144,8 @@ class WatchedModel:
 
     def _table(self, rows: pd.DataFrame) -> Any:
         rows = self._asked(rows)
+        if isinstance(self.model, ScoringModel) and self._card is None:
+            return self.model.features(rows)
         for step in self._before:
             rows = step.transform(rows)
         return rows
@@ -165,15 +167,13 @@ class WatchedModel:
         self.score_expected = self.score_counts(score).astype(np.float64)
         if self._card is None:
             features = (
-                self.model.pipeline[0].transform(reference)
+                self.model.features(reference)
                 if isinstance(self.model, ScoringModel)
                 else self._features(reference)
             )
             found = [_binned(features[name], str(name)) for name in features.columns]
             self.characteristics = [each for each, _ in found]
             self._readers = [read for _, read in found]
-            if isinstance(self.model, ScoringModel):
-                self._before = self._before[:1]
         counts = self.counts(self.codes(reference))
         self.characteristics = [
             Characteristic(c.name, c.labels, n.astype(np.float64), c.points, c.not_given)

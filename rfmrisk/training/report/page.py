@@ -104,6 +104,7 @@ def _content(folder: Path) -> dict[str, Any]:
         "best": counts,
         "baselines": {n: metrics.loc[n, "roc_auc"] for n in BASELINES if n in metrics.index},
         "added": added_by_training(metadata, metrics),
+        "outcome_curve": _optional(folder, "outcome_curve.csv", "n_outcomes"),
         "out_of_time": _optional(folder, "out_of_time.csv", "judged on"),
         "confusion": counts[["tn", "fp", "fn", "tp"]].astype(int).to_dict(),
         "information_value": _table(values.head(15)),
