@@ -1,10 +1,12 @@
 # Build the wheels where there are tools for it, and run where there are none.
 FROM python:3.13-slim AS build
 WORKDIR /src
+COPY requirements.lock ./
+RUN python -m venv /opt/rfmrisk \
+    && /opt/rfmrisk/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY rfmrisk ./rfmrisk
-RUN python -m venv /opt/rfmrisk \
-    && /opt/rfmrisk/bin/pip install --no-cache-dir ".[train,serve]" \
+RUN /opt/rfmrisk/bin/pip install --no-cache-dir --no-deps . \
     && /opt/rfmrisk/bin/pip uninstall --yes pip
 
 FROM python:3.13-slim
@@ -15,7 +17,9 @@ ENV PATH=/opt/rfmrisk/bin:$PATH \
     HOME=/tmp \
     PORT=8000
 COPY --from=build /opt/rfmrisk /opt/rfmrisk
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin rfmrisk
+# A volume on /runs belongs to whom the folder belongs to.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin rfmrisk \
+    && install --directory --owner 10001 /runs
 USER 10001
 WORKDIR /tmp
 EXPOSE 8000
