@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Scorecard", "probability_to_score", "score_to_probability"]
 
 FORMAT = "rfmrisk scorecard 1"
+N_TWENTIETHS = 20
 _SCALE = (
     "base_score",
     "base_odds",
@@ -48,7 +49,11 @@ _SCALE = (
     "enforce_signs",
     "score_range",
     "spread_base",
+    "against",
+    "cutoff",
+    "codes",
 )
+_BELOW = {"best": "the best", "average": "the average", "cutoff": "an applicant at the cut-off"}
 
 
 def probability_to_score(
@@ -194,6 +199,14 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         sign are left out: those that the same regression under that bound leaves out, then the
         worst first, and the rest is fitted again, until none is left.
 
+    against : {"best", "average", "cutoff"}, default="best"
+        What the points of reasons are lost against, wherever the card gives reasons; see
+        `reasons`. It may be changed on a fitted card.
+    cutoff : float or None, default=None
+        The least score that is accepted, for ``against="cutoff"``.
+    codes : dict of str to str or None, default=None
+        Codes of reasons by feature.
+
     Attributes
     ----------
     encoder_ : WOEEncoder
@@ -220,6 +233,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         classifier weighs both classes the same.
     points_ : list of ndarray
         The points of each bin of each feature.
+    profile_ : ndarray of shape (b, f)
+        Mean WoE of the training customers in twentieths, from the least score to the greatest.
     covariance_ : ndarray
         Covariance of the intercept and the coefficients of ``used_``.
     score_cuts_, score_counts_ : ndarray
@@ -262,6 +277,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         enforce_signs: bool = False,
         score_range: tuple[float, float] | None = None,
         spread_base: bool = False,
+        against: Literal["best", "average", "cutoff"] = "best",
+        cutoff: float | None = None,
+        codes: dict[str, str] | None = None,
     ) -> None:
         self.encoder = encoder
         self.classifier = classifier
@@ -273,6 +291,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         self.enforce_signs = enforce_signs
         self.score_range = score_range
         self.spread_base = spread_base
+        self.against = against
+        self.cutoff = cutoff
+        self.codes = codes
 
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Scorecard:
         """Bin the columns, fit the classifier and scale it to points.
@@ -320,6 +341,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         rate = float(np.average(bad, weights=weight))
         own_odds = logit(rate) - shift_to_rate(log_odds, weight, rate)
         self.prior_ = float(expit(own_odds))
+        self.profile_ = _profile(woe, log_odds, weight)
         self._scale_points()
         self._remember_scores(codes, weight)
         return self
@@ -568,6 +590,11 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             card.score_cuts_ = self.score_cuts_ + moved
         return card
 
+    def _offset(self) -> float:
+        """Return the score at even odds."""
+        scale = self.scale_
+        return float(scale["base_score"] - scale["pdo"] / np.log(2) * np.log(scale["base_odds"]))
+
     def _remember_scores(self, codes: NDArray[np.intp], weight: NDArray[np.float64] | None) -> None:
         """Keep how scores are distributed, weights being of mean 1."""
         if weight is not None:
@@ -703,12 +730,14 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         points = {names[j]: self.points_[j][codes[:, j]] for j in self.used_.tolist()}
         return pd.DataFrame(points, index=index)
 
-    def reasons(self, X: Any, n: int = 3) -> pd.DataFrame:
+    def reasons(
+        self,
+        X: Any,
+        n: int = 3,
+        against: Literal["best", "average", "cutoff"] | None = None,
+        cutoff: float | None = None,
+    ) -> pd.DataFrame:
         """List the features that cost each customer the most points.
-
-        The cost is the distance to the best attainable: the most points of any ordinary bin of
-        the feature that training customers were in. To be missing, or a special value, is
-        nothing that a customer could attain.
 
         Parameters
         ----------
@@ -716,27 +745,42 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             The columns of ``fit``.
         n : int, default=3
             Most reasons for a customer.
+        against : {"best", "average", "cutoff"} or None, default=None
+            What points are lost against; None is the card's own ``against``. "best" is the most
+            points of any ordinary bin of the feature that training customers were in: to be
+            missing, or a special value, is nothing that a customer could attain. "average" is the
+            mean points of the training customers, and "cutoff" those of training customers whose
+            score is about the cut-off (the mean of each twentieth by score, between two of them in
+            proportion).
+        cutoff : float or None, default=None
+            The least score that is accepted, of "cutoff"; None is the card's own ``cutoff``.
 
         Returns
         -------
         DataFrame
-            Columns rank (from 1), feature, bin, points, lost (points below the best) and reason
-            (text), under the index of X, for the features that cost something.
+            Columns rank (from 1), feature, code (that of ``codes``, or the feature's name), bin,
+            points, lost (points below the reference) and reason (text), under the index of X, for
+            the features that cost something.
+
+        Raises
+        ------
+        ValueError
+            If ``against`` is none of the three, or "cutoff" has no cut-off.
 
         Notes
         -----
         The official interpretation of Regulation B [1]_ names two methods for the reasons of a
         refusal: the distance to the average of the applicants whose score was at or slightly above
-        the minimum passing score, or to the average of all applicants. It allows others that
-        produce substantially similar results. The distance to the best is neither of the two; a
-        lender who needs one of them computes it from `points_table` and the bins of its applicants.
+        the minimum passing score ("cutoff"), or to the average of all applicants ("average"). It
+        allows others that produce substantially similar results. The training customers stand for
+        the applicants here.
 
         References
         ----------
         .. [1] 12 CFR 1002.9 (Regulation B), official interpretation of paragraph 9(b)(2).
         """
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(X))
-        table = self._reasons(X, n)
+        table = self._reasons(X, n, against, cutoff)
         return table.set_axis(index[table.index])
 
     def reasons_text(self, X: Any, n: int = 3) -> NDArray[np.object_]:
@@ -752,7 +796,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of str, shape (n,)
-            Empty for a customer who has the best of everything.
+            Empty for a customer who loses nothing.
         """
         reasons = self._reasons(X, n)
         lines: list[list[str]] = [[] for _ in range(len(X))]
@@ -760,21 +804,62 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             lines[row].append(reason)
         return np.array(["; ".join(line) for line in lines], dtype=object)
 
-    def _reasons(self, X: Any, n: int) -> pd.DataFrame:
+    def reference_points(
+        self, against: str | None = None, cutoff: float | None = None
+    ) -> NDArray[Any]:
+        """Return the points that reasons are measured against, one for each feature that counts.
+
+        Parameters
+        ----------
+        against : {"best", "average", "cutoff"} or None, default=None
+            As `reasons` takes it.
+        cutoff : float or None, default=None
+            As `reasons` takes it.
+
+        Returns
+        -------
+        ndarray of shape (number of features that count,)
+            Whole numbers of "best" where ``rounded``; else to two decimals.
+        """
+        check_is_fitted(self)
+        against = self.against if against is None else against
+        cutoff = self.cutoff if cutoff is None else cutoff
+        used = self.used_.tolist()
+        if against == "best":
+            return np.array([self.best_points(j) for j in used])
+        if against not in ("average", "cutoff"):
+            raise ValueError(f"against must be 'best', 'average' or 'cutoff'; got {against!r}")
+        factor = self.scale_["pdo"] / np.log(2)
+        base = (self._offset() - factor * self.intercept_) if self.spread_base else 0.0
+        exact = -factor * self.coef_[used] * self.profile_[:, used] + base / max(len(used), 1)
+        if against == "average":
+            return exact.mean(axis=0).round(2)
+        if cutoff is None or isinstance(cutoff, bool) or not np.isfinite(cutoff):
+            raise ValueError(f"against='cutoff' needs a cutoff, a score; got {cutoff!r}")
+        # Twentieths ascend by score; some may have the same.
+        score = exact.sum(axis=1) + self._offset() - factor * self.intercept_ - base
+        score, first = np.unique(score, return_index=True)
+        at = [np.interp(cutoff, score, column) for column in exact[first].T]
+        return np.array(at).round(2)
+
+    def _reasons(
+        self, X: Any, n: int, against: str | None = None, cutoff: float | None = None
+    ) -> pd.DataFrame:
         """List the reasons under the positions of the rows."""
+        against = self.against if against is None else against
+        reference = self.reference_points(against, cutoff)
         codes = self._codes(X)
         table = read_table(self, X, reset=False)
         columns, used = self.encoder_.bins_, self.used_.tolist()
-        lost = np.zeros((len(codes), len(used)), dtype=self.points_[0].dtype)
+        lost = np.zeros((len(codes), len(used)), dtype=reference.dtype)
         for k, j in enumerate(used):
-            points = self.points_[j]
-            lost[:, k] = np.maximum(self.best_points(j) - points[codes[:, j]], 0)
+            lost[:, k] = np.maximum(reference[k] - self.points_[j][codes[:, j]], 0)
         order = np.argsort(-lost, axis=1, kind="stable")[:, :n]
         cost = np.take_along_axis(lost, order, axis=1)
         row, rank = np.nonzero(cost > 0)
         cost, feature = cost[row, rank], self.used_[order[row, rank]]
         text = {name: np.empty(len(row), dtype=object) for name in ("feature", "bin", "reason")}
-        points = np.zeros(len(row), dtype=lost.dtype)
+        points = np.zeros(len(row), dtype=self.points_[0].dtype)
         for j in np.unique(feature).tolist():
             here = feature == j
             name, code = table.names[j], codes[row[here], j]
@@ -789,11 +874,13 @@ class Scorecard(ClassifierMixin, BaseEstimator):
                 text["reason"][here] = np.array(words, dtype=object)[level_codes[row[here]]]
             points[here] = self.points_[j][code]
         amounts, place = np.unique(cost, return_inverse=True)
-        tails = np.array([f": {amount:.6g} points below the best" for amount in amounts.tolist()])
+        below = _BELOW[against]
+        tails = np.array([f": {amount:.6g} points below {below}" for amount in amounts.tolist()])
         text["reason"] += tails.astype(object)[place]
         found = {
             "rank": rank + 1,
             "feature": text["feature"],
+            "code": [(self.codes or {}).get(name, name) for name in text["feature"]],
             "bin": text["bin"],
             "points": points,
             "lost": cost,
@@ -907,6 +994,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         table: str = "customers",
         key: str | Sequence[str] = (),
         grades: Grades | None = None,
+        n_reasons: int = 0,
+        against: Literal["best", "average", "cutoff"] | None = None,
+        cutoff: float | None = None,
     ) -> str:
         """Write the scorecard as one SELECT that gives the same points.
 
@@ -924,6 +1014,11 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             Columns to select beside the score.
         grades : Grades or None, default=None
             Fitted: a column ``grade`` beside the score.
+        n_reasons : int, default=0
+            Columns ``reason_1``, ``reason_2`` and so on: the codes of the features that cost most
+            points, NULL where no more cost any.
+        against, cutoff : default=None
+            What the points are lost against, as in `reasons`.
 
         Returns
         -------
@@ -950,6 +1045,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             names=names,
             unseen_is_null=self.encoder_.unseen == "error",
             grades=None if grades is None else (grades.edges_.tolist(), grades.names_),
+            n_reasons=n_reasons,
+            reference=self.reference_points(against, cutoff).tolist() if n_reasons else (),
+            codes=[(self.codes or {}).get(name, name) for name, *_ in columns],
         )
 
     def to_json(self) -> str:
@@ -965,6 +1063,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             "format": FORMAT,
             "scale": {name: getattr(self, name) for name in _SCALE},
             "prior": self.prior_,
+            "profile": self.profile_.tolist(),
             "classes": self.classes_.tolist(),
             "intercept": self.intercept_,
             "coefficients": self.coef_.tolist(),
@@ -1020,6 +1119,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         card.intercept_ = float(state["intercept"])
         card.coef_ = np.array(state["coefficients"])
         card.prior_ = float(state["prior"])
+        card.profile_ = np.array(state["profile"], dtype=np.float64)
         card.used_ = np.array(state["used"], dtype=np.intp)
         names = card.encoder_.column_names()
         card.wrong_sign_ = [names[j] for j in np.flatnonzero(card.coef_ > 0)]
@@ -1037,6 +1137,24 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def _profile(
+    woe: NDArray[np.float64], log_odds: NDArray[np.float64], weight: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return the mean WoE of customers in twentieths by weight, from the riskiest on."""
+    size = np.ones(len(woe)) if weight is None else weight
+    order = np.argsort(-log_odds, kind="stable")
+    order = order[size[order] > 0]
+    size = size[order]
+    # Each twentieth has the parts of customers that fall into it.
+    ends = size.cumsum()
+    cuts = np.linspace(0, ends[-1], min(N_TWENTIETHS, len(order)) + 1)
+    sums = np.vstack([np.zeros(woe.shape[1]), (woe[order] * size[:, None]).cumsum(axis=0)])
+    before = np.concatenate([[0.0], ends])
+    at = np.column_stack([np.interp(cuts, before, column) for column in sums.T])
+    profile: NDArray[np.float64] = np.diff(at, axis=0) / np.diff(cuts)[:, None]
+    return profile
 
 
 def beside(name: str, row: str) -> str:

@@ -14,6 +14,7 @@ from rfmrisk.aggregation import ApplicationColumns
 from rfmrisk.histories.flat import flatten
 from rfmrisk.metrics import stability_cuts
 from rfmrisk.persistence import ModelFileError, dump, loads
+from rfmrisk.scorecard import Scorecard
 from rfmrisk.scoring.contributions import uncalibrated
 from rfmrisk.scoring.features import FeatureRecipe
 from rfmrisk.scoring.metadata import ModelMetadata, ScoreDistribution
@@ -23,6 +24,11 @@ from rfmrisk.scoring.scorer import Scorer, check_servable
 
 __all__ = ["ScoringModel"]
 
+_BELOW = {
+    "best": "below the best bin of the feature",
+    "average": "below the average of the training customers",
+    "cutoff": "below training customers at the cut-off",
+}
 MODEL_FILE = "model.skops"
 METADATA_FILE = "model.json"
 
@@ -228,8 +234,10 @@ class ScoringModel:
     @property
     def reasons_from(self) -> Literal["points", "contributions"] | None:
         """What reasons are made of: a scorecard's points, a model's contributions, or nothing."""
-        reference = self.scorer.reference
-        return ("points" if reference == "best" else "contributions") if reference else None
+        if not self.scorer.reference:
+            return None
+        last = uncalibrated(self.pipeline[1:])[-1]
+        return "points" if isinstance(last, Scorecard) else "contributions"
 
     @property
     def reasons_note(self) -> str:
@@ -242,7 +250,7 @@ class ScoringModel:
                 "features, so no reasons are given."
             )
         if source == "points":
-            note = "Points of the scorecard, below the best bin of the feature"
+            note = f"Points of the scorecard, {_BELOW[self.scorer.reference]}"
         else:
             customer = self.scorer.reference
             note = f"The model's own contributions, in points below the {customer} customer"

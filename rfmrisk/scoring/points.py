@@ -37,7 +37,10 @@ class PointsTable:
         self.log_odds = _padded([card.coef_[j] * card.encoder_.bins_[j]["woe"] for j in positions])
         self.points = _padded([card.points_[j] for j in positions])
         self.lost = _padded(
-            [np.maximum(card.best_points(j) - card.points_[j], 0) for j in positions]
+            [
+                np.maximum(reference - card.points_[j], 0)
+                for j, reference in zip(positions, card.reference_points().tolist(), strict=True)
+            ]
         )
         # Where the row of each feature begins in the tables laid out flat.
         self._begins = np.arange(len(positions))[:, None] * self.lost.shape[1]

@@ -117,7 +117,6 @@ class ContributionRater(PlainRater):
 class CardRater(PlainRater):
     """A scorecard, by itself or behind transformers."""
 
-    reference = "best"
     least = np.finfo(float).tiny
 
     def __init__(
@@ -125,6 +124,7 @@ class CardRater(PlainRater):
     ) -> None:
         super().__init__(steps, names, typical, scale)
         self.table = PointsTable(self.classifier)
+        self.reference = self.classifier.against
         # A scorecard that refuses unseen categories looks them up itself.
         self.independent = len(steps) == 1 and self.classifier.encoder_.unseen != "error"
         self.features = self.table.names

@@ -37,7 +37,8 @@ class Reason:
     points : float
         The points that it costs.
     reference : str
-        Against what: ``"best"`` (the feature's best bin), ``"average"`` or ``"typical"`` (the
+        Against what: ``"best"`` (the feature's best bin), ``"cutoff"`` (an applicant at the
+        cut-off of a scorecard), ``"average"`` or ``"typical"`` (the
         average or the typical customer of the training).
     typical : float, str or None
         The feature's typical value in the training, where it is known.

@@ -102,6 +102,9 @@ def score_sql(
     names: Sequence[str],
     unseen_is_null: bool,
     grades: tuple[Sequence[float], Sequence[str]] | None = None,
+    n_reasons: int = 0,
+    reference: Sequence[float] = (),
+    codes: Sequence[str] = (),
 ) -> str:
     """Write the SELECT.
 
@@ -123,6 +126,12 @@ def score_sql(
         Whether an unseen level has no score at all.
     grades : pair of sequences or None, default=None
         Ascending scores at which grades begin, and the names of the grades, one more.
+    n_reasons : int, default=0
+        How many codes of reasons to select.
+    reference : sequence of float
+        The points of each column that reasons are measured against.
+    codes : sequence of str
+        The code of each column.
 
     Returns
     -------
@@ -138,7 +147,8 @@ def score_sql(
     if dialect not in DIALECTS:
         raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}; got {dialect!r}")
     says = DIALECTS[dialect]
-    for result in ("score", "grade") if grades else ("score",):
+    reasons = [f"reason_{k + 1}" for k in range(n_reasons)]
+    for result in ["score", *(["grade"] if grades else []), *reasons]:
         if result in key:
             raise ValueError(f"key must not hold {result!r}, which is the name of the result")
     _check_names([*names, *key], [*(name for name, *_ in columns), *key], dialect)
@@ -162,10 +172,13 @@ def score_sql(
             cases = _category_cases(place, bins, worth, says)
         terms.append("CASE\n" + "".join(f"      {case}\n" for case in cases) + "    END")
     keys = "".join(f"  v.k{place} AS {quoted(name)},\n" for place, name in enumerate(key))
-    scored = (
-        f"SELECT\n{keys}  {_sum(terms)} AS score\nFROM (\n  SELECT\n    {_list(seen)}\n"
+    source = (
+        f"FROM (\n  SELECT\n    {_list(seen)}\n"
         f"  FROM (\n    SELECT\n    {_list(read)}\n    FROM {_table(table)} AS c\n  ) AS r\n) AS v"
     )
+    scored = f"SELECT\n{keys}  {_sum(terms)} AS score\n{source}"
+    if n_reasons and columns:
+        scored = _with_reasons(terms, source, key, n_reasons, reference, codes, says)
     if grades is None:
         return scored
     edges, grade_names = grades
@@ -177,6 +190,51 @@ def score_sql(
         f"CASE\n    WHEN s.score IS NULL THEN NULL\n{bands}    ELSE {_text(grade_names[-1])}\n  END"
     )
     return f"SELECT\n  s.*,\n  {grade} AS grade\nFROM (\n{scored}\n) AS s"
+
+
+def _with_reasons(  # noqa: PLR0917 (what was written so far, and what reasons are made of)
+    terms: list[str],
+    source: str,
+    key: Sequence[str],
+    n_reasons: int,
+    reference: Sequence[float],
+    codes: Sequence[str],
+    says: Dialect,
+) -> str:
+    """Write the SELECT of the score and of the codes of the features that cost most points.
+
+    A feature's rank is the number of features that cost more, or as much and stand before it.
+    """
+    n = len(codes)
+    keys = [f"v.k{place} AS k{place}" for place in range(len(key))]
+    points = [*keys, *(f"{term} AS p{place}" for place, term in enumerate(terms[1:]))]
+    lost = [
+        f"{_literal(best, says)} - w.p{place} AS l{place}" for place, best in enumerate(reference)
+    ]
+    total = _sum([terms[0], *(f"w.p{place}" for place in range(n))])
+    costs = [*(f"w.k{place}" for place in range(len(key))), f"{total} AS score", *lost]
+    ranks = []
+    for place in range(n):
+        before = [f"CASE WHEN x.l{other} >= x.l{place} THEN 1 ELSE 0 END" for other in range(place)]
+        after = [
+            f"CASE WHEN x.l{other} > x.l{place} THEN 1 ELSE 0 END" for other in range(place + 1, n)
+        ]
+        ranks.append(f"{' + '.join(before + after) or '0'} AS r{place}")
+    names = [f"z.k{place} AS {quoted(name)}" for place, name in enumerate(key)]
+    found = [
+        "CASE "
+        + " ".join(
+            f"WHEN z.r{place} = {rank} AND z.l{place} > 0 THEN {_text(code)}"
+            for place, code in enumerate(codes)
+        )
+        + f" END AS reason_{rank + 1}"
+        for rank in range(n_reasons)
+    ]
+    return (
+        f"SELECT\n    {_list([*names, 'z.score AS score', *found])}\nFROM (\n  SELECT\n    "
+        f"{_list(['x.*', *ranks])}\n  FROM (\n    SELECT\n    {_list(costs)}\n    FROM (\n"
+        f"    SELECT\n    {_list(points)}\n    {source}\n    ) AS w\n  ) AS x\n) AS z"
+    )
 
 
 def _list(expressions: list[str]) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 from rfmrisk import Grades, Scorecard, WOEEncoder
 
@@ -327,3 +328,23 @@ def test_grades(database, people):
     assert len(grades.names_) > 2
     expected = zip(score.tolist(), grades.predict(score).tolist(), strict=True)
     assert answers(database, card, columns, "graded", grades=grades) == list(map(list, expected))
+
+
+@pytest.mark.parametrize("against", ["best", "average", "cutoff"])
+def test_reasons(database, people, against):
+    """Every customer has the score, the codes of the reasons, and the grade that Python gives."""
+    card, X, y, columns = people
+    score = card.predict_score(X)
+    grades = Grades(min_bads=1).fit(score, y)
+    card = clone(card).set_params(codes={"a": "it's a"}).fit(X, y)
+    options = {"against": against, "cutoff": 500}
+    found = answers(database, card, columns, "told", n_reasons=2, grades=grades, **options)
+    reasons = card.reasons(X, 2, **options)
+    codes = [[None, None] for _ in range(len(X))]
+    for row, rank, code in zip(reasons.index, reasons["rank"], reasons["code"], strict=True):
+        codes[row][rank - 1] = code
+    expected = [
+        [s, *told, g]
+        for s, told, g in zip(score.tolist(), codes, grades.predict(score).tolist(), strict=True)
+    ]
+    assert found == expected
