@@ -13,6 +13,7 @@ from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.histories.options import RECOGNISED, ReadingOptions
 from rfmrisk.histories.tables import read_frame
 from rfmrisk.scoring.features import aggregators_of
+from rfmrisk.scoring.raters import pipelines_of
 
 if TYPE_CHECKING:
     from rfmrisk.scoring.model import ScoringModel
@@ -60,6 +61,8 @@ def decisions_to_score(
     time = time or trained_on.get("time") or "as_of"
     if isinstance(decisions, pd.DataFrame):
         table = decisions
+        if customer not in table and "customer" in table:  # as to_histories takes it
+            customer = "customer"
     else:
         table = read_frame(
             decisions,
@@ -92,9 +95,9 @@ def decisions_to_score(
 
 def check_applications(model: "ScoringModel", applications: pd.DataFrame) -> None:
     """Raise where columns are missing, unknown, or of another type than in training."""
-    recipe = model.scorer.recipe
+    recipe, known = model.scorer.recipe, model.scorer.known_columns
     missing = [name for name in recipe.columns if name not in applications]
-    unknown = [name for name in map(str, applications) if name not in recipe.known_columns]
+    unknown = [name for name in map(str, applications) if name not in known]
     for problem, names in (
         ("lack the column(s)", missing),
         ("have column(s) that those of the training had not,", unknown),
@@ -102,13 +105,14 @@ def check_applications(model: "ScoringModel", applications: pd.DataFrame) -> Non
         if names:
             raise ValueError(
                 f"the applications {problem} {names}; the model needs {list(recipe.columns)}, and "
-                f"was trained with {recipe.known_columns}"
+                f"was trained with {known}"
             )
     n, nothing = len(applications), np.zeros(len(applications), dtype=np.int64)
     columns = {str(name): column.array for name, column in applications.items()}
     no_histories = FlatHistories(
         nothing, nothing, nothing, nothing[:0], pa.nulls(0), range(n), decisions=columns
     )
-    for _, part in aggregators_of(model.pipeline[0]):
-        if n and isinstance(part, ApplicationColumns):
-            part.compute(no_histories, recipe.columns.keys())
+    for pipeline in pipelines_of(model.pipeline):
+        for _, part in aggregators_of(pipeline[0]):
+            if n and isinstance(part, ApplicationColumns):
+                part.compute(no_histories, recipe.columns.keys())

@@ -59,8 +59,6 @@ class FeatureRecipe:
         The fields of a transaction that are needed beside time and amount.
     columns : dict of str to {"number", "category"}
         The columns of the decision that are needed beside ``as_of``.
-    known_columns : list of str
-        All columns that the decisions of the training had beside ``as_of``.
     decision : set of str
         The features of the decision's own columns, which a customer has without a history too.
 
@@ -75,13 +73,10 @@ class FeatureRecipe:
         self.names = list(dict.fromkeys(names))
         self.fields: dict[str, FieldType] = {}
         self.columns: dict[str, FieldType] = {}
-        self.known_columns: list[str] = []
         self.decision: set[str] = set()
         self._parts: list[tuple[str, HistoryAggregator, set[str]]] = []
         left = set(self.names if used is None else used)
         for prefix, part in chain.from_iterable(map(aggregators_of, steps)):
-            given = [name for name in map(str, part.feature_names_in_) if name not in _OF_HISTORIES]
-            self.known_columns = list(dict.fromkeys([*self.known_columns, *given]))
             wanted = {name for name in part.feature_names_out_ if f"{prefix}{name}" in left}
             left -= {f"{prefix}{name}" for name in wanted}
             if not wanted:
@@ -106,9 +101,6 @@ class FeatureRecipe:
             for name, values in part.compute(flat, wanted).items():
                 columns[f"{prefix}{name}"] = as_column(values)
         return columns
-
-
-_OF_HISTORIES = ("as_of", "history")
 
 
 def _application(

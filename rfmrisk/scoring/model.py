@@ -225,7 +225,8 @@ class ScoringModel:
     @property
     def of_table(self) -> bool:
         """Whether the model was trained on a plain table of applications, without a log."""
-        return isinstance(self.pipeline[0], ApplicationColumns)
+        first = [pipeline[0] for pipeline in pipelines_of(self.pipeline)]
+        return all(isinstance(step, ApplicationColumns) for step in first)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made anew."""

@@ -76,6 +76,8 @@ class Scorer:
     recipe : FeatureRecipe
     used : set of str
         The features that are needed.
+    known_columns : list of str
+        All columns that the decisions of the training had beside ``as_of``.
     reference : {"best", "average", "typical", ""}
         Against what reasons' points are lost, as in `Reason`; empty where there are no reasons.
 
@@ -101,6 +103,8 @@ class Scorer:
         self._from_proxy = from_proxy
         self._lowest = np.rint(bounded_score(np.ones(1), **scale)).astype(np.int64)
         self.recipe = FeatureRecipe([each[0] for each in pipelines_of(model)], self.used)
+        given = map(str, getattr(model, "feature_names_in_", ()))
+        self.known_columns = [name for name in given if name not in ("as_of", "history")]
 
     def score(self, flat: FlatHistories, n_reasons: int, book: PhraseBook) -> Scores:
         """Score histories, some customers after others: each operation then is a short one.

@@ -104,7 +104,7 @@ class Champion:
     ) -> "Champion":
         """Prepare a model for serving."""
         recipe = model.scorer.recipe
-        ignored = [name for name in recipe.known_columns if name not in recipe.columns]
+        ignored = [name for name in model.scorer.known_columns if name not in recipe.columns]
         reader = BodyReader(recipe.fields, settings, recipe.columns, ignored)
         book = PhraseBook.read(settings.reasons)
         monitor = ScoreMonitor.of(model)

@@ -187,7 +187,7 @@ def _read_table(champion: Champion, body: bytes, media_type: str) -> pd.DataFram
             "be a header",
             {shown(name): "is required" for name in missing},
         )
-    known = {*recipe.known_columns, "as_of", *model.metadata.decision_roles.values()}
+    known = {*champion.scorer.known_columns, "as_of", *model.metadata.decision_roles.values()}
     for number, name in enumerate(table.columns, start=1):
         if name not in known:
             raise not_allowed(f"column {number}", "is none that the training had; leave it out")

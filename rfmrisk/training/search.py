@@ -458,7 +458,8 @@ def _of_table(
             f"made of a log. Its columns are {list(map(str, table.columns))}"
         )
     features = ApplicationColumns() if options.features is None else options.features
-    return table_histories(table), replace(options, features=features)
+    # A proxy is made of a log.
+    return table_histories(table), replace(options, features=features, proxy=False)
 
 
 def _leakage(histories: pd.DataFrame, y: np.ndarray) -> dict[str, Any]:
