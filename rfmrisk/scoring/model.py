@@ -237,8 +237,9 @@ class ScoringModel:
         """What reasons are made of: a scorecard's points, a model's contributions, or nothing."""
         if not self.scorer.reference:
             return None
-        last = uncalibrated(self.pipeline[1:])[-1]
-        return "points" if isinstance(last, Scorecard) else "contributions"
+        lasts = [uncalibrated(steps[1:])[-1] for steps in pipelines_of(self.pipeline)]
+        cards = all(isinstance(last, Scorecard) for last in lasts)
+        return "points" if cards else "contributions"
 
     @property
     def reasons_note(self) -> str:

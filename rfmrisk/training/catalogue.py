@@ -222,6 +222,7 @@ def _encoded(numbers: Any, levels: Any, classifier: Any) -> Pipeline:
 _WINDOWS: list = [("7D", "30D", "90D", None), ("14D", "60D", "180D", None)]
 _FEATURES = {"features__spend__windows": _WINDOWS}
 _ENCODINGS = [_ordinal(), _one_hot()]
+# The scorecard selects; a strong penalty would only shrink the few coefficients, and their z.
 
 CATALOGUE = {
     "scorecard": CatalogueModel(
@@ -230,13 +231,13 @@ CATALOGUE = {
         grid=_FEATURES
         | {
             "scorecard__encoder__max_bins": [4, 6],
-            "scorecard__classifier__C": [0.001, 0.01, 0.1],
+            "scorecard__classifier__C": [1.0, 10.0],
         },
         distributions=_FEATURES
         | {
             "scorecard__encoder__max_bins": randint(3, 9),
             "scorecard__encoder__min_bin_size": [0.03, 0.05, 0.1],
-            "scorecard__classifier__C": loguniform(1e-3, 1e1),
+            "scorecard__classifier__C": loguniform(1e0, 1e2),
         },
         weight="scorecard__classifier__class_weight",
         simplicity=(
