@@ -3,10 +3,12 @@
 import argparse
 import os
 import shlex
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from rfmrisk.histories.partitions import ROWS_PER_PART
 from rfmrisk.histories.reading import read_transactions
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
+from rfmrisk.scoring.passwords import without_passwords
 from rfmrisk.validation.commands import add_validation
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
+STOPPED = 143
 IN_EXTRAS = ("jinja2", "litestar", "matplotlib", "mlflow", "msgspec", "rich", "uvicorn", "xgboost")
 
 
@@ -46,42 +50,84 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0 when done; 3 where a monitor is red; 2 for bad input, 1 where something outside failed,
-        130 after Ctrl-C. In the last three one message says what was wrong and nothing half-done
-        is left.
+        130 after Ctrl-C, 143 after SIGTERM or SIGHUP. In all of these one message says what was
+        wrong and nothing half-done is left.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(arguments)
     options.command = shlex.join(["rfmrisk", *arguments])
     try:
-        with _plain_warnings():
+        # The server has its own way of stopping.
+        stopping = nullcontext() if options.run is _serve else _stopping_is_interrupting()
+        with _plain_warnings(), stopping:
             return options.run(options) or 0
     except KeyboardInterrupt as interrupt:
-        told = str(interrupt) or "nothing was kept"
-        print(f"rfmrisk: interrupted; {told}", file=sys.stderr)  # noqa: T201
-        return INTERRUPTED
+        signalled = isinstance(interrupt.__cause__ or interrupt, Stopped)
+        _complain(f"{'stopped' if signalled else 'interrupted'}; {interrupt or 'nothing was kept'}")
+        return STOPPED if signalled else INTERRUPTED
+    except BrokenPipeError:
+        return _reader_gone()
     except OptionNeededError as error:
-        print(f"rfmrisk: {error.for_command_line}", file=sys.stderr)  # noqa: T201
+        _complain(error.for_command_line)
         return BAD_INPUT
     except (ValueError, TypeError, FileNotFoundError, ModelFileError) as error:
-        print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
+        _complain(str(error))
         return BAD_INPUT
     except ModuleNotFoundError as error:
         # Anything else, such as the driver of a database, is no part of an extra.
         needed = "'rfmrisk[all]'" if error.name in IN_EXTRAS else error.name
-        print(  # noqa: T201
-            f"rfmrisk: {error.name} is not installed; python -m pip install {needed}",
-            file=sys.stderr,
-        )
+        _complain(f"{error.name} is not installed; python -m pip install {needed}")
         return FAILED
     except (OSError, RuntimeError) as error:
-        print(f"rfmrisk: {error}", file=sys.stderr)  # noqa: T201
+        _complain(str(error))
         return FAILED
+
+
+class Stopped(KeyboardInterrupt):
+    """The process was told to stop: by SIGTERM, or as its terminal closed."""
+
+
+@contextmanager
+def _stopping_is_interrupting() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP tidy up as Ctrl-C does, where nobody else handles them."""
+
+    def stop(*_: Any) -> None:
+        raise Stopped
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _complain(text: str) -> None:
+    print(f"rfmrisk: {without_passwords(text)}", file=sys.stderr)  # noqa: T201
+
+
+def _reader_gone() -> int:
+    """End in silence where nobody reads the output any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
 
 
 def run() -> None:
     """Run the command line and end the process with its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started the process
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     code = main()
-    if code == INTERRUPTED:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _reader_gone()
+    if code in (INTERRUPTED, STOPPED):
         # Python waits at its end for the threads of libraries, and one that an interrupt caught
         # while it started is never told to stop. All of ours is closed and tidy by now.
         sys.stdout.flush()
@@ -403,10 +449,11 @@ def _train(options: argparse.Namespace) -> None:
     uri = _publish(tracker, output, registry)
     to_score = shlex.quote(str(options.log or output / SAMPLE_FILE))
     again = _again(options)
+    folder, registered = shlex.quote(str(output)), shlex.quote(uri)
     _say(
-        f"next    rfmrisk score {to_score} --model {output} -o scores.csv{again}\n"
-        f"        rfmrisk score {to_score} --model {uri} -o scores.csv{again}\n"
-        f"        mlflow ui --backend-store-uri {store_uri()}"
+        f"next    rfmrisk score {to_score} --model {folder} -o scores.csv{again}\n"
+        f"        rfmrisk score {to_score} --model {registered} -o scores.csv{again}\n"
+        f"        mlflow ui --backend-store-uri {shlex.quote(store_uri())}"
     )
 
 
@@ -630,10 +677,10 @@ def _score(options: argparse.Namespace) -> None:
             **roles,
             **ReadingOptions.from_namespace(options).given,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if not work_folder(Path(options.output)).exists():
             raise
-        raise KeyboardInterrupt("the same command goes on where it was") from None
+        raise KeyboardInterrupt("the same command goes on where it was") from interrupt
     scored = f"customers scored as of {_as_of(Path(options.output))}"
     if options.decisions:
         scored = "decisions scored"
@@ -742,10 +789,12 @@ def _kept(folder: Path) -> Iterator[None]:
     """Say after an interrupt that the folder is whole, where it is."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if not folder.exists():
             raise
-        raise KeyboardInterrupt(f"{folder} is whole, and rfmrisk upload {folder} logs it") from None
+        quoted = shlex.quote(str(folder))
+        told = f"{folder} is whole, and rfmrisk upload {quoted} logs it"
+        raise KeyboardInterrupt(told) from interrupt
 
 
 @contextmanager
@@ -766,7 +815,7 @@ def _plain_warnings() -> Iterator[None]:
         if str(message) in shown:
             return
         shown.add(str(message))
-        print(f"rfmrisk: warning: {message}", file=sys.stderr)  # noqa: T201
+        _complain(f"warning: {message}")
 
     with warnings.catch_warnings():
         warnings.showwarning = show

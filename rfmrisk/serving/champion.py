@@ -24,6 +24,7 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring.model import METADATA_FILE, MODEL_FILE, ScoringModel
+from rfmrisk.scoring.passwords import without_passwords
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.scorer import Scorer
 from rfmrisk.serving.bodies import BodyReader
@@ -43,7 +44,8 @@ FIRST_SECONDS = 3.0
 RETRY_SECONDS = 30.0
 LOOK_SECONDS = 1.0
 
-_CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")
+# The folders of a path; its name alone says which file it is.
+_FOLDERS = re.compile(r"(?<![\w:/.-])/[^\s'\"]*/|(?<=sqlite:///)[^\s'\"]*/")
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class ChampionHolder:
     champion : Champion or None
         What serves now. A request reads it once, so it sees one model from start to end.
     error : str or None
-        Why the last attempt to load failed; it holds no password and nothing of a customer.
+        Why the last attempt to load failed, without a password, a folder or a customer's data.
     reloads : object with a value
         A number that the workers of one server share: a change asks all of them to reload.
     """
@@ -209,7 +211,7 @@ class ChampionHolder:
             if not isinstance(error, ModelFileError):
                 told = f"{source!r} cannot be loaded: {type(error).__name__}"
                 place = f" ({place_of(error)})"
-            told = _CREDENTIALS.sub("", told)
+            told = _FOLDERS.sub("", without_passwords(told))
             if told != self.error:  # once, and not at every attempt
                 logger.warning("the model was not loaded: %s%s", told, place)
             self.error = told

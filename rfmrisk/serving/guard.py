@@ -29,7 +29,7 @@ OPEN_FOLDERS = ("/pages/",)
 CLOSED = frozenset({"/pages/sample.csv"})  # has the names of the columns of the training
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_SECURITY = [
+SECURITY = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -44,6 +44,8 @@ _POLICY_PAGE = (
     b"frame-ancestors 'none'",
 )
 _MOST_CLIENTS = 10_000
+PART = 65_536  # bytes of an answer that are sent at once
+CLIENT_GONE = 499  # as proxies count it
 
 
 class ApiKeys:
@@ -75,14 +77,45 @@ class RateLimiter:
 
     def wait(self, client: str, now: float) -> float:
         """Take one request from a client's bucket; return 0, or the seconds to wait."""
-        rate = self.per_minute / 60
-        left, since = self._buckets.pop(client, (float(self.per_minute), now))
-        left = min(left + (now - since) * rate, float(self.per_minute))
+        left = self._level(client, now)
         taken = left >= 1
+        self._buckets.pop(client, None)
         self._buckets[client] = (left - taken, now)
         if len(self._buckets) > _MOST_CLIENTS:
             self._buckets.popitem(last=False)
-        return 0.0 if taken else (1 - left) / rate
+        return 0.0 if taken else (1 - left) * 60 / self.per_minute
+
+    def left(self, client: str, now: float) -> float:
+        """Return 0 where a client's bucket holds a request, or the seconds to wait."""
+        return max(1 - self._level(client, now), 0.0) * 60 / self.per_minute
+
+    def _level(self, client: str, now: float) -> float:
+        full = float(self.per_minute)
+        left, since = self._buckets.get(client, (full, now))
+        return min(left + (now - since) * self.per_minute / 60, full)
+
+
+class Guesses:
+    """Wrong keys by address: beyond a limit only keys are heard that the address has used before.
+
+    A right one among many guesses is refused like the others, so that it is not found; those
+    behind the same proxy, whose keys are known, are answered as before.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._rates = RateLimiter(per_minute)
+        self._used: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def wait(self, address: str, key: str | None, now: float) -> float:
+        """Return 0 where a key, None for a wrong one, is heard, or the seconds to wait."""
+        if key is None:
+            return self._rates.wait(address, now)
+        if (address, key) not in self._used and (seconds := self._rates.left(address, now)):
+            return seconds
+        self._used[address, key] = None
+        if len(self._used) > _MOST_CLIENTS:
+            self._used.popitem(last=False)
+        return 0.0
 
 
 class Guard:
@@ -102,6 +135,7 @@ class Guard:
         self.routes = routes
         self.keys = ApiKeys(settings.key_hashes)
         self.rates = RateLimiter(settings.rate_limit) if settings.rate_limit else None
+        self.guesses = Guesses(settings.guess_limit) if settings.guess_limit else None
         self.waiting = 0
         self.draining = False
 
@@ -113,9 +147,15 @@ class Guard:
         request_id = given_id if _REQUEST_ID.fullmatch(given_id) else secrets.token_hex(8).encode()
         scope["state"]["request_id"] = request_id.decode()
         scope["state"]["client"] = None
-        status = 0
+        status, gone = 0, False
         # What answers GET answers HEAD as well, without the body.
         head = scope["method"] == "HEAD"
+
+        async def receive_on() -> Any:
+            nonlocal gone
+            message = await receive()
+            gone = gone or message["type"] == "http.disconnect"
+            return message
 
         async def send_on(message: Message) -> None:
             nonlocal status
@@ -124,9 +164,13 @@ class Guard:
                 message["headers"] = self._headers(message, request_id)
             elif head:
                 message["body"] = b""  # type: ignore[typeddict-unknown-key]
+            elif len(message.get("body", b"")) > PART:
+                await _send_in_parts(message, send)
+                return
             await send(message)
 
-        self.waiting += 1
+        held = not _is_open(path)
+        self.waiting += held
         try:
             # What has arrived is counted before any of it is worked on: this is the queue.
             await asyncio.sleep(0)
@@ -135,8 +179,10 @@ class Guard:
                 await send_problem(problem, request_id.decode(), send_on)
             else:
                 asked: Any = {**scope, "method": "GET"} if head else scope
-                await app(asked, receive, send_on)
+                await app(asked, receive_on, send_on)
         except Exception as error:
+            if gone:
+                return
             # Only the kind: a message or a trace may hold a customer's data.
             logger.error("request %s failed: %s", request_id.decode(), place_of(error))
             if not status:
@@ -145,41 +191,42 @@ class Guard:
             else:
                 raise ConnectionAbortedError("the answer broke off") from None
         finally:
-            self.waiting -= 1
+            self.waiting -= held
+            # Who went away before the answer has made no fault of ours.
+            status = CLIENT_GONE if gone and status in (0, 500) else status
             self._record(scope, path, status, time.perf_counter() - began)
 
     def _refusal(
         self, scope: HTTPScope, path: str, headers: dict[bytes, bytes], now: float
     ) -> Problem | None:
-        if path in OPEN or (path.startswith(OPEN_FOLDERS) and path not in CLOSED):
+        if _is_open(path):
             return None
         if self.waiting > self.settings.max_waiting:
             return overloaded()
         client = scope.get("client")
-        name = client[0] if client else "unknown"
+        name = address = client[0] if client else "unknown"
         unknown = None
         if self.keys:
             key = headers.get(b"x-api-key")
             found = self.keys.find(key) if key else None
+            # A request without a key is no guess.
+            if self.guesses and key and (seconds := self.guesses.wait(address, found, now)):
+                return _too_many("wrong keys came from this address", seconds)
             if found:
                 scope["state"]["client"] = name = found
             else:
                 detail = "the header X-API-Key must hold a valid key"
                 unknown = Problem(401, detail, headers={"WWW-Authenticate": "X-API-Key"})
-        # Guesses at a key are counted by the address that they come from.
         if self.rates and (seconds := self.rates.wait(name, now)):
-            return Problem(
-                429,
-                f"at most {self.settings.rate_limit} requests a minute are allowed",
-                headers={"Retry-After": str(int(seconds) + 1)},
-            )
+            limit = self.settings.rate_limit
+            return _too_many(f"requests came; at most {limit} a minute are allowed", seconds)
         return unknown
 
     def _headers(self, message: Message, request_id: bytes) -> list[tuple[bytes, bytes]]:
         own = list(message["headers"])  # type: ignore[typeddict-item]
         names = {name.lower(): value for name, value in own}
         page = names.get(b"content-type", b"").startswith(b"text/html")
-        own += [*_SECURITY, _POLICY_PAGE if page else _POLICY_DATA, (b"x-request-id", request_id)]
+        own += [*SECURITY, _POLICY_PAGE if page else _POLICY_DATA, (b"x-request-id", request_id)]
         if b"cache-control" not in names:
             own.append(_NO_STORE)
         if self.draining:
@@ -203,9 +250,26 @@ class Guard:
             access_log.info(msgspec.json.encode(line).decode())
 
 
+def _is_open(path: str) -> bool:
+    return path in OPEN or (path.startswith(OPEN_FOLDERS) and path not in CLOSED)
+
+
+async def _send_in_parts(message: Any, send: Send) -> None:
+    """Send a long body as it is read: what a client does not read is not copied for it."""
+    body = memoryview(message["body"])
+    for start in range(0, len(body), PART):
+        more = start + PART < len(body) or message.get("more_body", False)
+        part = bytes(body[start : start + PART])
+        await send({"type": "http.response.body", "body": part, "more_body": more})
+
+
 def overloaded() -> Problem:
     """Return the answer of a worker that has enough to do."""
     return Problem(503, "too many requests are waiting; try again", headers={"Retry-After": "1"})
+
+
+def _too_many(what: str, seconds: float) -> Problem:
+    return Problem(429, f"too many {what}", headers={"Retry-After": str(int(seconds) + 1)})
 
 
 async def send_problem(problem: Problem, request_id: str, send: Send) -> None:
@@ -229,7 +293,8 @@ def place_of(error: BaseException) -> str:
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
-    at = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"
+    module = trace.tb_frame.f_globals.get("__name__", "unknown") if trace else "unknown"
+    at = f"{module}:{trace.tb_lineno}" if trace else module
     return f"{type(error).__name__} at {at}"
 
 

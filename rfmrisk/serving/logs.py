@@ -27,6 +27,7 @@ from rfmrisk.histories.findings import read_amounts
 from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.nesting import to_histories
 from rfmrisk.histories.options import OptionNeededError, ReadingOptions
+from rfmrisk.histories.parquet_pages import unpacked_bytes
 from rfmrisk.histories.reading import UNREADABLE, as_frame, read_header, read_sources
 from rfmrisk.histories.roles import Formats, Roles, find_formats, with_time
 from rfmrisk.histories.segments import Ints
@@ -46,6 +47,8 @@ COLUMNS = ["customer", "as_of", "probability", "score", "is_high_risk"]
 
 # Customers whose answers are made and sent at once.
 BATCH = 1_000
+ROWS_AT_ONCE = 65_536
+MOST_COLUMNS = 1_000
 
 Batches = Iterator[tuple[pd.DataFrame, Scores]]
 
@@ -264,8 +267,23 @@ def _read_parquet(
     try:
         file = parquet.ParquetFile(pa.BufferReader(body))
         needed = _check_columns(file.schema_arrow.names, roles, fields)
+        texts = _flat_columns(file.schema_arrow, needed)
         _check_size(file.metadata.num_rows, limits)
-        table = as_table(file.read(columns=needed).select(needed))
+        most = 2 * limits.max_body
+        if unpacked_bytes(body, file.metadata, needed) > most:
+            raise too_large(f"the columns that are needed may unpack to at most {most:,} bytes")
+        # Texts as they are stored: a dictionary stays one, however many rows look at it.
+        file = parquet.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
+        batches, n_rows = [], 0
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=needed, use_threads=False):
+            n_rows += batch.num_rows
+            if n_rows > limits.max_transactions or n_rows > file.metadata.num_rows:
+                break
+            batches.append(batch)
+        _check_size(n_rows, limits)
+        if n_rows != file.metadata.num_rows:
+            raise Problem(422, "the Parquet file has other rows than its footer says")
+        table = as_table(pa.Table.from_batches(batches).select(needed))
     except UNREADABLE as error:
         raise Problem(422, "the body is not a whole Parquet file") from error
     for name in needed:
@@ -277,8 +295,18 @@ def _read_parquet(
     return table.replace_schema_metadata(), find_formats(table, roles, options)
 
 
+def _flat_columns(schema: pa.Schema, needed: list[str]) -> list[str]:
+    """Refuse columns of lists and structs, and return those that hold texts."""
+    for name in needed:
+        if types.is_nested(schema.field(name).type):
+            raise not_allowed(shown(name), "must hold plain values, no lists and no structs")
+    return [name for name in needed if is_text(schema.field(name).type)]
+
+
 def _check_columns(names: list[str], roles: Roles, fields: Mapping[str, FieldType]) -> list[str]:
     """Return the columns that are needed, each of which is there, and once."""
+    if len(names) > MOST_COLUMNS:
+        raise too_large(f"columns may be at most {MOST_COLUMNS:,} in a file")
     needed = [*roles.sources(names), *fields]
     if len(set(needed)) < len(needed):
         raise Problem(
@@ -295,12 +323,12 @@ def _check_columns(names: list[str], roles: Roles, fields: Mapping[str, FieldTyp
             "be a header; the parameters customer, time and amount say which column is which",
             {shown(name): "is required" for name in missing},
         )
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            first = names.index(name) + 1
+    places: dict[str, int] = {}
+    for place, name in enumerate(names, start=1):
+        first = places.setdefault(name, place)
+        if first < place:
             raise Problem(
-                422,
-                f"columns {first} and {place + 1} have the same name; each needs one of its own",
+                422, f"columns {first} and {place} have the same name; each needs one of its own"
             )
     return needed
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
@@ -18,11 +19,13 @@ import uvicorn
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.serving.app import GRACE, ScoringApp, create_app
 from rfmrisk.serving.log_config import LOGGING
+from rfmrisk.serving.protocol import BoundedProtocol
 from rfmrisk.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _LAST_PORT = 65_535
+HUNG = 5  # seconds after which a worker that was told to stop is killed
 
 
 class DrainingServer(uvicorn.Server):
@@ -111,8 +114,12 @@ def work(sock: socket.socket, reloads: Any = None) -> None:
     app = create_app()
     if reloads is not None:
         app.service.holder.reloads = reloads
+        threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    BoundedProtocol.head_seconds = app.service.settings.head_seconds
+    BoundedProtocol.answer_seconds = app.service.settings.answer_seconds
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
         log_config=LOGGING,
         access_log=False,
         server_header=False,
@@ -154,5 +161,22 @@ def _supervise(sock: socket.socket, workers: int) -> None:
                 processes[place] = start()
     for process in processes:
         process.terminate()
+    until = time.monotonic() + Settings.from_environment().drain_seconds + GRACE + HUNG
     for process in processes:
-        process.join()
+        process.join(max(until - time.monotonic(), 0))
+        if process.is_alive():
+            logger.warning("worker %s did not stop and is killed", process.pid)
+            process.kill()
+            process.join()
+
+
+def _end_with_supervisor() -> None:
+    """Stop this worker when the supervisor is gone, so that none is left to hold the port."""
+    supervisor = multiprocessing.parent_process()
+    if supervisor is None:
+        return
+    supervisor.join()
+    logger.warning("the supervisor is gone; worker %s stops", os.getpid())
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(Settings.from_environment().drain_seconds + GRACE + HUNG)
+    os._exit(1)

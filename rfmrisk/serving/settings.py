@@ -4,12 +4,13 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any, Self
 
 from rfmrisk.scoring.naming import CHAMPION, alias_of
 
-_HASHED = re.compile(r"sha256:([0-9a-f]{64})")
+_HASHED = re.compile(r"sha256:([0-9a-f]{64})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Settings:
     rate_limit : int
         Requests a minute for each key, or for each address where there is no key or a wrong one;
         0 is no limit. Each worker counts for itself.
+    guess_limit : int
+        Wrong keys a minute from an address. Beyond them it is heard with keys alone that it has
+        used before; 0 is no limit.
     reasons : str or None
         A JSON file with the sentences of the reasons; None takes those of the package.
     max_customers, max_transactions, max_body : int
@@ -35,6 +39,9 @@ class Settings:
         Of these, the large ones, which are worked on beside the small.
     body_seconds : float
         How long a client may take to send a body.
+    head_seconds, answer_seconds : float
+        How long it may take to send the head of a request, and how long to read a part of an
+        answer. Under ``rfmrisk serve``.
     reload_seconds : float
         How often to look for a new champion; 0 never looks.
     drain_seconds : float
@@ -44,6 +51,7 @@ class Settings:
     model: str | None = None
     key_hashes: tuple[bytes, ...] = ()
     rate_limit: int = 0
+    guess_limit: int = 30
     reasons: str | None = None
     max_customers: int = 10_000
     max_transactions: int = 1_000_000
@@ -51,6 +59,8 @@ class Settings:
     max_waiting: int = 256
     max_large: int = 4
     body_seconds: float = 60.0
+    head_seconds: float = 10.0
+    answer_seconds: float = 30.0
     reload_seconds: float = 0.0
     drain_seconds: float = 1.0
 
@@ -70,7 +80,8 @@ class Settings:
         Raises
         ------
         ValueError
-            A number is no number or negative, or a key is short.
+            A number is no number or negative, a key is short, or a variable that begins with
+            ``RFMRISK_`` is no setting.
 
         Examples
         --------
@@ -89,18 +100,35 @@ class Settings:
         if model is None and values.get("MLFLOW_TRACKING_URI"):
             name = values.get("MODEL_NAME") or "credit_scoring_model"
             model = f"models:/{name}@{alias_of(values.get('MODEL_STAGE') or CHAMPION)}"
+        variables = {f"RFMRISK_{name.upper()}" for name in _NUMBERS}
+        variables |= {"RFMRISK_API_KEYS", "RFMRISK_REASONS"}
+        for name in values:
+            if name.startswith("RFMRISK_") and name not in variables:
+                near = get_close_matches(name, variables, 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ValueError(f"{name} is no setting of rfmrisk{hint}")
         numbers: dict[str, Any] = {}
-        for name, default in vars(cls).items():
+        for name, default in _NUMBERS.items():
             variable = f"RFMRISK_{name.upper()}"
-            if isinstance(default, int | float) and variable in values:
+            if variable in values:
                 numbers[name] = _number(variable, values[variable], type(default))
-        keys = filter(None, map(str.strip, values.get("RFMRISK_API_KEYS", "").split(",")))
+        given = values.get("RFMRISK_API_KEYS", "").strip()
+        keys = [key for key in map(str.strip, given.split(",")) if key]
+        if given and not keys:
+            raise ValueError(
+                f"RFMRISK_API_KEYS holds no key, and would let everybody in; got {given!r}"
+            )
         return cls(
             model=model,
             key_hashes=tuple(_key_hash(key) for key in keys),
             reasons=values.get("RFMRISK_REASONS") or None,
             **numbers,
         )
+
+
+_NUMBERS = {
+    each.name: each.default for each in fields(Settings) if isinstance(each.default, int | float)
+}
 
 
 def _number(variable: str, text: str, kind: type) -> int | float:
@@ -117,7 +145,7 @@ def _key_hash(key: str) -> bytes:
     hashed = _HASHED.fullmatch(key)
     if hashed:
         return bytes.fromhex(hashed[1])
-    if len(key) < 16:
+    if len(key) < 16 or key.lower().startswith("sha256:"):
         raise ValueError(
             "each of RFMRISK_API_KEYS must have 16 or more characters, or be sha256: and the 64 "
             f"hexadecimal digits of its hash; one has {len(key)} characters"

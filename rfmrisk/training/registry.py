@@ -5,13 +5,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rfmrisk import __version__
-from rfmrisk.persistence import ModelFileError, load
+from rfmrisk.persistence import ModelFileError, loads
 from rfmrisk.proxy.auc import bootstrap_auc, interval
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
@@ -101,6 +102,8 @@ def check_names(name: str, alias: str, margin: float | None = None) -> None:
         _validate_model_name,
     )
 
+    if "'" in name and '"' in name:
+        raise ValueError(f"the model's name may have quotes of one kind; got {name!r}")
     try:
         _validate_model_name(name)
         _validate_model_alias_name(alias)
@@ -222,20 +225,27 @@ def promote(version: str, *, name: str, alias: str = CHAMPION) -> str:
 def load_registered(uri: str) -> ScoringModel:
     """Load a scoring model from MLflow by its URI; see `rfmrisk.training.load_model`."""
     mlflow = quiet_mlflow()
-    try:
-        reach_store()
-        logged = (mlflow.models.get_model_info(uri).metadata or {}).get("rfmrisk")
-        folder = Path(mlflow.artifacts.download_artifacts(uri))
-    except (ValueError, *outside_failures()) as error:  # type: ignore[misc]
-        told, where = first_line(error), store_uri()
-        if out_of_reach(error):
-            raise ModelFileError(f"MLflow at {where!r} cannot be reached: {told}") from error
-        hint = " (rfmrisk promote VERSION gives it)" if "@" in uri and "alias" in told else ""
-        raise ModelFileError(f"MLflow at {where!r} has no model {uri!r}: {told}{hint}") from error
-    if not logged:
-        raise ModelFileError(f"{uri!r} was not logged by rfmrisk")
-    metadata = ModelMetadata.from_dict(logged)
-    return ScoringModel(load(folder / MODEL_FILE), metadata)
+    with TemporaryDirectory(prefix="rfmrisk-") as place:
+        try:
+            reach_store()
+            folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=place))
+            logged = (mlflow.models.Model.load(str(folder)).metadata or {}).get("rfmrisk")
+        except (ValueError, *outside_failures()) as error:  # type: ignore[misc]
+            told, where = first_line(error).replace(place, ""), store_uri()
+            if out_of_reach(error):
+                raise ModelFileError(f"MLflow at {where!r} cannot be reached: {told}") from error
+            hint = " (rfmrisk promote VERSION gives it)" if "@" in uri and "alias" in told else ""
+            raise ModelFileError(
+                f"MLflow at {where!r} has no model {uri!r}: {told}{hint}"
+            ) from error
+        if not logged:
+            raise ModelFileError(f"{uri!r} was not logged by rfmrisk")
+        file = folder / MODEL_FILE
+        if not file.is_file():
+            raise ModelFileError(f"{uri!r} has no {MODEL_FILE}")
+        model = ScoringModel(loads(file.read_bytes(), uri), ModelMetadata.from_dict(logged))
+    model.check()
+    return model
 
 
 def _judge(
@@ -287,10 +297,11 @@ def _trained_on(name: str, version: str) -> pd.MultiIndex:
     """Return the customers and moments that a version was trained on, as its run logged them."""
     mlflow = quiet_mlflow()
     run_id = mlflow.MlflowClient().get_model_version(name, version).run_id
-    path = mlflow.artifacts.download_artifacts(
-        run_id=run_id, artifact_path=f"{ARTIFACTS}/{SAMPLES_FILE}"
-    )
-    customers = pd.read_csv(path, dtype=str)
+    with TemporaryDirectory(prefix="rfmrisk-") as place:
+        path = mlflow.artifacts.download_artifacts(
+            run_id=run_id, artifact_path=f"{ARTIFACTS}/{SAMPLES_FILE}", dst_path=place
+        )
+        customers = pd.read_csv(path, dtype=str)
     trained = customers[customers["part"] == "train"]
     return _samples(trained["customer"], trained["as_of"])
 
@@ -320,6 +331,11 @@ def _samples(customers: Any, as_of: Any) -> pd.MultiIndex:
     return pd.MultiIndex.from_arrays([np.asarray(customers, dtype=object), moments])
 
 
+def _quoted(name: str) -> str:
+    """Return a name as MLflow's filters take it."""
+    return f'"{name}"' if "'" in name else f"'{name}'"
+
+
 def _holder(client: Any, name: str, alias: str) -> str | None:
     """Return the version that has an alias, or None."""
     return _registered(client, name).get(alias)
@@ -327,24 +343,24 @@ def _holder(client: Any, name: str, alias: str) -> str | None:
 
 def _registered(client: Any, name: str) -> dict[str, str]:
     """Return the version of each alias of a registered model."""
-    found = client.search_registered_models(f"name = '{name}'")
+    found = client.search_registered_models(f"name = {_quoted(name)}")
     return {alias: str(version) for model in found for alias, version in model.aliases.items()}
 
 
 def _versions(client: Any, name: str) -> list[str]:
-    found = client.search_model_versions(f"name = '{name}'")
+    found = client.search_model_versions(f"name = {_quoted(name)}")
     return sorted((str(version.version) for version in found), key=int)
 
 
 def _version_of(client: Any, name: str, run_id: str) -> str | None:
     """Return the version that a run has registered, if it has."""
-    found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    found = client.search_model_versions(f"name = {_quoted(name)} and run_id = '{run_id}'")
     return str(found[0].version) if found else None
 
 
 def _ensure(client: Any, name: str, undo: list[Any]) -> None:
     """Make the registered model if there is none; another training may be doing the same."""
-    if client.search_registered_models(f"name = '{name}'"):
+    if client.search_registered_models(f"name = {_quoted(name)}"):
         return
     try:
         client.create_registered_model(name)

@@ -1,14 +1,13 @@
 """MLflow's store: quiet, patient within reason, and plain about what it cannot do."""
 
-import hashlib
 import logging
 import os
-import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from rfmrisk.scoring.passwords import without_passwords
 
 try:
     import fcntl
@@ -59,20 +58,22 @@ def check_store() -> None:
 
 def store_uri() -> str:
     """Return where the store is, without the password."""
-    uri = str(quiet_mlflow().get_tracking_uri())
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", uri)
+    return without_passwords(str(quiet_mlflow().get_tracking_uri()))
 
 
 def reach_store() -> None:
-    """Ask a database server once: MLflow itself would ask for minutes, and say nothing."""
+    """Ask a database once: MLflow itself would ask for minutes, and say nothing."""
     uri = quiet_mlflow().get_tracking_uri()
-    if uri.partition("://")[0].partition("+")[0] not in ("postgresql", "mysql", "mssql"):
+    dialect = uri.partition("://")[0].partition("+")[0]
+    if dialect not in ("postgresql", "mysql", "mssql", "sqlite"):
         return
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(uri)
     try:
-        engine.connect().close()
+        with engine.connect() as connection:
+            if dialect == "sqlite":  # which only looks at its file when it is asked something
+                connection.exec_driver_sql("PRAGMA schema_version")
     finally:
         engine.dispose()
 
@@ -87,10 +88,13 @@ def alone_with_store() -> Iterator[None]:
     if fcntl is None or not uri.startswith("sqlite:"):
         yield
         return
-    name = hashlib.sha256(f"{Path.cwd()} {uri}".encode()).hexdigest()[:16]
-    with (Path(tempfile.gettempdir()) / f"rfmrisk-{name}.lock").open("w") as lock:
+    # The folder of the database itself: a file of a name that others can guess could be a link.
+    lock = os.open(Path(uri.partition(":///")[2] or ".").absolute().parent, os.O_RDONLY)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def outside_failures() -> tuple[type[Exception], ...]:
@@ -114,5 +118,6 @@ def out_of_reach(error: BaseException | None) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says first, or its kind where it says nothing."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    """Return what an error says first, without passwords, or its kind where it says nothing."""
+    told = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return without_passwords(told)

@@ -5,6 +5,7 @@ training: what is left to log lies in the training's folder, and `publish` logs 
 """
 
 import json
+import shlex
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -293,7 +294,8 @@ class Tracker:
                     self.failure = first_line(error)
             raise TrackingError(
                 f"MLflow cannot use {store_uri()!r}: {self.failure}. The model "
-                f"and the report are in {folder}; when MLflow is back, rfmrisk upload {folder}"
+                f"and the report are in {folder}; when MLflow is back, rfmrisk upload "
+                f"{shlex.quote(str(folder))}"
             )
 
     def _log(

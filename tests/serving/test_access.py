@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+from dataclasses import replace
 
 import pytest
 from litestar.testing import TestClient
@@ -173,3 +174,59 @@ def test_a_model_is_loaded_from_the_registry(card, tmp_path, monkeypatch):
             assert answer.json() == {"model": {"name": "risk", "version": "2"}, "changed": True}
     finally:
         mlflow.set_tracking_uri(None)
+
+
+@pytest.mark.parametrize("written", ["sha256:", "SHA256:", "Sha256:"])
+def test_a_hash_is_a_hash_in_any_letters(card, written):
+    """Its text is no key, and the key that it is of is one."""
+    digest = hashlib.sha256(KEYS[0].encode()).hexdigest().upper()
+    settings = Settings.from_environment({"RFMRISK_API_KEYS": written + digest})
+    with TestClient(create_app(card, settings)) as client:
+        for key, status in ((KEYS[0], 200), (written + digest, 401), (digest, 401)):
+            assert client.get("/model", headers={"X-API-Key": key}).status_code == status
+
+
+@pytest.mark.parametrize("keys", [",", " , ", ",,,", "sha256:abc", "SHA256:" + "g" * 64])
+def test_keys_that_are_none_let_nobody_in(keys):
+    """A list without a key is a mistake, and so is a hash that is none."""
+    with pytest.raises(ValueError, match="RFMRISK_API_KEYS"):
+        Settings.from_environment({"RFMRISK_API_KEYS": keys})
+
+
+def test_a_setting_that_is_none_is_told_with_the_one_that_is_meant():
+    """A typing error does not leave the limit as it was."""
+    with pytest.raises(ValueError, match=r"RFMRISK_RATE_LIMITS.*did you mean RFMRISK_RATE_LIMIT\?"):
+        Settings.from_environment({"RFMRISK_RATE_LIMITS": "5"})
+    with pytest.raises(ValueError, match="RFMRISK_API_KEYS"):
+        Settings.from_environment({"RFMRISK_API_KEY": KEYS[0]})
+
+
+def test_a_right_key_among_many_wrong_ones_is_not_found(card):
+    """Beyond the limit an address is heard with keys alone that it has used before."""
+    settings = replace(with_keys(), guess_limit=3)
+    with TestClient(create_app(card, settings)) as client:
+        assert client.get("/model", headers={"X-API-Key": KEYS[0]}).status_code == 200
+        guesses = [client.get("/model", headers={"X-API-Key": f"guess-{n}"}) for n in range(5)]
+        assert [answer.status_code for answer in guesses] == [401, 401, 401, 429, 429]
+        assert int(guesses[-1].headers["retry-after"]) > 0
+        assert client.get("/model", headers={"X-API-Key": KEYS[1]}).status_code == 429
+        assert client.get("/model", headers={"X-API-Key": KEYS[0]}).status_code == 200
+
+
+def test_the_columns_of_a_bank_are_told_with_a_key_alone(card):
+    """The document of the interface is open; what the model needs is not."""
+    with TestClient(create_app(card, with_keys())) as client:
+        bare = client.get("/openapi.json")
+        known = client.get("/openapi.json", headers={"X-API-Key": KEYS[0]})
+    for field in card.scorer.recipe.fields:
+        assert f'"{field}"' in known.text
+        assert f'"{field}"' not in bare.text
+    assert bare.json()["paths"].keys() == known.json()["paths"].keys()
+
+
+def test_health_names_no_folder(tmp_path):
+    """Who has no key learns nothing of the machine."""
+    with TestClient(create_app(tmp_path / "model", Settings())) as client:
+        told = client.get("/health")
+    assert "there is no model file" in told.json()["load_error"]
+    assert str(tmp_path) not in told.text

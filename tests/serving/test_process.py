@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -16,7 +17,7 @@ import pytest
 
 from rfmrisk.cli import main
 
-from .conftest import running, said, small_body, started
+from .conftest import eventually, free_port, running, said, small_body, started
 
 JSON = {"Content-Type": "application/json"}
 
@@ -214,3 +215,64 @@ def test_memory_is_flat_over_many_requests(folder):
                 list(pool.map(ask, [times] * 4))
                 sizes.append(psutil.Process(process.pid).memory_info().rss)
     assert sizes[1] < sizes[0] * 1.1 + 5_000_000
+
+
+@pytest.mark.slow
+def test_workers_end_with_their_supervisor(folder):
+    """Killed, it leaves no worker that holds the port."""
+    psutil = pytest.importorskip("psutil")
+    with running(folder, "--workers", "2", RFMRISK_DRAIN_SECONDS="0") as (address, process):
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.wait()
+        psutil.wait_procs(workers, timeout=20)
+        assert not [worker for worker in workers if worker.is_running()]
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{address}/health")
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_does_not_keep_the_others(folder):
+    """Told to stop, the supervisor kills after a while what does not."""
+    psutil = pytest.importorskip("psutil")
+    code = (
+        "from rfmrisk.serving import server; server.GRACE = server.HUNG = 1\n"
+        f"if __name__ == '__main__': server.serve({str(folder)!r}, port={{}}, workers=2)"
+    )
+    port = free_port()
+    command = [sys.executable, "-c", code.format(port)]
+    process = subprocess.Popen(command, env=os.environ | {"RFMRISK_DRAIN_SECONDS": "0"})
+    try:
+        eventually(lambda: ready(f"http://127.0.0.1:{port}"), 60)
+        workers = [
+            each
+            for each in psutil.Process(process.pid).children(recursive=True)
+            if "spawn_main" in " ".join(each.cmdline())
+        ]
+        workers[0].suspend()
+        process.terminate()
+        assert process.wait(timeout=40) == 0
+        assert not [worker for worker in workers if worker.is_running()]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def ready(address):
+    try:
+        return httpx.get(f"{address}/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_client_that_goes_away_is_no_fault_of_ours(folder):
+    """It is counted as such, and not as an answer of 500."""
+    with running(folder) as (address, process):
+        port = int(address.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            connection.sendall(head + b"Content-Length: 1000\r\n\r\n{")
+            time.sleep(0.3)
+        eventually(lambda: 'status="499"' in httpx.get(f"{address}/metrics").text)
+        assert 'status="500"' not in httpx.get(f"{address}/metrics").text
+        assert not [line for line in said(process) if "failed" in line]
