@@ -449,9 +449,9 @@ def _train(options: argparse.Namespace) -> None:
     uri = _publish(tracker, output, registry)
     to_score = shlex.quote(str(options.log or output / SAMPLE_FILE))
     again = _again(options)
-    folder, registered = shlex.quote(str(output)), shlex.quote(uri)
+    local, registered = shlex.quote(str(output)), shlex.quote(uri)
     _say(
-        f"next    rfmrisk score {to_score} --model {folder} -o scores.csv{again}\n"
+        f"next    rfmrisk score {to_score} --model {local} -o scores.csv{again}\n"
         f"        rfmrisk score {to_score} --model {registered} -o scores.csv{again}\n"
         f"        mlflow ui --backend-store-uri {shlex.quote(store_uri())}"
     )

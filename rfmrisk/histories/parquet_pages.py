@@ -34,8 +34,8 @@ def unpacked_bytes(data: bytes, metadata: Any, columns: Collection[str]) -> int:
     Raises
     ------
     pyarrow.ArrowInvalid
-        A page is not where the footer says, or is written so that a few bytes make texts of any
-        length.
+        A page is not where the footer says, has other rows, or is written so that a few bytes make
+        texts of any length.
     """
     total = 0
     for group in range(metadata.num_row_groups):
@@ -47,6 +47,7 @@ def unpacked_bytes(data: bytes, metadata: Any, columns: Collection[str]) -> int:
             begins = [chunk.data_page_offset]
             if chunk.has_dictionary_page and chunk.dictionary_page_offset:
                 begins.append(chunk.dictionary_page_offset)
+            n_rows = 0
             at, end = min(begins), min(begins) + chunk.total_compressed_size
             if not 0 <= at <= end <= len(data):
                 raise pa.ArrowInvalid("a column lies outside of the file")
@@ -58,8 +59,11 @@ def unpacked_bytes(data: bytes, metadata: Any, columns: Collection[str]) -> int:
                 of_data = page.get(_V1) or page.get(_V2) or {}
                 if of_data.get(2 if _V1 in page else 4) == _DELTA_BYTE_ARRAY:
                     raise pa.ArrowInvalid("texts are written as DELTA_BYTE_ARRAY")
+                n_rows += of_data.get(1, 0)
                 total += max(unpacked, 0)
                 at += packed
+            if n_rows != row_group.num_rows:
+                raise pa.ArrowInvalid("the pages have other rows than the footer says")
     return total
 
 

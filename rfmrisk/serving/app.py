@@ -215,8 +215,7 @@ async def predict(request: Request) -> Response:
     """Score customers by their transactions."""
     service: Service = request.app.state.service
     champion = service.champion()
-    async with service.body(request, JSON) as body:
-        return _bytes(await service.predict(champion, body))
+    return _bytes(await service.predict(champion, await service.body(request, JSON)))
 
 
 @post("/predict/features", status_code=200)
@@ -224,8 +223,7 @@ async def predict_features(request: Request) -> Response:
     """Score customers by their features."""
     service: Service = request.app.state.service
     champion = service.champion()
-    async with service.body(request, JSON) as body:
-        return _bytes(await service.work(work.predict_features, champion, body, size=len(body)))
+    return _bytes(await service.predict_features(champion, await service.body(request, JSON)))
 
 
 @post("/score-file", status_code=200)
@@ -235,11 +233,13 @@ async def score_file(request: Request) -> Response:
     champion = service.champion()
     given = dict(request.query_params)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    async with service.body(request, {CSV_TYPE, PARQUET_TYPE}) as body:
-        # The first customers are scored here: what fails can still be told by the status.
-        batches = await service.beside(score_log, champion, body, kind, given)
+    body = await service.body(request, {CSV_TYPE, PARQUET_TYPE})
+    # The first customers are scored here: what fails can still be told by the status.
+    batches = await service.beside(score_log, champion, body, kind, given)
+    del body
     if "application/json" in request.headers.get("accept", ""):
-        return _bytes(await service.beside(work.answer_batches, champion, batches))
+        parts = service.on_thread(work.as_json(champion, batches))
+        return Stream(parts, media_type=MediaType.JSON)
     spreadsheet = given.get("spreadsheet") == "true"
     lines = service.on_thread(as_csv(batches, champion.book, spreadsheet=spreadsheet))
     headers = {"content-disposition": 'attachment; filename="scores.csv"'}

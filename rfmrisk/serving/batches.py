@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from rfmrisk.serving.champion import Champion
 
-# So often the loop may turn while further requests arrive; and this many bytes of bodies take it
-# about ten milliseconds, so they wait for no others.
+# So often the loop may turn while further requests arrive; and this many bytes of bodies, or
+# customers, take it about ten milliseconds, so they wait for no others.
 _TURNS = 6
 _FULL = 1_000_000
+_FULL_CUSTOMERS = 250
 
 
 class _Asked(NamedTuple):
@@ -57,7 +58,10 @@ class Batches:
 
     def _turn(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
         """Wait for another turn of the loop, or answer all that wait."""
-        full = sum(len(asked.body) for asked in self._waiting) >= _FULL
+        full = (
+            sum(len(asked.body) for asked in self._waiting) >= _FULL
+            or sum(asked.body.count(b"[") for asked in self._waiting) >= _FULL_CUSTOMERS
+        )
         if turns and not full and len(self._waiting) < self._in_flight():
             loop.call_soon(self._turn, loop, turns - 1)
             return

@@ -7,7 +7,7 @@ named by field: the order of the transactions, and that all lie before ``as_of``
 
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.histories.ranks import encode
 from rfmrisk.histories.segments import Ints, segment_of
 from rfmrisk.histories.timestamps import midnight_after
-from rfmrisk.serving.problems import from_msgspec, not_allowed, too_large
+from rfmrisk.serving.problems import Problem, from_msgspec, not_allowed, too_large
 from rfmrisk.serving.settings import Settings
 from rfmrisk.serving.values import LEVEL, check_numbers, dates, moments, moments_of_decision
 
@@ -40,7 +40,7 @@ _HEAD = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"customers"[ \t\r\n]*:[ \t\r\n]*\[')
 _TAIL = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
 _BETWEEN = re.compile(
     rb'\}[ \t\r\n]*(,)[ \t\r\n]*\{[ \t\r\n]*"(?:customer_id|as_of|application|'
-    rb'transactions)"[ \t\r\n]*:'
+    rb'transactions|features)"[ \t\r\n]*:'
 )
 _JSON_TYPES: dict[FieldType, Any] = {
     "number": float | None,
@@ -203,18 +203,11 @@ class BodyReader:
         Problem
             Names the first field at fault, and what is allowed.
         """
-        try:
-            if not body.isascii():
-                str(body, "utf-8")
-            if len(body) > PIECE:
-                try:
-                    return self._collect(map(self._piece.decode, _pieces(body)))
-                except msgspec.DecodeError:
-                    # A boundary lay inside a text, or the body is bad: the whole of it tells.
-                    pass
-            return self._collect(iter([self._whole.decode(body).customers]))
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise from_msgspec(error, body) from error
+        limits = self.settings
+        # Each transaction and each customer is an object, and has one application at most.
+        if body.count(b"{") > limits.max_transactions + 2 * limits.max_customers + 1:
+            raise _too_many_transactions(limits)
+        return decoded_by(self._whole, self._piece, body, self._collect)
 
     def _collect(self, pieces: Iterator[list[Any]]) -> Decoded:
         decoded = Decoded([], [], [], [])
@@ -231,12 +224,9 @@ class BodyReader:
             decoded.lengths += map(len, histories)
             rows = list(chain.from_iterable(histories))
             total += len(rows)
-            if len(decoded.ids) > limits.max_customers:
-                raise too_large(f"customers may be at most {limits.max_customers:,} in a request")
+            check_customers(len(decoded.ids), limits)
             if total > limits.max_transactions:
-                raise too_large(
-                    f"transactions may be at most {limits.max_transactions:,} in a request"
-                )
+                raise _too_many_transactions(limits)
             # Row after row in one list, of which a column is every so-manieth value: this is
             # twice as fast as to ask each row for each field.
             values = list(chain.from_iterable(map(msgspec.structs.astuple, rows)))
@@ -247,6 +237,43 @@ class BodyReader:
         if not decoded.ids:
             raise not_allowed("customers", "must be a list of at least one customer")
         return decoded
+
+
+def decoded_by(
+    whole: msgspec.json.Decoder,
+    piece: msgspec.json.Decoder,
+    body: bytes,
+    collect: Callable[[Iterator[list[Any]]], Any],
+) -> Any:
+    """Decode the customers of a body, a large one in pieces, and collect them.
+
+    Raises
+    ------
+    Problem
+        Names the first field at fault, and what is allowed.
+    """
+    try:
+        if not body.isascii():
+            str(body, "utf-8")
+        if len(body) > PIECE:
+            try:
+                return collect(map(piece.decode, _pieces(body)))
+            except msgspec.DecodeError:
+                # A boundary lay inside a text, or the body is bad: the whole of it tells.
+                pass
+        return collect(iter([whole.decode(body).customers]))
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise from_msgspec(error, body) from error
+
+
+def check_customers(n: int, limits: Settings) -> None:
+    """Refuse more customers than there may be in a request."""
+    if n > limits.max_customers:
+        raise too_large(f"customers may be at most {limits.max_customers:,} in a request")
+
+
+def _too_many_transactions(limits: Settings) -> Problem:
+    return too_large(f"transactions may be at most {limits.max_transactions:,} in a request")
 
 
 def _application(columns: Mapping[str, FieldType], ignored: Collection[str]) -> Any:

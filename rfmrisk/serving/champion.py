@@ -28,6 +28,7 @@ from rfmrisk.scoring.passwords import without_passwords
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.scorer import Scorer
 from rfmrisk.serving.bodies import BodyReader
+from rfmrisk.serving.feature_bodies import FeatureReader
 from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.monitor import ScoreMonitor
 from rfmrisk.serving.settings import Settings
@@ -66,6 +67,7 @@ class Champion:
     version: str
     book: PhraseBook
     reader: BodyReader
+    features: FeatureReader
     monitor: ScoreMonitor
     loaded_at: str = field(
         default_factory=lambda: dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -108,9 +110,12 @@ class Champion:
         recipe = model.scorer.recipe
         ignored = [name for name in model.scorer.known_columns if name not in recipe.columns]
         reader = BodyReader(recipe.fields, settings, recipe.columns, ignored)
+        metadata = model.metadata
+        typical = {name: metadata.typical[name] for name in metadata.features}
+        features = FeatureReader(typical, model.scorer.used, settings)
         book = PhraseBook.read(settings.reasons)
         monitor = ScoreMonitor.of(model)
-        return cls(model, name or model.metadata.model, version, book, reader, monitor)
+        return cls(model, name or metadata.model, version, book, reader, features, monitor)
 
 
 class ChampionHolder:

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -164,7 +165,7 @@ class Guard:
                 message["headers"] = self._headers(message, request_id)
             elif head:
                 message["body"] = b""  # type: ignore[typeddict-unknown-key]
-            elif len(message.get("body", b"")) > PART:
+            elif message["type"] == "http.response.body" and len(message["body"]) > PART:
                 await _send_in_parts(message, send)
                 return
             await send(message)
@@ -192,6 +193,8 @@ class Guard:
                 raise ConnectionAbortedError("the answer broke off") from None
         finally:
             self.waiting -= held
+            if "place" in scope["state"]:
+                scope["state"].pop("place").give_back()
             # Who went away before the answer has made no fault of ours.
             status = CLIENT_GONE if gone and status in (0, 500) else status
             self._record(scope, path, status, time.perf_counter() - began)
@@ -293,8 +296,8 @@ def place_of(error: BaseException) -> str:
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
-    module = trace.tb_frame.f_globals.get("__name__", "unknown") if trace else "unknown"
-    at = f"{module}:{trace.tb_lineno}" if trace else module
+    # The name of the file, and not where it lies.
+    at = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown"
     return f"{type(error).__name__} at {at}"
 
 

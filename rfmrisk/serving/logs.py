@@ -47,7 +47,6 @@ COLUMNS = ["customer", "as_of", "probability", "score", "is_high_risk"]
 
 # Customers whose answers are made and sent at once.
 BATCH = 1_000
-ROWS_AT_ONCE = 65_536
 MOST_COLUMNS = 1_000
 
 Batches = Iterator[tuple[pd.DataFrame, Scores]]
@@ -274,21 +273,17 @@ def _read_parquet(
             raise too_large(f"the columns that are needed may unpack to at most {most:,} bytes")
         # Texts as they are stored: a dictionary stays one, however many rows look at it.
         file = parquet.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
-        batches, n_rows = [], 0
-        for batch in file.iter_batches(ROWS_AT_ONCE, columns=needed, use_threads=False):
-            n_rows += batch.num_rows
-            if n_rows > limits.max_transactions or n_rows > file.metadata.num_rows:
-                break
-            batches.append(batch)
-        _check_size(n_rows, limits)
-        if n_rows != file.metadata.num_rows:
-            raise Problem(422, "the Parquet file has other rows than its footer says")
-        table = as_table(pa.Table.from_batches(batches).select(needed))
+        read = file.read(columns=needed, use_threads=False)
+        _check_size(read.num_rows, limits)
+        table = as_table(read.select(needed))
     except UNREADABLE as error:
         raise Problem(422, "the body is not a whole Parquet file") from error
     for name in needed:
         try:
             table[name].validate(full=True)
+            if types.is_dictionary(table[name].type):
+                for chunk in table[name].chunks:
+                    chunk.dictionary.validate(full=True)
         except pa.ArrowInvalid as error:
             raise not_allowed(name, "must hold whole values, and text in UTF-8") from error
     # Without the metadata that would make an index of some columns.

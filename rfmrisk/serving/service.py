@@ -1,59 +1,45 @@
 """The work behind the routes: bodies in, scores out, small ones at once, large ones beside."""
 
 import asyncio
+import ctypes
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from litestar import Request
 
 from rfmrisk.histories.segments import Ints
-from rfmrisk.scoring.features import Columns, of_values
 from rfmrisk.scoring.scorer import Scores
 from rfmrisk.serving.batches import Batches
 from rfmrisk.serving.bodies import CustomerId, Decoded
 from rfmrisk.serving.champion import N_REASONS, NO_MODEL, Champion, ChampionHolder
 from rfmrisk.serving.guard import Guard, overloaded
 from rfmrisk.serving.monitor import RequestMonitor
-from rfmrisk.serving.problems import Problem, from_msgspec, not_allowed, shown, too_large
+from rfmrisk.serving.problems import Problem, too_large
 from rfmrisk.serving.schemas import (
-    FeaturesOf,
-    FeaturesRequest,
-    FeatureValue,
     ModelName,
     Prediction,
     PredictResponse,
     ReasonText,
 )
 from rfmrisk.serving.settings import Settings
-from rfmrisk.serving.values import check_numbers
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-# Bodies up to this many bytes take the event loop a few milliseconds and stay on it.
+# Bodies up to so many bytes, of up to so many customers, take the event loop a few milliseconds and
+# stay on it; a customer without a transaction costs a model as much as any other.
 SMALL = 256_000
+SMALL_CUSTOMERS = 250
 
 _encoder = msgspec.json.Encoder()
-_features = msgspec.json.Decoder(FeaturesRequest)
-_feature = msgspec.json.Decoder(FeatureValue)
-
-
-class _RawFeatures(msgspec.Struct):
-    features: dict[str, msgspec.Raw]
-
-
-class _RawRequest(msgspec.Struct):
-    customers: list[_RawFeatures]
-
-
-_raw = msgspec.json.Decoder(_RawRequest)
 
 
 class Service:
@@ -85,20 +71,16 @@ class Service:
             raise Problem(503, "no model is loaded yet", headers={"Retry-After": wait})
         return self.holder.champion
 
-    @asynccontextmanager
-    async def body(self, request: Request, media_types: set[str]) -> AsyncIterator[bytes]:
-        """Read a body within the limits; a large one holds one of few places meanwhile."""
+    async def body(self, request: Request, media_types: set[str]) -> bytes:
+        """Read a body within the limits; a large one holds one of few places until the answer."""
         headers = dict(request.scope["headers"])
         _check_media_type(headers, media_types)
         length = headers.get(b"content-length", b"")
-        place = _Place(self)
-        try:
-            place.take(int(length) if length.isdigit() else 0)
-            chunks, size = await self._read(request, place)
-            # To copy many bytes takes a while, and does not hold the interpreter's lock.
-            yield await self.work(b"".join, chunks, size=size)
-        finally:
-            self.large -= place.taken
+        place = request.scope["state"]["place"] = _Place(self)  # which the guard gives back
+        place.take(int(length) if length.isdigit() else 0)
+        chunks, size = await self._read(request, place)
+        # To copy many bytes takes a while, and does not hold the interpreter's lock.
+        return await self.beside(b"".join, chunks) if size > SMALL else b"".join(chunks)
 
     async def _read(self, request: Request, place: "_Place") -> tuple[list[bytes], int]:
         chunks, size = [], 0
@@ -115,23 +97,35 @@ class Service:
 
     async def predict(self, champion: Champion, body: bytes) -> bytes:
         """Answer a request of customers with their transactions."""
-        if len(body) > SMALL:
+        # Each customer has a list of transactions.
+        if is_large(body, body.count(b"[")):
             return await self.beside(predict, champion, body)
         return await self.batches.answer(champion, body)
 
-    async def work(self, function: Callable[..., Any], *arguments: Any, size: int) -> Any:
-        """Call a function, on a thread where ``size`` bytes would hold up the others."""
-        return await self.beside(function, *arguments) if size > SMALL else function(*arguments)
+    async def predict_features(self, champion: Champion, body: bytes) -> bytes:
+        """Answer a request of customers with their features."""
+        # Each customer is an object and has one.
+        if is_large(body, body.count(b"{") // 2):
+            return await self.beside(predict_features, champion, body)
+        return predict_features(champion, body)
 
     async def beside(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function on a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.executor, function, *arguments)
 
-    async def on_thread(self, parts: Iterator[str]) -> AsyncIterator[str]:
+    async def on_thread(self, parts: Iterator[Any]) -> AsyncIterator[Any]:
         """Give the parts of an answer, each made on a thread."""
         while (part := await self.beside(next, parts, None)) is not None:
             yield part
+
+
+def give_back() -> None:
+    """Give memory that a large request has used back to the system, which the allocators keep."""
+    pa.default_memory_pool().release_unused()
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library than GNU's has none
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Place:
@@ -150,6 +144,20 @@ class _Place:
                 raise overloaded()
             self.taken = True
             self.service.large += 1
+
+    def give_back(self) -> None:
+        """Let another have the place, and the system the memory."""
+        if self.taken:
+            self.taken = False
+            self.service.large -= 1
+            if self.service.executor is not None:
+                with suppress(RuntimeError):  # the app has ended
+                    self.service.executor.submit(give_back)
+
+
+def is_large(body: bytes, n_customers: int) -> bool:
+    """Tell whether a body is too much work for the event loop."""
+    return len(body) > SMALL or n_customers > SMALL_CUSTOMERS
 
 
 def predict(champion: Champion, body: bytes) -> bytes:
@@ -202,26 +210,21 @@ def _answers(champion: Champion, requests: list[Decoded]) -> list[bytes]:
 
 def predict_features(champion: Champion, body: bytes) -> bytes:
     """Answer a request of customers with their features."""
-    try:
-        customers = _features.decode(body).customers
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise _named(error, body) from error
-    if len(customers) > champion.reader.settings.max_customers:
-        limit = champion.reader.settings.max_customers
-        raise too_large(f"customers may be at most {limit:,} in a request")
-    ids = [customer.customer_id for customer in customers]
-    scores = champion.scorer.score_features(_columns(champion, customers), N_REASONS, champion.book)
+    ids, columns = champion.features.read(body)
+    scores = champion.scorer.score_features(columns, N_REASONS, champion.book)
     return answer(champion, ids, [None] * len(ids), scores)
 
 
-def answer_batches(champion: Champion, batches: Iterator[tuple[pd.DataFrame, Scores]]) -> bytes:
-    """Answer a log, whose scores are counted already, as `predict` answers a request."""
-    customers: list[Prediction] = []
-    for part, scores in batches:
+def as_json(champion: Champion, batches: Iterator[tuple[pd.DataFrame, Scores]]) -> Iterator[bytes]:
+    """Write the answer to a log, whose scores are counted already, as `predict` writes its own."""
+    begun, end = _encode(champion, []), b"]}"
+    yield begun.removesuffix(end)
+    for number, (part, scores) in enumerate(batches):
         as_of = part["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64)
         moments = _moments(as_of) if as_of.any() else [None] * len(part)
-        customers += _predictions(champion, part.index.tolist(), moments, scores)
-    return _encode(champion, customers)
+        customers = _predictions(champion, part.index.tolist(), moments, scores)
+        yield b"," * (number > 0) + _encoder.encode(list(customers))[1:-1]
+    yield end
 
 
 def answer(champion: Champion, ids: list[CustomerId], as_of: list[Any], scores: Scores) -> bytes:
@@ -265,51 +268,6 @@ def _moments(as_of: Ints) -> list[str]:
     moments: Any = as_of[:1] if (as_of == as_of[0]).all() else as_of
     texts = np.datetime_as_string(moments.view("datetime64[us]"), unit=unit, timezone="UTC")
     return texts.tolist() * (len(as_of) // len(moments))
-
-
-def _named(error: Exception, body: bytes) -> Problem:
-    """Return what msgspec says of features; the name of the one at fault, which it leaves out."""
-    if "[...]" in str(error):
-        with suppress(msgspec.DecodeError):  # what comes later may be worse
-            for place, customer in enumerate(_raw.decode(body).customers):
-                for name, value in customer.features.items():
-                    try:
-                        _feature.decode(value)
-                    except msgspec.ValidationError as fault:
-                        (allowed,) = from_msgspec(fault, bytes(value)).fields.values()
-                        return not_allowed(_feature_at(place, name), allowed)
-    return from_msgspec(error, body)
-
-
-def _feature_at(place: int, name: str) -> str:
-    return f"customers[{place}].features.{shown(name)}"
-
-
-def _columns(champion: Champion, customers: list[FeaturesOf]) -> Columns:
-    known = set(champion.model.metadata.features)
-    needed = champion.scorer.used
-    columns: Columns = {}
-    for place, customer in enumerate(customers):
-        for name in customer.features.keys() - known:
-            at = _feature_at(place, name)
-            raise not_allowed(at, "is not a feature of the model; /model lists them")
-        for name in needed:
-            if name not in customer.features:
-                raise not_allowed(_feature_at(place, name), "is required")
-    for name in needed:
-        texts = isinstance(champion.model.metadata.typical.get(name), str)
-        values = [customer.features[name] for customer in customers]
-        kind, allowed = (str, "text or null") if texts else (float, "a number or null")
-        for place, value in enumerate(values):
-            if value is not None and not isinstance(value, kind):
-                raise not_allowed(_feature_at(place, name), f"must be {allowed}")
-        if texts:
-            columns[name] = of_values(values)
-            continue
-        numbers = np.array(values, dtype=np.float64)
-        check_numbers(numbers, partial(_feature_at, name=name))
-        columns[name] = numbers
-    return columns
 
 
 def _check_media_type(headers: dict[bytes, bytes], allowed: set[str]) -> None:

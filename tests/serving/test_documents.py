@@ -68,7 +68,7 @@ def test_a_parquet_log_with_other_names_gives_json(client, card, log):
     ("change", "told"),
     [
         (lambda text: text.replace("Amount", "Amuont"), "column(s) 'Amount' not found"),
-        (lambda text: text.replace("ChannelId,", "Channel,"), "column(s) 'ChannelId' not found"),
+        (lambda text: text.replace("ProductId,", "Product,"), "column(s) 'ProductId' not found"),
         (lambda text: re.sub(r"2018-[-\dT:]+Z", "Jane Doe", text, count=1), "row"),
         (lambda text: text.splitlines()[0] + "\n", "at least one is needed"),
         (lambda text: "", "the first row of a CSV must be a header"),

@@ -80,7 +80,7 @@ def test_an_unexpected_error_is_told_by_its_kind(folder, monkeypatch, caplog):
     with TestClient(create_app(folder, Settings())) as client:
         told = client.get("/health").json()["load_error"]
     assert told == f"{folder.name!r} cannot be loaded: RuntimeError"
-    assert "test_loading:" in caplog.text
+    assert "test_loading.py:" in caplog.text
     assert str(folder) not in caplog.text
     assert "secret" not in caplog.text
 

@@ -45,8 +45,8 @@ def probabilities(answer) -> list[str]:
 )
 def test_levels_that_look_like_dates_are_text(client, log, level):
     """A level column of a CSV is text, whatever all its values happen to look like."""
-    plain = client.post("/score-file", content=as_csv(log.assign(ChannelId="new")), headers=CSV)
-    dated = client.post("/score-file", content=as_csv(log.assign(ChannelId=level)), headers=CSV)
+    plain = client.post("/score-file", content=as_csv(log.assign(ProductId="new")), headers=CSV)
+    dated = client.post("/score-file", content=as_csv(log.assign(ProductId=level)), headers=CSV)
     assert probabilities(dated) == probabilities(plain)
 
 
@@ -64,11 +64,11 @@ def test_a_level_that_is_no_text_is_named(client, log, headers):
             pa.string(), n, pa.array([b"\xff"] * n, pa.binary()).buffers()
         ),
     }
-    bodies = [(as_parquet(log, ChannelId=column), PARQUET) for column in odd.values()]
+    bodies = [(as_parquet(log, ProductId=column), PARQUET) for column in odd.values()]
     for body, kind in bodies:
         answer = client.post("/score-file", content=body, headers=kind | headers)
         assert answer.status_code == 422
-        assert answer.json()["errors"][0]["field"] == "ChannelId"
+        assert answer.json()["errors"][0]["field"] == "ProductId"
 
 
 def test_what_fails_at_first_has_an_honest_status(card, log, monkeypatch, caplog):
@@ -177,7 +177,7 @@ def test_a_bad_parameter_is_named(client, log, query, field, allowed):
 
 def test_columns_have_one_use_each(client, log):
     """One column cannot be two roles, nor a role and a field of the model."""
-    for query in ("customer=Amount", "customer=ChannelId"):
+    for query in ("customer=Amount", "customer=ProductId"):
         answer = client.post(f"/score-file?{query}", content=as_csv(log), headers=CSV)
         assert answer.status_code == 422
         assert "different columns" in answer.json()["detail"]
