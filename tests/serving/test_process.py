@@ -225,7 +225,7 @@ def test_workers_end_with_their_supervisor(folder):
         workers = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
-        psutil.wait_procs(workers, timeout=20)
+        psutil.wait_procs(workers, timeout=60)
         assert not [worker for worker in workers if worker.is_running()]
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{address}/health")
@@ -243,7 +243,7 @@ def test_a_worker_that_hangs_does_not_keep_the_others(folder):
     command = [sys.executable, "-c", code.format(port)]
     process = subprocess.Popen(command, env=os.environ | {"RFMRISK_DRAIN_SECONDS": "0"})
     try:
-        eventually(lambda: ready(f"http://127.0.0.1:{port}"), 60)
+        eventually(lambda: ready(f"http://127.0.0.1:{port}"), 180)
         workers = [
             each
             for each in psutil.Process(process.pid).children(recursive=True)
@@ -251,7 +251,7 @@ def test_a_worker_that_hangs_does_not_keep_the_others(folder):
         ]
         workers[0].suspend()
         process.terminate()
-        assert process.wait(timeout=40) == 0
+        assert process.wait(timeout=90) == 0
         assert not [worker for worker in workers if worker.is_running()]
     finally:
         process.kill()
