@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet, types
 
 from rfmrisk.aggregation.base import FieldType
@@ -172,7 +173,10 @@ def _read_table(champion: Champion, body: bytes, media_type: str) -> pd.DataFram
         if media_type == CSV_TYPE:
             table = read_table_of(model, Source("the body", ".csv", body))
         else:
-            table = as_frame(parquet.read_table(pa.BufferReader(body)).replace_schema_metadata())
+            names = parquet.read_schema(pa.BufferReader(body)).names
+            _check_number(names)
+            read = _bounded(body, names, champion.reader.settings)
+            table = as_frame(read.replace_schema_metadata())
     except (ValueError, *UNREADABLE) as error:
         raise Problem(
             422,
@@ -264,30 +268,46 @@ def _read_parquet(
     options: ReadingOptions,
 ) -> tuple[pa.Table, Formats]:
     try:
-        file = parquet.ParquetFile(pa.BufferReader(body))
-        needed = _check_columns(file.schema_arrow.names, roles, fields)
-        texts = _flat_columns(file.schema_arrow, needed)
-        _check_size(file.metadata.num_rows, limits)
-        most = 2 * limits.max_body
-        if unpacked_bytes(body, file.metadata, needed) > most:
-            raise too_large(f"the columns that are needed may unpack to at most {most:,} bytes")
-        # Texts as they are stored: a dictionary stays one, however many rows look at it.
-        file = parquet.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
-        read = file.read(columns=needed, use_threads=False)
-        _check_size(read.num_rows, limits)
-        table = as_table(read.select(needed))
+        schema = parquet.read_schema(pa.BufferReader(body))
+        needed = _check_columns(schema.names, roles, fields)
+        table = as_table(_bounded(body, needed, limits))
     except UNREADABLE as error:
         raise Problem(422, "the body is not a whole Parquet file") from error
     for name in needed:
         try:
             table[name].validate(full=True)
-            if types.is_dictionary(table[name].type):
-                for chunk in table[name].chunks:
-                    chunk.dictionary.validate(full=True)
         except pa.ArrowInvalid as error:
             raise not_allowed(name, "must hold whole values, and text in UTF-8") from error
     # Without the metadata that would make an index of some columns.
     return table.replace_schema_metadata(), find_formats(table, roles, options)
+
+
+def _bounded(body: bytes, needed: list[str], limits: Settings) -> pa.Table:
+    """Read columns of a Parquet file that unpack to no more than they may."""
+    file = parquet.ParquetFile(pa.BufferReader(body))
+    schema = pa.schema([file.schema_arrow.field(name).remove_metadata() for name in needed])
+    texts = _flat_columns(schema, needed)
+    _check_size(file.metadata.num_rows, limits)
+    _check_unpacked(unpacked_bytes(body, file.metadata, needed), limits)
+    # Texts as they are stored: one of a dictionary is there once, until it is known how often.
+    file = parquet.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
+    table = file.read(columns=needed, use_threads=False).select(needed)
+    written = 0
+    for name in texts:
+        if types.is_dictionary(table[name].type):
+            for chunk in table[name].chunks:
+                lengths = pc.binary_length(chunk.dictionary).take(chunk.indices)
+                written += pc.sum(lengths.cast(pa.int64())).as_py() or 0
+    _check_unpacked(written, limits)
+    return table.cast(
+        pa.schema([file.schema_arrow.field(name).remove_metadata() for name in needed])
+    )
+
+
+def _check_unpacked(n_bytes: int, limits: Settings) -> None:
+    most = 2 * limits.max_body
+    if n_bytes > most:
+        raise too_large(f"the columns that are needed may unpack to at most {most:,} bytes")
 
 
 def _flat_columns(schema: pa.Schema, needed: list[str]) -> list[str]:
@@ -298,10 +318,14 @@ def _flat_columns(schema: pa.Schema, needed: list[str]) -> list[str]:
     return [name for name in needed if is_text(schema.field(name).type)]
 
 
-def _check_columns(names: list[str], roles: Roles, fields: Mapping[str, FieldType]) -> list[str]:
-    """Return the columns that are needed, each of which is there, and once."""
+def _check_number(names: list[str]) -> None:
     if len(names) > MOST_COLUMNS:
         raise too_large(f"columns may be at most {MOST_COLUMNS:,} in a file")
+
+
+def _check_columns(names: list[str], roles: Roles, fields: Mapping[str, FieldType]) -> list[str]:
+    """Return the columns that are needed, each of which is there, and once."""
+    _check_number(names)
     needed = [*roles.sources(names), *fields]
     if len(set(needed)) < len(needed):
         raise Problem(

@@ -57,6 +57,14 @@ def test_a_file_that_unpacks_to_more_is_refused_unread(card, log):
     assert "unpack to at most 20,000,000 bytes" in answer.json()["detail"]
 
 
+def test_one_long_text_of_many_rows_is_refused(card, log):
+    """A dictionary holds it once, and all that look at it would each have their own."""
+    body = written(repeated(log, 500, CustomerId=pa.array(["x" * 1_000_000] * 500)))
+    with TestClient(create_app(card, Settings(max_body=10_000_000))) as client:
+        answer = client.post("/score-file", content=body, headers=PARQUET)
+    assert answer.status_code == 413, answer.text
+
+
 def test_texts_that_repeat_their_beginnings_are_refused(client, log):
     """An encoding that makes a long text of a few bytes is not read."""
     texts = pa.array([f"{'x' * 10_000}{n}" for n in range(500)])
