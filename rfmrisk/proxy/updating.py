@@ -210,20 +210,20 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         ):
             if rows.any() and model is not None:
                 margin[rows] = log_odds(model.predict_proba(histories[rows])[:, 1])
-        bad = self.weighed(*margins, empty)
+        bad = self.weighed(margins, empty)
         return np.column_stack([1 - bad, bad])
 
     def rated(self, empty: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return of whom the proxy and the supervised model are asked, given who has no history."""
         return ~empty, ~empty if self.no_history_ is None else np.ones(len(empty), dtype=bool)
 
-    def weighed(self, of_proxy: Floats, of_known: Floats, empty: NDArray[np.bool_]) -> Floats:
+    def weighed(self, margins: Floats, empty: NDArray[np.bool_]) -> Floats:
         """Return the probability of being bad, given the log-odds of the two models it weighs.
 
         Parameters
         ----------
-        of_proxy, of_known : ndarray of shape (n,)
-            0 where a model is not asked.
+        margins : ndarray of shape (2, n)
+            Of the proxy and of the supervised model; 0 where a model is not asked.
         empty : ndarray of bool of shape (n,)
             Who has no history.
 
@@ -231,8 +231,7 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n,)
         """
-        first, second = self.weights_
-        margin = self.intercept_ + first * of_proxy + second * of_known
+        margin = self.intercept_ + self.weights_[0] * margins[0] + self.weights_[1] * margins[1]
         margin[empty] = np.inf if self.no_history_ is None else margin[empty] + self.no_history_
         return np.asarray(expit(margin))
 

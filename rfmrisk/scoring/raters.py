@@ -221,7 +221,7 @@ class UpdatedRater:
         if self.model.weights_ is None:
             probability = np.where(empty, 1.0, ratings[0].probability)
         else:
-            probability = self.model.weighed(*margins, empty)
+            probability = self.model.weighed(margins, empty)
         score = np.rint(bounded_score(probability, **self.scale)).astype(np.int64)
         return Rating(probability, score, lambda: self._losses([r.losses() for r in ratings]))
 

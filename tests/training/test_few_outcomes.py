@@ -90,7 +90,7 @@ def test_the_app_answers_with_an_updated_model(result, histories):
     with testing.TestClient(create_app(result.model, Settings())) as client:
         answer = client.post("/predict", json=body_of(some))
     assert answer.status_code < 300, answer.text
-    told = [each["probability"] for each in answer.json()["predictions"]]
+    told = [each["probability"] for each in answer.json()["customers"]]
     assert told == result.model.score(some)["probability"].tolist()
 
 
