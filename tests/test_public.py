@@ -68,3 +68,30 @@ def test_the_dozen_lines_of_the_readme_run():
     one = names["ProxyTargetClassifier"](names["model"], outcome="30D", n_cutoffs=1).fit(histories)
     assert (one.predict_proba(histories) == direct).all()
     assert "ProxyTargetClassifier" in repr(one)
+
+
+PLACES = [
+    "CONTRIBUTING.md",
+    *(f"rfmrisk/{package}/README.md" for package in ("training", "scoring", "serving")),
+]
+
+
+@pytest.mark.parametrize("page", PLACES)
+def test_the_places_that_are_named_exist(page):
+    """Each file in a table of what to edit is there, and each name in it is in that file."""
+    folder = (ROOT / page).parent
+    rows = [
+        line
+        for line in (ROOT / page).read_text(encoding="utf-8").splitlines()
+        if line.startswith("| ") and "`" in line
+    ]
+    assert rows
+    for row in rows:
+        named = re.findall(r"`([^`]+)`", row.split("|")[2])
+        files = [name for name in named if "/" in name or name.endswith((".py", ".json", ".md"))]
+        places = [folder / name if (folder / name).exists() else ROOT / name for name in files]
+        assert places, row
+        assert all(place.exists() for place in places), row
+        text = "".join(place.read_text(encoding="utf-8") for place in places if place.is_file())
+        for name in set(named) - set(files):
+            assert name.rsplit(".", 1)[-1] in text, (row, name)
