@@ -53,6 +53,13 @@ def test_every_link_of_the_report_has_its_section(page):
     assert {"data", "label", "models", "features", "reasons", "drift", "watch"} <= links
 
 
+def test_only_a_proxy_calls_customers_high_risk(folder, page):
+    """Where outcomes were given, a customer is bad, in the report and in the card."""
+    card = (folder / "model_card.md").read_text(encoding="utf-8")
+    is_proxy = folder.parent.name.startswith("proxy")
+    assert ("high-risk" in page, "high-risk" in card) == (is_proxy, is_proxy)
+
+
 def test_the_report_tells_the_figures_of_its_tables(folder, page):
     """Intervals, errors, reasons and drift are those of the folder."""
     metrics = pd.read_csv(folder / "metrics.csv", index_col="model")

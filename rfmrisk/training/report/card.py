@@ -17,6 +17,7 @@ from rfmrisk.training.report.findings import (
     how_to_reproduce,
     in_words,
     to_watch,
+    word_of_bad,
 )
 
 CARD_FILE = "model_card.md"
@@ -70,8 +71,8 @@ def _sections(
     return {
         "Credit-risk model": (
             f"{metadata.title}, made with rfmrisk {metadata.versions['rfmrisk']}: from "
-            f"{_inputs(metadata)} to the probability of being {_bad(metadata)} and a score, where "
-            "higher is safer."
+            f"{_inputs(metadata)} to the probability of being {word_of_bad(metadata)} and a score, "
+            "where higher is safer."
         ),
         "Purpose": (
             f"{_purpose(metadata)} It is not for decisions without a human who can overrule them, "
@@ -81,7 +82,7 @@ def _sections(
         "Data": (
             f"{_extent(metadata)}. {metadata.n_train:,} customers for training, "
             f"{metadata.n_test:,} held out, stratified, no customer on both sides; "
-            f"{metadata.high_risk_share:.1%} are {_bad(metadata)}. {len(metadata.features)} "
+            f"{metadata.high_risk_share:.1%} are {word_of_bad(metadata)}. {len(metadata.features)} "
             f"features, from {_inputs(metadata)} before the moment of decision."
         ),
         "Metrics": (
@@ -93,9 +94,10 @@ def _sections(
         ),
         "Threshold": (
             f"Customers with a probability of {metadata.threshold:.4f} or more are called "
-            f"{_bad(metadata)}: {_threshold(metadata)}. On the held-out customers this refuses "
-            f"{best['fp']:,.0f} of {best['fp'] + best['tn']:,.0f} goods (Type I errors) and misses "
-            f"{best['fn']:,.0f} of {best['fn'] + best['tp']:,.0f} high-risk customers (Type II)."
+            f"{word_of_bad(metadata)}: {_threshold(metadata)}. On the held-out customers this "
+            f"refuses {best['fp']:,.0f} of {best['fp'] + best['tn']:,.0f} goods (Type I errors) and misses "
+            f"{best['fn']:,.0f} of {best['fn'] + best['tp']:,.0f} "
+            f"{word_of_bad(metadata)} customers (Type II)."
         ),
         "Fairness": _fairness(metadata),
         "Basel II": _basel(metadata),
@@ -104,10 +106,6 @@ def _sections(
 
 def _is_proxy(metadata: ModelMetadata) -> bool:
     return bool(metadata.asked["target"] == "proxy")
-
-
-def _bad(metadata: ModelMetadata) -> str:
-    return "high-risk" if _is_proxy(metadata) else "bad"
 
 
 def _extent(metadata: ModelMetadata) -> str:

@@ -66,8 +66,8 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
     bads = int(best[["tp", "fn"]].to_numpy().sum())
     if bads < FEW_BADS:
         said.append(
-            f"Only {bads} held-out customers are high-risk; with under {FEW_BADS} every figure "
-            "has a wide interval."
+            f"Only {bads} held-out customers are {word_of_bad(metadata)}; with under {FEW_BADS} "
+            "every figure has a wide interval."
         )
     ruled = [window for window in metadata.windows_of_label if window.rule]
     if ruled and asked["outcome"] and len(ruled) == len(metadata.windows_of_label):
@@ -80,8 +80,9 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
     gap = abs(best["mean_probability"] - best["bad_share"])
     if gap > 0.05:
         said.append(
-            f"The mean probability, {best['mean_probability']:.1%}, is not the share of high-risk "
-            f"customers, {best['bad_share']:.1%}: calibrate before the probability is used as one."
+            f"The mean probability, {best['mean_probability']:.1%}, is not the share of "
+            f"{word_of_bad(metadata)} customers, {best['bad_share']:.1%}: calibrate before the "
+            "probability is used as one."
         )
     if asked["class_weight"] and not asked["calibrate"]:
         said.append("Classes were weighed: rank by the probability, do not read it as a share.")
@@ -106,6 +107,11 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
         "look, over 0.25 act), and back-test in time (rfmrisk.proxy.rolling_origin)."
     )
     return said
+
+
+def word_of_bad(metadata: ModelMetadata) -> str:
+    """Return what the customers are called whom the target marks: no proxy knows who is bad."""
+    return "high-risk" if metadata.asked["target"] == "proxy" else "bad"
 
 
 def added_by_training(metadata: ModelMetadata, metrics: pd.DataFrame) -> str | None:

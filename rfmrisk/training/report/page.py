@@ -19,6 +19,7 @@ from rfmrisk.training.report.findings import (
     how_to_reproduce,
     to_watch,
     with_interval,
+    word_of_bad,
 )
 from rfmrisk.training.report.pictures import CLUSTERS_PICTURE, PICTURES, draw_pictures
 
@@ -90,6 +91,7 @@ def _content(folder: Path) -> dict[str, Any]:
     pictures = draw_pictures(folder, best, models, test)
     return {
         "metadata": metadata,
+        "bad": word_of_bad(metadata),
         "as_of": (customers["as_of"].min(), customers["as_of"].max()),
         "n_customers": len(customers),
         "aucs": _table(_aucs(metrics)),
