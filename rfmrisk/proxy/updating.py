@@ -214,7 +214,17 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         return np.column_stack([1 - bad, bad])
 
     def rated(self, empty: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return of whom the proxy and the supervised model are asked, given who has no history."""
+        """Return of whom the proxy and the supervised model are asked.
+
+        Parameters
+        ----------
+        empty : ndarray of bool of shape (n,)
+            Who has no history.
+
+        Returns
+        -------
+        of_proxy, of_known : ndarray of bool of shape (n,)
+        """
         return ~empty, ~empty if self.no_history_ is None else np.ones(len(empty), dtype=bool)
 
     def weighed(self, margins: Floats, empty: NDArray[np.bool_]) -> Floats:

@@ -188,17 +188,16 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         Whether points are whole numbers. The rule: the base points and the points of every bin
         are rounded each (to the nearest, halves to even), and a score is the sum of what is
         rounded, so that it can be added up by hand. Probabilities are never rounded.
+    enforce_signs : bool, default=False
+        Whether a feature may only count in the direction of its WoE. Features with the wrong
+        sign are left out: those that the same regression under that bound leaves out, then the
+        worst first, and the rest is fitted again, until none is left.
     score_range : pair of float or None, default=None
         The least and the greatest score that any bins can give, such as ``(300, 850)``, in place
         of ``base_score`` and ``pdo``; ``base_odds`` then only says where ``scale_`` is read.
     spread_base : bool, default=False
         Whether the base points are spread evenly over the features, as on a form without a line
         for them.
-    enforce_signs : bool, default=False
-        Whether a feature may only count in the direction of its WoE. Features with the wrong
-        sign are left out: those that the same regression under that bound leaves out, then the
-        worst first, and the rest is fitted again, until none is left.
-
     against : {"best", "average", "cutoff"}, default="best"
         What the points of reasons are lost against, wherever the card gives reasons; see
         `reasons`. It may be changed on a fitted card.

@@ -25,7 +25,7 @@ __all__ = ["ClassingComparison", "compare_classing"]
 class ClassingComparison:
     """What `compare_classing` found.
 
-    Attributes
+    Parameters
     ----------
     summary : DataFrame
         One row per ``feature`` that either classing names: the information value ``iv_before``

@@ -13,6 +13,7 @@ pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 from rfmrisk import to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring import ModelMetadata
+from rfmrisk.scoring.metadata import DataSummary
 from rfmrisk.training import save_run, train
 from rfmrisk.training.judging import FIGURES
 from rfmrisk.training.report.card import write_card
@@ -139,6 +140,7 @@ def test_weaknesses_are_told():
         label_stability="unstable: more than 1%",
         label_stable=False,
         failed=["xgboost: every candidate failed"],
+        data=DataSummary(transactions=100),
     )
     told = " ".join(to_watch(metadata, metrics, drift))
     for part in ("nothing about customers to come", "one column may do as well", "Only 5"):

@@ -95,8 +95,8 @@ def _sections(
         "Threshold": (
             f"Customers with a probability of {metadata.threshold:.4f} or more are called "
             f"{word_of_bad(metadata)}: {_threshold(metadata)}. On the held-out customers this "
-            f"refuses {best['fp']:,.0f} of {best['fp'] + best['tn']:,.0f} goods (Type I errors) and misses "
-            f"{best['fn']:,.0f} of {best['fn'] + best['tp']:,.0f} "
+            f"refuses {best['fp']:,.0f} of {best['fp'] + best['tn']:,.0f} goods (Type I errors) "
+            f"and misses {best['fn']:,.0f} of {best['fn'] + best['tp']:,.0f} "
             f"{word_of_bad(metadata)} customers (Type II)."
         ),
         "Fairness": _fairness(metadata),
