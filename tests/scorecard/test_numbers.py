@@ -211,7 +211,7 @@ class TestTables:
         X, y = customers(400, bad_share=bad_share)
         card = Scorecard(rounded=rounded, pdo=20 if rounded else 0.5).fit(X, y)
         table = card.reasons(X.iloc[:60], n=2)
-        assert list(table.columns) == ["rank", "feature", "bin", "points", "lost", "reason"]
+        assert list(table.columns) == ["rank", "feature", "code", "bin", "points", "lost", "reason"]
         kind = np.int64 if rounded else np.float64
         assert table["points"].dtype == table["lost"].dtype == kind
         codes = card.encoder_.bin_numbers(X)

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from rfmrisk.scoring import ModelMetadata
+from rfmrisk.scoring.metadata import DataSummary
 from rfmrisk.training.drawing import drawn
 from rfmrisk.training.report.attributes import protected_by_name
 from rfmrisk.training.report.card import _basel, _fairness, _inputs, _purpose
@@ -25,6 +26,7 @@ def metadata(features=PLAIN, target="proxy"):
         features=list(features),
         typical=dict.fromkeys(features),
         asked={"target": target, "outcome": "30D"},
+        data=DataSummary(transactions=1_000),
     )
 
 
