@@ -34,7 +34,7 @@ SCORINGS = (
 class TrainingOptions:
     """What `train` is asked for; each field is a keyword of `train` and checked when it is set.
 
-    Attributes
+    Parameters
     ----------
     outcome : str, timedelta, "auto", None or sequence of durations, default=("30D", "60D", "90D")
         Length of the outcome window, or several, whose samples are stacked; see
