@@ -223,7 +223,8 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        of_proxy, of_known : ndarray of bool of shape (n,)
+        of_proxy : ndarray of bool of shape (n,)
+        of_known : ndarray of bool of shape (n,)
         """
         return ~empty, ~empty if self.no_history_ is None else np.ones(len(empty), dtype=bool)
 
