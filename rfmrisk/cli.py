@@ -29,7 +29,7 @@ from rfmrisk.validation.commands import add_validation
 
 if TYPE_CHECKING:
     from rfmrisk.training.decisions import DecidedHistories
-    from rfmrisk.training.options import TrainingOptions
+    from rfmrisk.training.training_options import TrainingOptions
 
 BAD_INPUT = 2
 FAILED = 1
@@ -394,11 +394,11 @@ def _train(options: argparse.Namespace) -> None:
     from rfmrisk.proxy import suggest_outcome
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
     from rfmrisk.training.judging import RECENCY
-    from rfmrisk.training.options import TrainingOptions
     from rfmrisk.training.run import write_run
     from rfmrisk.training.search import train
     from rfmrisk.training.store import store_uri
     from rfmrisk.training.tracking import Tracker
+    from rfmrisk.training.training_options import TrainingOptions
 
     output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")
     roles = {role: getattr(options, role) for role in ("customer", "time", "amount", "order")}
@@ -690,7 +690,7 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _score_table(model: Any, options: argparse.Namespace) -> None:
-    from rfmrisk.scoring.applications import score_table
+    from rfmrisk.scoring.table_files import score_table
 
     n_applications, n_high_risk = score_table(
         model,

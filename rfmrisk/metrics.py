@@ -20,11 +20,11 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from rfmrisk.woe.binary_target import check_target, check_weight, mean_weight
 from rfmrisk.woe.binning import psi_by_bin, psi_of
 from rfmrisk.woe.bins import MISSING, UNSEEN, interval_labels, quoted_label
 from rfmrisk.woe.encoder import WOEEncoder
 from rfmrisk.woe.inputs import as_levels, as_numbers, column_kind
-from rfmrisk.woe.target import check_target, check_weight, mean_weight
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

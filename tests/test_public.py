@@ -95,3 +95,9 @@ def test_the_places_that_are_named_exist(page):
         text = "".join(place.read_text(encoding="utf-8") for place in places if place.is_file())
         for name in set(named) - set(files):
             assert name.rsplit(".", 1)[-1] in text, (row, name)
+
+
+def test_no_two_modules_share_a_name():
+    """A module is found by its name alone."""
+    names = [path.name for path in (ROOT / "rfmrisk").rglob("*.py") if path.name != "__init__.py"]
+    assert sorted(names) == sorted(set(names))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pyarrow import parquet
 
-from rfmrisk.histories.schemas import partition_keys, unite_schemas
+from rfmrisk.histories.arrow_schemas import partition_keys, unite_schemas
 from rfmrisk.histories.sources import log_files
 
 _BATCH = 65_536

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rfmrisk.scorecard.scorecard import Scorecard
-from rfmrisk.woe.target import check_target, check_weight
+from rfmrisk.woe.binary_target import check_target, check_weight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

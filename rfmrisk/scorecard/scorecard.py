@@ -22,13 +22,13 @@ from rfmrisk.scorecard.calibration import (
     shift_to_rate,
 )
 from rfmrisk.scorecard.selection import StepwiseSelector
+from rfmrisk.woe.binary_target import check_weight, classes_of, mean_weight
 from rfmrisk.woe.binning import psi_of
 from rfmrisk.woe.bins import bin_labels, missing_bin
 from rfmrisk.woe.encoder import WOEEncoder
 from rfmrisk.woe.inputs import as_levels, read_table
 from rfmrisk.woe.serialization import encoder_from_plain, encoder_to_plain
 from rfmrisk.woe.sql import score_sql
-from rfmrisk.woe.target import check_weight, classes_of, mean_weight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,7 +26,7 @@ from rfmrisk.scorecard.stepwise import (
     of_size,
     ranked,
 )
-from rfmrisk.woe.target import check_target, check_weight
+from rfmrisk.woe.binary_target import check_target, check_weight
 
 if TYPE_CHECKING:
     from typing import Self

@@ -27,8 +27,8 @@ from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.sources import log_files
 from rfmrisk.scoring.csv_text import defused_table, write_table
-from rfmrisk.scoring.decisions import decisions_to_score
 from rfmrisk.scoring.model import ScoringModel
+from rfmrisk.scoring.new_decisions import decisions_to_score
 from rfmrisk.scoring.raters import pipelines_of
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.work_folder import open_work, remove_work
@@ -153,7 +153,7 @@ def score_file(
     if model.of_table:
         raise ValueError(
             "the model was trained on a plain table of applications, and scores one: "
-            "rfmrisk score TABLE --table, or rfmrisk.scoring.applications.score_table"
+            "rfmrisk score TABLE --table, or rfmrisk.scoring.table_files.score_table"
         )
     if decisions is None and model.scorer.recipe.columns:
         raise OptionNeededError(

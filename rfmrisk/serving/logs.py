@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from pyarrow import parquet, types
 
 from rfmrisk.aggregation.base import FieldType
-from rfmrisk.histories.applications import NO_TIME
 from rfmrisk.histories.columns import (
     Parsed,
     arrow_column,
@@ -29,14 +28,15 @@ from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.nesting import to_histories
 from rfmrisk.histories.options import OptionNeededError, ReadingOptions
 from rfmrisk.histories.parquet_pages import unpacked_bytes
+from rfmrisk.histories.plain_table import NO_TIME
 from rfmrisk.histories.reading import UNREADABLE, as_frame, read_header, read_sources
 from rfmrisk.histories.roles import Formats, Roles, find_formats, with_time
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.sources import Source
-from rfmrisk.scoring.applications import read_applications, read_table_of
 from rfmrisk.scoring.csv_text import defused, write_rows
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.scorer import Scores
+from rfmrisk.scoring.table_files import read_applications, read_table_of
 from rfmrisk.serving.champion import N_REASONS, Champion
 from rfmrisk.serving.problems import Problem, not_allowed, shown, too_large
 from rfmrisk.serving.settings import Settings

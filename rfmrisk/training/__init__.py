@@ -2,12 +2,12 @@
 
 from rfmrisk.scoring.naming import alias_of
 from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
-from rfmrisk.training.options import TrainingOptions
 from rfmrisk.training.registry import Registration, promote
 from rfmrisk.training.run import save_run
 from rfmrisk.training.search import TrainingResult, train
 from rfmrisk.training.store import TrackingError
 from rfmrisk.training.tracking import Tracker, load_model
+from rfmrisk.training.training_options import TrainingOptions
 
 __all__ = [
     "CATALOGUE",

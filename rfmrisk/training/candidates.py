@@ -21,8 +21,8 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, RandomizedSearc
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.training.catalogue import CatalogueModel
-from rfmrisk.training.options import TrainingOptions
 from rfmrisk.training.split import Task
+from rfmrisk.training.training_options import TrainingOptions
 
 _PREFIX = "features__"
 _Setting = dict[str, Any]

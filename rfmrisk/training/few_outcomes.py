@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline
 from rfmrisk.proxy.classifier import ProxyTargetClassifier
 from rfmrisk.proxy.updating import OutcomeUpdatedClassifier
 from rfmrisk.proxy.worth import OutcomeCurve, outcome_curve
-from rfmrisk.training.options import TrainingOptions
 from rfmrisk.training.split import Task
+from rfmrisk.training.training_options import TrainingOptions
 
 UPDATED, PROXY = "updated", "proxy"
 MANY_BADS = 200

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import ApplicationColumns
-from rfmrisk.histories.applications import table_histories
+from rfmrisk.histories.plain_table import table_histories
 from rfmrisk.proxy.leakage import telltale_columns
 from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target, without_history
 from rfmrisk.proxy.updating import outcomes_of
@@ -58,9 +58,9 @@ from rfmrisk.training.judging import (
     held_out_metrics,
     with_points,
 )
-from rfmrisk.training.options import TrainingOptions
 from rfmrisk.training.out_of_time import last_and_earlier, out_of_time
 from rfmrisk.training.split import Task, check_histories, check_target, describe, package_versions
+from rfmrisk.training.training_options import TrainingOptions
 from rfmrisk.woe import read_classing
 
 if TYPE_CHECKING:

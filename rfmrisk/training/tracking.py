@@ -38,7 +38,7 @@ from rfmrisk.training.registry import (
     load_registered,
     register,
 )
-from rfmrisk.training.report.findings import in_words
+from rfmrisk.training.report.watch import in_words
 from rfmrisk.training.store import (
     TrackingError,
     alone_with_store,

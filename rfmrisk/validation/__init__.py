@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         delong_test,
         ranking_intervals,
     )
-    from rfmrisk.validation.display import MonitorDisplay, ValidationDisplay
     from rfmrisk.validation.monitoring import MonitorReport, monitor_model
+    from rfmrisk.validation.panels import MonitorDisplay, ValidationDisplay
     from rfmrisk.validation.shifts import herfindahl_index, migration_matrix, psi_critical_value
     from rfmrisk.validation.validate import ValidationReport, validate_model
     from rfmrisk.validation.writing import write_monitor, write_validation

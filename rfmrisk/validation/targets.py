@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rfmrisk.woe.target import check_target
+from rfmrisk.woe.binary_target import check_target
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from rfmrisk.validation.display import MonitorDisplay, ValidationDisplay, picture
+from rfmrisk.validation.panels import MonitorDisplay, ValidationDisplay, picture
 
 if TYPE_CHECKING:
     from rfmrisk.validation.monitoring import MonitorReport

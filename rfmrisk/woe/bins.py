@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import rel_entr
 
+from rfmrisk.woe.binary_target import mean_weight
 from rfmrisk.woe.binning import count_cuts, cut_numbers, group_levels, weight_of_evidence
 from rfmrisk.woe.categories import are_truth_values, find_bins
 from rfmrisk.woe.classing import POLICIES, ColumnClassing, far_apart, rounded_cuts
 from rfmrisk.woe.inputs import as_levels, as_numbers, column_kind, level_text
-from rfmrisk.woe.target import mean_weight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from rfmrisk.woe.binary_target import check_target, check_weight, mean_weight
 from rfmrisk.woe.binning import FEWEST
 from rfmrisk.woe.bins import (
     bin_codes,
@@ -37,7 +38,6 @@ from rfmrisk.woe.classing import (
 )
 from rfmrisk.woe.inputs import Table, as_levels, as_numbers, column_kind, level_text, read_table
 from rfmrisk.woe.program import SHAPES, Rules
-from rfmrisk.woe.target import check_target, check_weight, mean_weight
 
 if TYPE_CHECKING:
     from pathlib import Path

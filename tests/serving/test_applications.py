@@ -10,7 +10,7 @@ from litestar.testing import TestClient
 
 from rfmrisk import to_histories
 from rfmrisk.datasets import make_transactions
-from rfmrisk.scoring.applications import read_applications
+from rfmrisk.scoring.table_files import read_applications
 from rfmrisk.serving import Settings, bodies, create_app
 from rfmrisk.training import train
 from rfmrisk.training.exchange import to_records

@@ -11,7 +11,7 @@ from rfmrisk.histories.tables import read_frame
 from rfmrisk.training import train
 from rfmrisk.training.decisions import decided_histories, parse_outcomes
 from rfmrisk.training.exchange import read_histories, to_records, write_histories
-from rfmrisk.training.report.findings import to_watch
+from rfmrisk.training.report.watch import to_watch
 
 from .small import SMALL
 

@@ -11,7 +11,7 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring.probability import bad_probability
 from rfmrisk.training import load_model, save_run, train
 from rfmrisk.training.few_outcomes import is_wanted
-from rfmrisk.training.options import TrainingOptions
+from rfmrisk.training.training_options import TrainingOptions
 
 
 @pytest.fixture(scope="module")

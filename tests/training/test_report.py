@@ -17,9 +17,9 @@ from rfmrisk.scoring.metadata import DataSummary
 from rfmrisk.training import save_run, train
 from rfmrisk.training.judging import FIGURES
 from rfmrisk.training.report.card import write_card
-from rfmrisk.training.report.findings import to_watch
 from rfmrisk.training.report.page import write_report
 from rfmrisk.training.report.pictures import PICTURES
+from rfmrisk.training.report.watch import to_watch
 from tests.training.small import SMALL
 
 

@@ -10,7 +10,7 @@ from rfmrisk.scoring.model import MODEL_FILE
 from rfmrisk.training.folder import read_metadata, read_table
 from rfmrisk.training.judging import RECENCY
 from rfmrisk.training.report.attributes import PROTECTED, protected_by_name
-from rfmrisk.training.report.findings import (
+from rfmrisk.training.report.watch import (
     added_by_training,
     by_hand,
     figures,

@@ -12,7 +12,8 @@ from rfmrisk.scorecard.cutoffs import sentence_of
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.training.folder import SAMPLES_FILE, read_metadata, read_table
 from rfmrisk.training.judging import BASELINES, N_RESAMPLES, N_RESAMPLES_OF_FIGURES
-from rfmrisk.training.report.findings import (
+from rfmrisk.training.report.pictures import CLUSTERS_PICTURE, PICTURES, draw_pictures
+from rfmrisk.training.report.watch import (
     added_by_training,
     by_hand,
     figures,
@@ -21,7 +22,6 @@ from rfmrisk.training.report.findings import (
     with_interval,
     word_of_bad,
 )
-from rfmrisk.training.report.pictures import CLUSTERS_PICTURE, PICTURES, draw_pictures
 
 REPORT_FILE = "report.html"
 

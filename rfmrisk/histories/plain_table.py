@@ -34,7 +34,7 @@ def table_histories(table: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> import pandas as pd
-    >>> from rfmrisk.histories.applications import table_histories
+    >>> from rfmrisk.histories.plain_table import table_histories
     >>> table_histories(pd.DataFrame({"age": [31, 45]})).columns.tolist()
     ['as_of', 'age', 'history']
     """

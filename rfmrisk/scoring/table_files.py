@@ -7,12 +7,12 @@ import pandas as pd
 import pyarrow as pa
 
 from rfmrisk._writing import whole_file
-from rfmrisk.histories.applications import table_histories
 from rfmrisk.histories.options import RECOGNISED, ReadingOptions
+from rfmrisk.histories.plain_table import table_histories
 from rfmrisk.histories.sources import Source
 from rfmrisk.histories.tables import read_frame
-from rfmrisk.scoring.decisions import check_applications
 from rfmrisk.scoring.files import check_output, write_scores
+from rfmrisk.scoring.new_decisions import check_applications
 from rfmrisk.scoring.reasons import PhraseBook
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def score_table(
     >>> import tempfile
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from rfmrisk.scoring.applications import score_table
+    >>> from rfmrisk.scoring.table_files import score_table
     >>> from rfmrisk.training import train
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame({"age": rng.integers(20, 70, 300), "asked": rng.normal(size=300)})
