@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Number
+from numbers import Number
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -20,6 +20,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from rfmrisk.histories.integers import is_integer
 from rfmrisk.woe.binary_target import check_target, check_weight, mean_weight
 from rfmrisk.woe.binning import psi_by_bin, psi_of
 from rfmrisk.woe.bins import MISSING, UNSEEN, interval_labels, quoted_label
@@ -605,7 +606,7 @@ def stability_cuts(
     They are quantiles. Of a sample with no more values than bins each value begins a bin; and a
     value that weighs more than a bin has one that ends right behind it.
     """
-    if isinstance(n_bins, bool) or not isinstance(n_bins, Integral) or n_bins < 2:
+    if not is_integer(n_bins) or n_bins < 2:
         raise ValueError(f"bins must be an integer of at least 2, or cut points; got {n_bins!r}")
     n_bins = int(n_bins)
     present = ~np.isnan(x)

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
+from rfmrisk.histories.integers import check_integer
 from rfmrisk.proxy.auc import bootstrap_auc, interval
 from rfmrisk.proxy.leakage import LeakageReport, leakage_report
 from rfmrisk.proxy.stability import LabelStability, label_stability
@@ -151,8 +152,7 @@ def validate_proxy(
     >>> result.verdict
     'ranks real defaults: AUC ...'
     """
-    if not isinstance(n_resamples, int | np.integer) or n_resamples < 1:
-        raise ValueError(f"n_resamples must be an integer of at least 1; got {n_resamples!r}")
+    check_integer(n_resamples, "n_resamples", 1)
     scores = _series(risk, "risk")
     truth = _series(outcome, "outcome")
     n_outcomes = len(truth)

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from rfmrisk._progress import progress
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.nesting import rewind, rewind_rows
 from rfmrisk.histories.timestamps import DAY, parse_duration
 from rfmrisk.proxy.labeler import ProxyLabeler
@@ -169,8 +170,7 @@ def rolling_origin(
     >>> cross_val_score(model, test.histories, test.y, cv=test, scoring="roc_auc").shape
     (3,)
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"n must be an integer of at least 1; got {n!r}")
+    check_integer(n, "n", 1)
     length = parse_duration(outcome, "outcome")
     moments = flatten(histories).as_of
     if len(np.unique(moments)) > 1:

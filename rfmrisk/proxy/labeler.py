@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.segments import Floats, Ints
 from rfmrisk.proxy.clustering import cluster_centres, nearest, threshold_for
 from rfmrisk.proxy.ranking import (
@@ -310,11 +311,7 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
         return np.concatenate((names, ["cluster", "is_high_risk"])).astype(object)
 
     def _check_parameters(self) -> None:
-        whole = isinstance(self.n_clusters, int | np.integer)
-        if isinstance(self.n_clusters, bool) or not whole or self.n_clusters < 1:
-            raise ValueError(
-                f"n_clusters must be an integer of at least 1; got {self.n_clusters!r}"
-            )
+        check_integer(self.n_clusters, "n_clusters", 1)
         if self.scaling not in _SCALINGS:
             raise ValueError(f"scaling must be one of {_SCALINGS}; got {self.scaling!r}")
         if self.strategy not in _STRATEGIES:

@@ -17,6 +17,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from rfmrisk._progress import progress
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import FlatHistories, flatten
+from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.nesting import rewind_rows
 from rfmrisk.histories.segments import Ints, first_at_or_after
 from rfmrisk.proxy.rule import LabelRule, label_rule
@@ -151,8 +152,7 @@ def label_stability(
     >>> stability.table.loc["other seeds", "flips_max"]
     np.float64(0.0)
     """
-    if not isinstance(n_resamples, int | np.integer) or n_resamples < 1:
-        raise ValueError(f"n_resamples must be an integer of at least 1; got {n_resamples!r}")
+    check_integer(n_resamples, "n_resamples", 1)
     pipeline = _as_pipeline(labeler, window)
     rng = check_random_state(random_state)
     aggregate, model = pipeline[0], pipeline[1:]

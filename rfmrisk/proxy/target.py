@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.nesting import rewind_rows
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.timestamps import DAY, parse_duration
@@ -288,9 +289,7 @@ def _microseconds(outcome: Outcome, back: int) -> int:
 
 def _checked(outcome: Any, n_cutoffs: Any) -> list[Any]:
     """Return the lengths, the shortest first; raise where one, or the number, is not allowed."""
-    whole = isinstance(n_cutoffs, int | np.integer) and not isinstance(n_cutoffs, bool)
-    if not whole or n_cutoffs < 1:
-        raise ValueError(f"n_cutoffs must be an integer of at least 1; got {n_cutoffs!r}")
+    check_integer(n_cutoffs, "n_cutoffs", 1)
     if outcome is None or outcome == "auto":
         return [outcome]
     one = isinstance(outcome, str) or not isinstance(outcome, Sequence)

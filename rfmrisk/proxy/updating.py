@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
+from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.matching import check_matched
 from rfmrisk.histories.segments import Floats, Ints
 from rfmrisk.proxy.target import without_history
@@ -120,8 +121,7 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             ``y`` has another length, order or other values, or a model cannot be fitted.
         """
-        if isinstance(self.cv, bool) or not isinstance(self.cv, int | np.integer) or self.cv < 2:
-            raise ValueError(f"cv must be an integer of at least 2; got {self.cv!r}")
+        check_integer(self.cv, "cv", 2)
         empty = without_history(histories)
         y = outcomes_of(y, histories.index)
         known = np.flatnonzero(~np.isnan(y))

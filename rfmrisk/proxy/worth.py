@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupShuffleSplit
 
 from rfmrisk._progress import progress
+from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.segments import Ints
 from rfmrisk.proxy.auc import interval
 from rfmrisk.proxy.updating import OutcomeUpdatedClassifier, outcomes_of
@@ -150,8 +151,7 @@ def outcome_curve(
     'the proxy is worth ...'
     """
     for name, number in (("n_draws", n_draws), *(("each of sizes", size) for size in sizes)):
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
-            raise ValueError(f"{name} must be an integer of at least 1; got {number!r}")
+        check_integer(number, name, 1)
     y = outcomes_of(y, histories.index)
     rows = np.flatnonzero(~np.isnan(y))
     n_bad = int(np.nansum(y))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from rfmrisk.histories.integers import is_integer
 from rfmrisk.scorecard.scorecard import Scorecard
 from rfmrisk.woe.binary_target import check_target, check_weight
 
@@ -414,7 +415,7 @@ def _amounts(amount: Any, name: str, n: int) -> NDArray[np.float64]:
 
 
 def _check_count(value: Any, name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+    if not is_integer(value) or value < 1:
         raise ValueError(f"{name} must be a whole number of 1 or more; got {value!r}")
 
 

@@ -136,7 +136,7 @@ def drift(table: pd.DataFrame, probability: np.ndarray, task: Task) -> pd.DataFr
     return stability_report(columns.iloc[task.train_rows], columns.iloc[task.test_rows])
 
 
-def examples(model: ScoringModel, past: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+def examples(model: ScoringModel, past: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
     """Score three held-out customers: the riskiest, the one nearest the threshold, the safest.
 
     Parameters
@@ -144,16 +144,16 @@ def examples(model: ScoringModel, past: pd.DataFrame, told: pd.DataFrame) -> pd.
     model : ScoringModel
     past : DataFrame of shape (n_samples, n_columns)
         The histories of the samples.
-    told : DataFrame of shape (n_samples, n_columns)
+    samples : DataFrame of shape (n_samples, n_columns)
         The samples, with ``part``, ``target`` and the probability by the model.
     """
-    rows = np.flatnonzero(told["part"] == "test")
-    p = told[f"probability_{model.metadata.model}"].to_numpy()[rows]
+    rows = np.flatnonzero(samples["part"] == "test")
+    p = samples[f"probability_{model.metadata.model}"].to_numpy()[rows]
     nearest = np.argmin(np.abs(p - model.metadata.threshold))
     chosen = rows[[np.argmax(p), nearest, np.argmin(p)]]
     scores = model.score(past.iloc[chosen])
     scores.insert(0, "example", ["riskiest", "nearest the threshold", "safest"])
-    scores["target"] = told["target"].to_numpy()[chosen]
+    scores["target"] = samples["target"].to_numpy()[chosen]
     return scores
 
 

@@ -16,7 +16,7 @@ from rfmrisk.training.split import Task
 if TYPE_CHECKING:
     from rfmrisk.histories.segments import Ints
 
-ENOUGH = 20  # customers of either class, for an AUC that means something
+ENOUGH = 20
 N_RESAMPLES = 200
 
 HELD_OUT, LAST, BOTH = "held-out customers", "out of time", "held-out customers, out of time"
@@ -102,7 +102,9 @@ def out_of_time(
     is_test[task.test_rows] = True
     parts = {HELD_OUT: is_test, LAST: last & ~is_test, BOTH: last & is_test}
     fit_on = earlier & ~is_test
-    if any(_n_rarer(task, rows) < ENOUGH for rows in (fit_on, *parts.values())):
+    if not all(
+        has_enough(task.customers[rows], task.y[rows]) for rows in (fit_on, *parts.values())
+    ):
         return None
     judge = clone(estimator).fit(table[fit_on], task.y[fit_on])
     in_time = np.full(len(task.y), np.nan)
@@ -127,6 +129,6 @@ def out_of_time(
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("judged on")
 
 
-def _n_rarer(task: Task, rows: np.ndarray) -> int:
-    """Count the customers of the rarer class among samples."""
-    return min(task.customers[rows & (task.y == k)].nunique() for k in (0, 1))
+def has_enough(customers: pd.Index, y: np.ndarray) -> bool:
+    """Whether there are 20 customers of either class, for an AUC that means something."""
+    return min(customers[y == k].nunique() for k in (0, 1)) >= ENOUGH

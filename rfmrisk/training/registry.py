@@ -19,7 +19,7 @@ from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
 from rfmrisk.scoring.naming import CHAMPION
 from rfmrisk.scoring.probability import bad_probability
 from rfmrisk.training.folder import SAMPLES_FILE
-from rfmrisk.training.out_of_time import ENOUGH
+from rfmrisk.training.out_of_time import has_enough
 from rfmrisk.training.store import (
     first_line,
     out_of_reach,
@@ -52,9 +52,8 @@ class HeldOut:
     is_last: np.ndarray
 
     def enough(self, rows: np.ndarray) -> bool:
-        """Whether rows have customers enough of either class for an AUC that means something."""
-        counts = [self.histories.index[rows & (self.target == k)].nunique() for k in (0, 1)]
-        return min(counts) >= ENOUGH
+        """Whether rows have customers enough of either class to compare models on."""
+        return has_enough(self.histories.index[rows], self.target[rows])
 
 
 @dataclass(frozen=True)

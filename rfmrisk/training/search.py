@@ -237,16 +237,18 @@ def train(
     histories, options = _of_table(histories, y, options)
     check_histories(histories)
     check_names(histories)
-    asked_of = _Question.of(histories, y, options)
-    task, target = asked_of.task, asked_of.target
+    question = _Question.of(histories, y, options)
+    task, target = question.task, question.target
     leakage = _leakage(task.histories, task.y) if target is None else {}
     asked = _asked(options, target)
     with tracker.run(asked) if tracker else nullcontext() as run_id:
         searches, failures = _search(options, task, tracker=tracker, progress=progress)
     best = searches[0]
     extractor = clone(options.transformer).set_params(**best.setting)
-    unfitted = Pipeline([("features", clone(extractor)), *clone(best.estimator).steps])
-    updating = update_proxy(histories, task, unfitted, options) if asked_of.updates else None
+    updating = None
+    if question.updates:
+        unfitted = Pipeline([("features", extractor), *best.estimator.steps])
+        updating = update_proxy(histories, task, unfitted, options)
     final = {
         found.name: calibrated(
             found.estimator, task.of(found.table), task, options.calibrate, options.n_jobs
@@ -290,9 +292,9 @@ def train(
     )
     extractor.fit(task.histories_of_train)
     pipeline = updating.model if updating else _behind(extractor, final[best.name])
-    label = None if target is None else label_figures(target, asked_of.histories, pipeline)
+    label = None if target is None else label_figures(target, question.histories, pipeline)
     by_feature = feature_figures(best.table, task)
-    seen = features_of(pipeline, task.of(task.histories)) if updating else task.of(best.table)
+    looked_at = features_of(pipeline, task.of(task.histories)) if updating else task.of(best.table)
     metadata = ModelMetadata(
         model=chosen,
         title=options.catalogue[best.name].title
@@ -305,15 +307,15 @@ def train(
         high_risk_share=float(np.mean(task.y)),
         n_train=task.customers[task.train_rows].nunique(),
         n_test=task.customers[task.test_rows].nunique(),
-        n_unknown=asked_of.n_unknown,
+        n_unknown=question.n_unknown,
         n_samples=len(task.y),
         windows_of_label=[] if target is None else [_described(w) for w in target.windows],
         left_out_of_label=[] if target is None else target.left_out,
         outcome_curve=updating.curve.verdict if updating and updating.curve else None,
         separating=by_feature.separating,
         data=describe(task.histories),
-        features=list(map(str, seen.columns)),
-        typical=typical_values(seen),
+        features=list(map(str, looked_at.columns)),
+        typical=typical_values(looked_at),
         versions=package_versions(pipeline),
         trained_at=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
         git_commit=tracker.git_commit if tracker else None,
@@ -334,7 +336,7 @@ def train(
         else found.estimator
         for found in searches
     }
-    told = _samples(task, target, last, probabilities)
+    samples = _samples(task, target, last, probabilities)
     past = task.sampled(task.histories)
     return TrainingResult(
         model=model,
@@ -349,16 +351,16 @@ def train(
             options.missed_bad_cost,
         ),
         candidates=candidates_table(searches),
-        customers=told if task.samples is None else _per_customer(told),
-        samples=told,
+        customers=samples if task.samples is None else _per_customer(samples),
+        samples=samples,
         features=best.table,
-        histories=asked_of.histories,
+        histories=question.histories,
         past=past,
         target=target,
         label=label,
         by_feature=by_feature,
         drift=drift(best.table[by_feature.top], probabilities[chosen], task),
-        examples=examples(model, past, told),
+        examples=examples(model, past, samples),
         points=points_of(fitted),
         classing=classing_of(fitted),
         curve=updating.curve if updating else None,

@@ -4,13 +4,14 @@ import argparse
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 
 from rfmrisk.aggregation import customer_features
+from rfmrisk.histories.integers import check_integer, is_integer
 from rfmrisk.proxy.target import N_CUTOFFS, OUTCOMES
 from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
 from rfmrisk.woe import read_classing
@@ -137,11 +138,8 @@ class TrainingOptions:
                     f"{name} must be one of {list(allowed)}; got {getattr(self, name)!r}"
                 )
         for name, lowest in (("cv", 2), ("n_iter", 1), ("random_state", 0)):
-            if not _is_integer(getattr(self, name)) or getattr(self, name) < lowest:
-                raise ValueError(
-                    f"{name} must be an integer of at least {lowest}; got {getattr(self, name)!r}"
-                )
-        if self.n_jobs is not None and (not _is_integer(self.n_jobs) or self.n_jobs == 0):
+            check_integer(getattr(self, name), name, lowest)
+        if self.n_jobs is not None and (not is_integer(self.n_jobs) or self.n_jobs == 0):
             raise ValueError(
                 f"n_jobs must be a number of processes, -1 for all; got {self.n_jobs!r}"
             )
@@ -203,10 +201,6 @@ def _check_models(models: Any) -> None:
         f"models must be names of {list(CATALOGUE)}{missing}, or a dict of CatalogueModel; "
         f"got {models!r}"
     )
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from rfmrisk.histories.integers import is_integer
 from rfmrisk.validation.targets import check_outcomes, check_probability
 
 if TYPE_CHECKING:
@@ -355,7 +356,7 @@ def brier_decomposition(
 
 def probability_groups(probability: Floats, n_groups: int) -> NDArray[np.int64]:
     """Return the group of each row: groups of equal size by probability, ties together."""
-    if isinstance(n_groups, bool) or not isinstance(n_groups, int | np.integer) or n_groups < 2:
+    if not is_integer(n_groups) or n_groups < 2:
         raise ValueError(f"n_groups must be a whole number of at least 2; got {n_groups!r}")
     distinct, position = np.unique(probability, return_inverse=True)
     if len(distinct) <= n_groups:

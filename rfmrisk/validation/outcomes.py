@@ -51,8 +51,8 @@ def column_of(rows: pd.DataFrame, values: Any, name: str) -> pd.Series:
 
 def outcomes_of(rows: pd.DataFrame, outcomes: Any) -> np.ndarray:
     """Return outcomes as floats: 1 bad, 0 good, NaN not known yet."""
-    found = pd.to_numeric(column_of(rows, outcomes, "outcomes"), errors="coerce")
     given = column_of(rows, outcomes, "outcomes")
+    found = pd.to_numeric(given, errors="coerce")
     text = found.isna() & given.notna()
     if text.any():
         raise ValueError(

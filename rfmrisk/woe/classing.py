@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rfmrisk.histories.integers import is_integer
 from rfmrisk.woe.inputs import level_text
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def parse_column(entry: Any, name: str) -> ColumnClassing:
         raise ValueError(f"{at} may have {', '.join(_KEYS)}; got {unknown[0]!r}")
     special, policies = _special(entry.get("special"), at)
     max_bins, gap = entry.get("max_bins"), entry.get("min_rate_gap", 0.0)
-    if max_bins is not None and (not _is_whole(max_bins) or max_bins < 1):
+    if max_bins is not None and (not is_integer(max_bins) or max_bins < 1):
         raise ValueError(f"{at}: max_bins must be an integer of at least 1; got {max_bins!r}")
     if not isinstance(gap, Real) or isinstance(gap, bool) or not 0 <= float(gap) < 1:
         raise ValueError(f"{at}: min_rate_gap must be a rate from 0 to below 1; got {gap!r}")
@@ -268,10 +269,6 @@ def is_number(value: Any) -> bool:
     """Return whether a value is a finite number, and no boolean."""
     number = isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_)
     return number and bool(np.isfinite(float(value)))
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def rounded_cuts(cuts: NDArray[np.float64], digits: int) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from rfmrisk.histories.integers import is_integer
 from rfmrisk.woe.binary_target import check_target, check_weight, mean_weight
 from rfmrisk.woe.binning import FEWEST
 from rfmrisk.woe.bins import (
@@ -631,8 +632,8 @@ default="auto"
 
         for parameter, least in (("max_bins", 1), ("max_prebins", 2)):
             value = getattr(self, parameter)
-            whole = isinstance(value, Integral) and not isinstance(value, bool)
-            require(parameter, f"an integer of at least {least}", whole and value >= least)
+            allowed = f"an integer of at least {least}"
+            require(parameter, allowed, is_integer(value) and value >= least)
         for parameter in ("min_bin_size", "min_level_size"):
             value = getattr(self, parameter)
             require(
@@ -653,10 +654,8 @@ default="auto"
         require("monotonic", allowed, all(shape in list(SHAPES) for shape in by_name))
         require("missing", f"one of {', '.join(POLICIES)}", self.missing in POLICIES)
         if self.cut_digits is not None:
-            whole = isinstance(self.cut_digits, Integral) and not isinstance(self.cut_digits, bool)
-            require(
-                "cut_digits", "a number of digits from 1, or None", whole and self.cut_digits > 0
-            )
+            enough = is_integer(self.cut_digits) and self.cut_digits > 0
+            require("cut_digits", "a number of digits from 1, or None", enough)
         for name in read_classing(vars(self)["classing"]):
             if name not in names:
                 raise ValueError(
