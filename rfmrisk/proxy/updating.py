@@ -42,7 +42,8 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         From histories to a probability, fitted to the outcomes that are known.
     cv : int, default=5
         Folds for the supervised model's out-of-fold answers, of customers; as many as there are
-        bads or goods where these are fewer. With one of either there is no such model.
+        bads or goods where these are fewer. With fewer than three of either there is no
+        such model, for each fold has to leave two.
 
     Attributes
     ----------
@@ -144,15 +145,15 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         learned = min(of_empty.sum(), (1 - of_empty).sum()) >= ENOUGH
         if not learned:
             histories, bad, empty = histories[~empty], bad[~empty], empty[~empty]
-        n_folds = int(min(self.cv, bad.sum(), (1 - bad).sum()))
-        if not n_folds:
+        n_rarer = int(min(bad.sum(), (1 - bad).sum()))
+        if not n_rarer:
             return
         margins = np.zeros((len(bad), 2))
         if not empty.all():
             margins[~empty, 0] = log_odds(self.proxy_.predict_proba(histories[~empty])[:, 1])
-        if n_folds > 1:
+        if n_rarer > 2:
             self.classifier_ = clone(self.classifier).fit(histories, bad)
-            margins[:, 1] = self._out_of_fold(histories, bad, n_folds)
+            margins[:, 1] = self._out_of_fold(histories, bad, min(self.cv, n_rarer))
         of_both = (margins[~empty, 0] if not empty.all() else np.zeros(1), margins[:, 1])
         centre = np.array([values.mean() for values in of_both])
         spread = np.array([values.std() for values in of_both])

@@ -92,6 +92,7 @@ def update_proxy(
         curve = outcome_curve(
             FrozenEstimator(proxy), clone(pipeline), known, task.y_train, n_draws=N_DRAWS
         )
-    except ValueError:
+    except ValueError as error:
+        warnings.warn(f"what the proxy is worth is not told: {error}", UserWarning, stacklevel=3)
         curve = None
     return Updating(unfitted, model, curve)

@@ -6,10 +6,14 @@ import pytest
 
 pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 
-from rfmrisk import to_histories
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from rfmrisk import OutcomeUpdatedClassifier, ProxyTargetClassifier, RFMAggregator, to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring.probability import bad_probability
-from rfmrisk.training import load_model, save_run, train
+from rfmrisk.training import CATALOGUE, load_model, save_run, train
 from rfmrisk.training.few_outcomes import is_wanted
 from rfmrisk.training.training_options import TrainingOptions
 
@@ -61,6 +65,20 @@ def test_the_updated_model_stands_beside_both_that_it_is_made_of(result):
     ]
     assert result.model.metadata.model == "updated"
     assert result.curve is None or result.model.metadata.outcome_curve == result.curve.verdict
+
+
+@pytest.mark.filterwarnings("ignore:each bin of:UserWarning")
+@pytest.mark.parametrize("n_bad", [1, 2, 3, 4])
+def test_a_card_that_selects_updates_a_proxy_from_the_first_bad_on(histories, n_bad):
+    """Each fold has to leave two bads: with fewer than three the proxy is weighed alone."""
+    y = np.full(len(histories), np.nan)
+    y[:30] = 0.0
+    y[:n_bad] = 1.0
+    proxy = make_pipeline(RFMAggregator(), StandardScaler(), LogisticRegression())
+    risk = ProxyTargetClassifier(proxy, outcome="30D", n_cutoffs=1)
+    model = OutcomeUpdatedClassifier(risk, CATALOGUE["scorecard"].pipeline()).fit(histories, y)
+    assert (model.classifier_ is not None) == (n_bad > 2)
+    assert np.isfinite(model.predict_proba(histories)).all()
 
 
 def test_an_updated_model_is_scored_as_it_answers(result, histories, tmp_path):

@@ -7,6 +7,7 @@ from skops.card import Card
 
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import MODEL_FILE
+from rfmrisk.training.few_outcomes import UPDATED
 from rfmrisk.training.folder import read_metadata, read_table
 from rfmrisk.training.judging import RECENCY
 from rfmrisk.training.report.attributes import PROTECTED, protected_by_name
@@ -206,7 +207,7 @@ def _basel(metadata: ModelMetadata) -> str:
 def _label(metadata: ModelMetadata) -> str:
     asked = metadata.asked
     if asked["target"] == "given":
-        return "The target was given with the histories; 1 is bad."
+        return "The target was given with the histories; 1 is bad." + _updating(metadata)
     when = (
         f"in the {in_words(asked['outcome'])} after the moment of decision"
         if asked["outcome"]
@@ -230,6 +231,15 @@ def _label(metadata: ModelMetadata) -> str:
         "against real defaults such labels are between no better than chance and a ROC-AUC of "
         "about 0.65. Use it to rank until outcomes are known, and measure it against them then."
     )
+
+
+def _updating(metadata: ModelMetadata) -> str:
+    """Say of a proxy that outcomes update what it is, and what it is worth."""
+    if metadata.model != UPDATED:
+        return ""
+    worth = metadata.outcome_curve
+    said = " The model is a proxy, which needs no outcomes, updated by those that are known"
+    return f"{said}: {worth}." if worth else f"{said}."
 
 
 def _threshold(metadata: ModelMetadata) -> str:
