@@ -421,8 +421,10 @@ def _train(options: argparse.Namespace) -> None:
             asked = replace(asked, outcome=suggest_outcome(histories))
             _say(f"outcome window {asked.outcome}")
         log = Path(options.log).name if options.log else "sample bank"
-        given = {"command": options.command, "as_of": options.as_of, "on_bad": options.on_bad}
-        with tracker.run(given | roles, log):
+        given = {"command": options.command}
+        if not options.table:
+            given |= {"as_of": options.as_of, "on_bad": options.on_bad, **roles}
+        with tracker.run(given, log):
             result = train(
                 histories,
                 decided.outcomes if decided else None,
@@ -442,7 +444,7 @@ def _train(options: argparse.Namespace) -> None:
                 write_run(result, folder, tables=options.keep_tables)
     _say(repr(result))
     auc = result.metrics["roc_auc"]
-    if auc.iloc[0] <= auc[RECENCY] and not options.table:
+    if auc.iloc[0] <= auc.get(RECENCY, 0):
         _say("        one column, the days since the last transaction, ranks them as well")
     _say(f"model   {output}/model.skops")
     _say(f"report  {output}/report.html")

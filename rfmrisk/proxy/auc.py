@@ -12,6 +12,8 @@ from sklearn.utils import check_random_state
 from rfmrisk._progress import progress
 from rfmrisk.histories.segments import Floats
 
+ENOUGH = 20
+
 
 def bootstrap_auc(
     scores: Floats,
@@ -73,3 +75,8 @@ def _auc(place: NDArray[np.int64], bad: NDArray[np.bool_], weight: Floats) -> fl
     goods = np.bincount(place, weights=np.where(bad, 0.0, weight))
     pairs = bads.sum() * goods.sum()
     return float(bads @ (np.cumsum(goods) - goods / 2) / pairs) if pairs else np.nan
+
+
+def has_enough(customers: pd.Index, y: NDArray[Any]) -> bool:
+    """Whether there are 20 customers of either class, for an AUC that means something."""
+    return min(customers[y == k].nunique() for k in (0, 1)) >= ENOUGH

@@ -18,7 +18,9 @@ from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.nesting import rewind, rewind_rows
 from rfmrisk.histories.timestamps import DAY, parse_duration
+from rfmrisk.proxy.auc import ENOUGH, has_enough
 from rfmrisk.proxy.labeler import ProxyLabeler
+from rfmrisk.proxy.updating import outcomes_of
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -33,9 +35,9 @@ class RollingOrigin:
     ----------
     histories : DataFrame of shape (n_rows, 2)
         One row per customer and decision.
-    y : ndarray of int of shape (n_rows,) or None
-        The proxy label over the outcome window after each decision; None where the decisions
-        were given, whose labels are the caller's.
+    y : ndarray of shape (n_rows,) or None
+        The outcomes that were given, NaN where not known; otherwise the proxy label over the
+        outcome window after each decision, or None where decisions were given without outcomes.
     splits : list of (train, test)
         Positions of rows, the earliest test date first.
     outcome : str
@@ -43,7 +45,7 @@ class RollingOrigin:
     """
 
     histories: pd.DataFrame
-    y: NDArray[np.int64] | None
+    y: NDArray[Any] | None
     splits: list[Split]
     outcome: str
 
@@ -59,11 +61,24 @@ class RollingOrigin:
                 "test_to": as_of.iloc[test].max(),
                 "n_train": len(train),
                 "n_test": len(test),
+                "n_bad": np.nan if self.y is None else int(self.y[test].sum()),
                 "bad_rate": np.nan if self.y is None else float(self.y[test].mean()),
             }
             for train, test in self.splits
         ]
         return pd.DataFrame(rows).rename_axis("split")
+
+    @property
+    def too_small(self) -> list[int]:
+        """The splits whose test part has under 20 customers of either class."""
+        if self.y is None:
+            return []
+        customers = self.histories.index
+        return [
+            place
+            for place, (_, test) in enumerate(self.splits)
+            if not has_enough(customers[test], self.y[test])
+        ]
 
     def split(self, X: Any = None, y: Any = None, groups: Any = None) -> Iterator[Split]:
         """Yield the training and test rows of each split.
@@ -118,6 +133,7 @@ def rolling_origin(
     outcome: str | dt.timedelta = "30D",
     n: int = 6,
     *,
+    y: Any = None,
     labeler: Any = None,
 ) -> RollingOrigin:
     """Split decisions by time, so that no training label knows anything after the test date.
@@ -129,13 +145,16 @@ def rolling_origin(
     histories : DataFrame of shape (n_rows, 2)
         As made by `to_histories`. Where all rows have one ``as_of``, earlier decisions are made
         by rewinding it and labelled by what followed; the last test date lies one outcome window
-        before it. Where there are several, they are the decisions, and their labels your own;
-        the dates that can be tested are cut into ``n`` consecutive parts.
+        before it. Where there are several, they are the decisions, and the dates that can be
+        tested are cut into ``n`` consecutive parts.
     outcome : str or timedelta, default="30D"
-        Length of the outcome window.
+        Length of the outcome window: after how long the outcome of a decision is known.
     n : int, default=6
         Number of tests. Rewound dates lie one outcome window apart, or, where the log is too short
         for that, an equal part of it.
+    y : array-like of shape (n_rows,) or None, default=None
+        Outcomes of the decisions: 1 is bad, 0 good, NaN not known yet. Rows whose outcome is not
+        known are in no split.
     labeler : ProxyLabeler, Pipeline or None, default=None
         As in `ProxyTargetClassifier`; refitted at each date on what is known when its outcome
         window closes. Not used where the decisions are given.
@@ -148,12 +167,14 @@ def rolling_origin(
     Raises
     ------
     ValueError
-        The log, or the span of the decisions, is too short.
+        The log, or the span of the decisions, is too short; or outcomes are given of rows that
+        are all of one date, or in another number than there are rows.
 
     Warns
     -----
     UserWarning
-        The given decisions have fewer test dates than ``n``.
+        The given decisions have fewer test dates than ``n``, or a test has under 20 customers
+        who are good, or bad: too few to judge by.
 
     Examples
     --------
@@ -173,11 +194,27 @@ def rolling_origin(
     check_integer(n, "n", 1)
     length = parse_duration(outcome, "outcome")
     moments = flatten(histories).as_of
-    if len(np.unique(moments)) > 1:
-        return RollingOrigin(histories, None, _splits(moments, length, int(n)), str(outcome))
-    decisions, y = _rewound(histories, outcome, length, int(n), labeler)
-    moments = flatten(decisions).as_of
-    return RollingOrigin(decisions, y, _splits(moments, length, int(n)), str(outcome))
+    if len(np.unique(moments)) == 1:
+        if y is not None:
+            raise ValueError(
+                "outcomes, y, are of decisions of several dates; all rows of these histories have "
+                f"the as_of {histories['as_of'].iloc[0]}. Leave out y, and earlier decisions are "
+                "labelled by what followed"
+            )
+        histories, y = _rewound(histories, outcome, length, int(n), labeler)
+        moments = flatten(histories).as_of
+    elif y is not None:
+        y = outcomes_of(y, histories.index)
+    found = RollingOrigin(histories, y, _splits(moments, length, int(n), y), str(outcome))
+    if found.too_small:
+        warnings.warn(
+            f"{len(found.too_small)} of {len(found)} splits have under {ENOUGH} customers who are "
+            f"good, or bad, in the test part: {found.too_small} are too small to judge by. Give a "
+            "smaller n or more customers",
+            UserWarning,
+            stacklevel=2,
+        )
+    return found
 
 
 def _rewound(
@@ -218,9 +255,12 @@ def _parts(span: int, length: int, n: int) -> int:
     return max(1, -(-(n - 1) * length // room)) if n > 1 else 1
 
 
-def _splits(moments: NDArray[np.int64], length: int, n: int) -> list[Split]:
+def _splits(moments: NDArray[np.int64], length: int, n: int, y: NDArray[Any] | None) -> list[Split]:
     """Cut the dates that have training decisions into n consecutive parts, one per test."""
-    dates = np.unique(moments)
+    known = np.full(len(moments), True) if y is None else ~np.isnan(y)
+    dates = np.unique(moments[known])
+    if not len(dates):
+        raise ValueError(f"none of the {len(moments):,} outcomes is known")
     dates = dates[dates - length >= dates[0]]
     if not len(dates):
         raise ValueError(
@@ -235,8 +275,8 @@ def _splits(moments: NDArray[np.int64], length: int, n: int) -> list[Split]:
         )
     return [
         (
-            np.flatnonzero(moments <= part[0] - length),
-            np.flatnonzero((moments >= part[0]) & (moments <= part[-1])),
+            np.flatnonzero(known & (moments <= part[0] - length)),
+            np.flatnonzero(known & (moments >= part[0]) & (moments <= part[-1])),
         )
         for part in np.array_split(dates, min(n, len(dates)))
     ]

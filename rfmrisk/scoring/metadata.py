@@ -148,7 +148,7 @@ class ModelMetadata:
     windows : list of str or None, or None
         Over which spending is looked at; None within is the whole history.
     high_risk_share : float or None
-        Of all customers of the training.
+        Of all samples of the training.
     n_train, n_test : int
         Customers on either side.
     n_unknown, n_immature : int
@@ -160,6 +160,9 @@ class ModelMetadata:
         Of a proxy label.
     left_out_of_label : list of str
         Outcome windows that the log does not reach, each with the reason.
+    drift_in_time : bool
+        Whether the drift of the training compares the last decisions with those before, and not
+        the held-out customers with the others.
     outcome_curve : str or None
         What the proxy is worth in outcomes, in words, where outcomes update one.
     separating : list of str
@@ -176,6 +179,8 @@ class ModelMetadata:
         The verdicts on a proxy label, in words.
     label_stable, leaks : bool or None
         The same as flags.
+    label_by_clusters : bool or None
+        Whether a proxy label is the least engaged cluster of a `ProxyLabeler`.
     reasons_note : str
         What the points of the reasons are.
     model_sha256 : str
@@ -216,6 +221,7 @@ class ModelMetadata:
     n_samples: int = 0
     windows_of_label: list[LabelWindow] = field(default_factory=list, repr=False)
     left_out_of_label: list[str] = field(default_factory=list)
+    drift_in_time: bool = False
     outcome_curve: str | None = None
     separating: list[str] = field(default_factory=list)
     data: DataSummary = field(default_factory=DataSummary)
@@ -227,6 +233,7 @@ class ModelMetadata:
     label_stable: bool | None = None
     leakage: str | None = None
     leaks: bool | None = None
+    label_by_clusters: bool | None = None
     reasons_note: str = ""
     model_sha256: str = field(default="", compare=False, repr=False)
 
@@ -250,6 +257,11 @@ class ModelMetadata:
         for name in ("roles", "decision_roles", "asked", "versions"):
             if not isinstance(getattr(self, name), dict):
                 raise ValueError(f"{name} must be a dict; got {getattr(self, name)!r}")
+
+    @property
+    def word_of_bad(self) -> str:
+        """What the customers are called whom the target marks: no proxy knows who is bad."""
+        return "high-risk" if self.asked.get("target") == "proxy" else "bad"
 
     @property
     def scale(self) -> dict[str, float]:

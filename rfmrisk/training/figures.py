@@ -54,6 +54,7 @@ class LabelFigures:
             "label_stable": self.stability.is_stable,
             "leakage": self.leakage.verdict,
             "leaks": bool(self.leakage.alarms),
+            "label_by_clusters": self.clusters is not None,
         }
 
 
@@ -129,11 +130,33 @@ def feature_figures(table: pd.DataFrame, task: Task) -> FeatureFigures:
     )
 
 
-def drift(table: pd.DataFrame, probability: np.ndarray, task: Task) -> pd.DataFrame:
-    """Compare score and features of the held-out customers with the training customers."""
+def drift(
+    table: pd.DataFrame, probability: np.ndarray, task: Task, *, last: np.ndarray | None
+) -> pd.DataFrame:
+    """Compare score and features over time, or of held-out customers with the others.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_samples, n_features)
+    probability : array of shape (n_samples,)
+        By the model. In time the customers are the held-out ones alone: those that it has learned
+        from would seem to move where only its answers to them are better.
+    task : Task
+    last : array of bool of shape (n_samples,) or None
+        The last decisions; None compares the held-out customers with those of the training.
+
+    Returns
+    -------
+    DataFrame
+        As `rfmrisk.metrics.stability_report`.
+    """
     columns = pd.DataFrame({"probability of the model": probability}, index=table.index)
     columns = pd.concat([columns, table], axis=1)
-    return stability_report(columns.iloc[task.train_rows], columns.iloc[task.test_rows])
+    before, after = task.train_rows, task.test_rows
+    if last is not None:
+        is_last = last[task.test_rows]
+        before, after = task.test_rows[~is_last], task.test_rows[is_last]
+    return stability_report(columns.iloc[before], columns.iloc[after])
 
 
 def examples(model: ScoringModel, past: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:

@@ -140,10 +140,10 @@ def baselines(task: Task, monetary: Literal["gross", "net"]) -> dict[str, np.nda
     dict of str to array of shape (n_samples,)
         ``rfm_rank``, the average rank of recency, frequency and monetary value among the training
         customers (`ProxyLabeler.decision_function`), and ``recency alone``. No history is the
-        riskiest that a customer can be.
+        riskiest that a customer can be. Nothing where nobody has a history.
     """
     if not len(flatten(task.histories).times):
-        return {RECENCY: np.zeros(len(task.rows))}
+        return {}
     rfm = RFMAggregator(monetary=monetary).fit_transform(task.histories)
     trained_on = rfm.iloc[np.unique(task.rows[task.train_rows])]
     recency = rfm["recency"].to_numpy()
@@ -207,7 +207,7 @@ def held_out_metrics(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
-def by_history(probability: np.ndarray, task: Task) -> pd.DataFrame:
+def by_history(probability: np.ndarray, task: Task) -> pd.DataFrame | None:
     """Return how the best model does on held-out samples with no, a thin and a longer history.
 
     Parameters
@@ -218,10 +218,13 @@ def by_history(probability: np.ndarray, task: Task) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame
-        As `rfmrisk.metrics.segment_report`; thin is one or two transactions.
+    DataFrame or None
+        As `rfmrisk.metrics.segment_report`; thin is one or two transactions. None where nobody
+        has a history.
     """
     flat = flatten(task.histories)
+    if not len(flat.times):
+        return None
     counts = pd.DataFrame({"n": flat.ends - flat.starts}, index=task.histories.index)
     lengths = task.sampled(counts)["n"].to_numpy()[task.test_rows]
     names = np.select(

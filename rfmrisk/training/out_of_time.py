@@ -9,14 +9,13 @@ from sklearn.base import clone
 from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.timestamps import parse_duration
 from rfmrisk.metrics import ks_statistic
-from rfmrisk.proxy.auc import bootstrap_auc, interval
+from rfmrisk.proxy.auc import bootstrap_auc, has_enough, interval
 from rfmrisk.proxy.target import ProxyTarget
 from rfmrisk.training.split import Task
 
 if TYPE_CHECKING:
     from rfmrisk.histories.segments import Ints
 
-ENOUGH = 20
 N_RESAMPLES = 200
 
 HELD_OUT, LAST, BOTH = "held-out customers", "out of time", "held-out customers, out of time"
@@ -127,8 +126,3 @@ def out_of_time(
             **dict(zip(plain, aucs[0, 1:], strict=True)),
         }
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("judged on")
-
-
-def has_enough(customers: pd.Index, y: np.ndarray) -> bool:
-    """Whether there are 20 customers of either class, for an AUC that means something."""
-    return min(customers[y == k].nunique() for k in (0, 1)) >= ENOUGH

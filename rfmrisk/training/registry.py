@@ -13,13 +13,12 @@ import pandas as pd
 
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError, loads
-from rfmrisk.proxy.auc import bootstrap_auc, interval
+from rfmrisk.proxy.auc import bootstrap_auc, has_enough, interval
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
 from rfmrisk.scoring.naming import CHAMPION
 from rfmrisk.scoring.probability import bad_probability
 from rfmrisk.training.folder import SAMPLES_FILE
-from rfmrisk.training.out_of_time import has_enough
 from rfmrisk.training.store import (
     first_line,
     out_of_reach,

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import ApplicationColumns
+from rfmrisk.histories.integers import is_integer
 from rfmrisk.histories.plain_table import table_histories
 from rfmrisk.proxy.leakage import telltale_columns
 from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target, without_history
@@ -48,6 +49,7 @@ from rfmrisk.training.figures import (
     label_figures,
     points_of,
 )
+from rfmrisk.training.folds import folds_of
 from rfmrisk.training.judging import (
     BASELINES,
     baselines,
@@ -77,14 +79,14 @@ class TrainingResult:
         The chosen pipeline from histories to a probability, fitted on the training customers,
         with all that scoring needs beside it.
     metrics : DataFrame
-        One row per model on the held-out customers, the chosen one first, and last the baselines:
-        the plain rank of RFM and recency alone.
+        One row per model on the held-out customers, the chosen one first, and last the baselines,
+        where there are histories: the plain rank of RFM and recency alone.
     out_of_time : DataFrame or None
         Where decisions are of several times: how the chosen model does on customers held out, in
         time, and both; see `rfmrisk.training.out_of_time`.
-    segments : DataFrame
+    segments : DataFrame or None
         The chosen model on held-out customers by the length of their history: with none, a thin
-        one of one or two transactions, or a longer one.
+        one of one or two transactions, or a longer one. None for a plain table.
     gains : DataFrame
         The best model's score on the held-out samples by tenth, as `gains_table` lays it out.
     cutoffs : DataFrame
@@ -116,7 +118,9 @@ class TrainingResult:
     by_feature : FeatureFigures
         What each feature says alone.
     drift : DataFrame
-        Population stability of score and features between training and held-out customers.
+        Population stability of score and features: of the held-out customers, the last decisions
+        against those before, where there is an ``out_of_time``; otherwise held-out customers
+        against those of the training.
     examples : DataFrame
         Scores and reasons of three held-out customers.
     classing : dict or None
@@ -140,7 +144,7 @@ class TrainingResult:
     model: ScoringModel
     metrics: pd.DataFrame
     out_of_time: pd.DataFrame | None
-    segments: pd.DataFrame
+    segments: pd.DataFrame | None
     gains: pd.DataFrame
     cutoffs: pd.DataFrame
     candidates: pd.DataFrame
@@ -168,7 +172,7 @@ class TrainingResult:
         return (
             f"TrainingResult(best={self.model.metadata.model!r}, "
             f"held-out ROC-AUC {auc.iloc[0]:.3f}{beside}, customers {len(self.customers):,}, "
-            f"high-risk {self.customers['target'].mean():.1%})"
+            f"{self.model.metadata.word_of_bad} {self.customers['target'].mean():.1%})"
         )
 
 
@@ -311,6 +315,7 @@ def train(
         n_samples=len(task.y),
         windows_of_label=[] if target is None else [_described(w) for w in target.windows],
         left_out_of_label=[] if target is None else target.left_out,
+        drift_in_time=in_time is not None,
         outcome_curve=updating.curve.verdict if updating and updating.curve else None,
         separating=by_feature.separating,
         data=describe(task.histories),
@@ -359,7 +364,12 @@ def train(
         target=target,
         label=label,
         by_feature=by_feature,
-        drift=drift(best.table[by_feature.top], probabilities[chosen], task),
+        drift=drift(
+            best.table[by_feature.top],
+            probabilities[chosen],
+            task,
+            last=None if in_time is None else last,
+        ),
         examples=examples(model, past, samples),
         points=points_of(fitted),
         classing=classing_of(fitted),
@@ -400,7 +410,7 @@ class _Question:
     @classmethod
     def of(cls, histories: pd.DataFrame, y: Any, options: TrainingOptions) -> "_Question":
         target, n_unknown, updates, rows = None, 0, False, None
-        past = histories
+        past, cv = histories, options.cv
         if y is None:
             target = derive_target(
                 histories,
@@ -411,22 +421,33 @@ class _Question:
             )
             past, y = target.past, target.y
             rows = target.samples if len(target.windows) > 1 else None
+            if not is_integer(cv):
+                cv = folds_of(cv, past if rows is None else past.iloc[rows], y)
         else:
             outcomes = outcomes_of(y, histories.index)
             known = ~np.isnan(outcomes)
             n_unknown = int((~known).sum())
             updates = is_wanted(options, outcomes) and not without_history(histories).all()
+            if not is_integer(cv):
+                cv = folds_of(cv, histories, outcomes).within(np.flatnonzero(known))
             histories = past = histories[known] if n_unknown else histories
             y = outcomes[known]
-        y = check_target(y, past.index if rows is None else past.index[rows], options.cv)
+        n_folds = cv if is_integer(cv) else cv.get_n_splits()
+        y = check_target(y, past.index if rows is None else past.index[rows], n_folds)
         task = Task.divided(
             past,
             y,
             rows,
-            cv=options.cv,
+            cv=cv,
             test_size=options.test_size,
             random_state=options.random_state,
         )
+        if options.calibrate and not task.folds.judge_each_once:
+            raise ValueError(
+                f"calibrate={options.calibrate!r} needs each training row to be judged in one "
+                f"fold; the splits of cv ({task.folds.kind}) are not so. Use calibrate=None, or a "
+                "number of folds"
+            )
         return cls(histories, task, target, n_unknown, updates)
 
 
@@ -441,6 +462,7 @@ def _asked(options: TrainingOptions, target: ProxyTarget | None) -> dict[str, An
         "proxy": None if target else options.proxy,
         "models": list(options.models),
         "classing": list(read_classing(options.classing)) or None,
+        "cv": options.cv if is_integer(options.cv) else repr(options.cv).splitlines()[0],
         "n_iter": options.n_iter if options.search == "random" else None,
     }
     others = {each.name: getattr(options, each.name) for each in fields(options)}

@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import packages_distributions, version
@@ -10,42 +10,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from rfmrisk import __version__
 from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.matching import check_matched
 from rfmrisk.histories.timestamps import iso
 from rfmrisk.scoring.metadata import DataSummary
+from rfmrisk.training.folds import Folds, make_folds
 
 _PACKAGES = ("scikit-learn", "pandas", "numpy", "scipy", "pyarrow", "skops")
-
-
-class Folds:
-    """The folds of the training customers, the same for all that cross-validates.
-
-    Parameters
-    ----------
-    places : list of (ndarray, ndarray)
-        Rows to fit on and rows to judge, of each fold.
-    kind : str
-        How they came about.
-    """
-
-    def __init__(self, places: list[tuple[np.ndarray, np.ndarray]], kind: str) -> None:
-        self.places = places
-        self.kind = kind
-
-    def split(self, X: Any = None, y: Any = None, groups: Any = None) -> Iterator[Any]:
-        """Yield the folds, as scikit-learn's splitters do."""
-        return iter(self.places)
-
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return how many folds there are."""
-        return len(self.places)
-
-    def __repr__(self) -> str:
-        return self.kind
 
 
 def check_histories(histories: pd.DataFrame) -> None:
@@ -112,14 +86,20 @@ class Task:
         y: np.ndarray,
         samples: np.ndarray | None = None,
         *,
-        cv: int,
+        cv: int | Folds,
         test_size: float,
         random_state: int,
     ) -> "Task":
-        """Hold customers out and fold the others, stratified, each customer on one side."""
+        """Hold customers out and fold the others, stratified, each customer on one side.
+
+        Folds that are given are of all samples, and are cut down to those of the training part.
+        """
         sampled = histories[["as_of"]] if samples is None else histories[["as_of"]].iloc[samples]
         train_rows, test_rows = split(sampled, y, test_size, random_state)
-        folds = make_folds(sampled.iloc[train_rows], y[train_rows], cv, random_state)
+        if isinstance(cv, Folds):
+            folds = cv.within(train_rows).check_classes(y[train_rows])
+        else:
+            folds = make_folds(sampled.iloc[train_rows], y[train_rows], cv, random_state)
         return cls(histories, y, train_rows, test_rows, folds, samples)
 
     @cached_property
@@ -227,12 +207,3 @@ def split(
         return np.sort(train_rows), np.sort(test_rows)
     folds = StratifiedGroupKFold(round(1 / test_size), shuffle=True, random_state=random_state)
     return next(folds.split(rows, y, groups=histories.index))
-
-
-def make_folds(histories: pd.DataFrame, y: np.ndarray, cv: int, random_state: int) -> Folds:
-    """Fold the training rows, stratified, all rows of a customer in one fold."""
-    unique = histories.index.is_unique
-    kind = StratifiedKFold if unique else StratifiedGroupKFold
-    folds = kind(cv, shuffle=True, random_state=random_state)
-    groups = None if unique else histories.index
-    return Folds(list(folds.split(np.zeros(len(y)), y, groups)), repr(folds))

@@ -50,8 +50,11 @@ class TrainingOptions:
         GridSearchCV or RandomizedSearchCV.
     n_iter : int, default=20
         Candidates per model of a random search.
-    cv : int, default=5
-        Number of stratified folds; a customer who appears more than once stays in one.
+    cv : int or splitter, default=5
+        Number of stratified folds; a customer who appears more than once stays in one. Or a
+        splitter, such as `rfmrisk.proxy.rolling_origin` returns, or one of scikit-learn: it is
+        asked for splits of all rows (with ``y=None``, of all samples), customers being the groups,
+        of which the training customers' rows are taken.
     scoring : str, default="roc_auc"
         The score that chooses among candidates and models, as named by scikit-learn: one of
         those for two classes, such as ``"average_precision"`` or ``"neg_log_loss"``.
@@ -96,10 +99,10 @@ class TrainingOptions:
     >>> from rfmrisk.training import TrainingOptions
     >>> TrainingOptions(cv=3).cv
     3
-    >>> TrainingOptions(cv=1)
+    >>> TrainingOptions(n_iter=0)
     Traceback (most recent call last):
     ...
-    ValueError: cv must be an integer of at least 2; got 1
+    ValueError: n_iter must be an integer of at least 1; got 0
     """
 
     outcome: str | dt.timedelta | Sequence[str | dt.timedelta] | None = OUTCOMES
@@ -107,7 +110,7 @@ class TrainingOptions:
     models: Sequence[str] | Mapping[str, CatalogueModel] = ("scorecard", "xgboost")
     search: Literal["grid", "random"] = "grid"
     n_iter: int = 20
-    cv: int = 5
+    cv: Any = 5
     scoring: str = "roc_auc"
     choose: Literal["simplest", "best"] = "simplest"
     features: Any = None
@@ -137,7 +140,14 @@ class TrainingOptions:
                 raise ValueError(
                     f"{name} must be one of {list(allowed)}; got {getattr(self, name)!r}"
                 )
-        for name, lowest in (("cv", 2), ("n_iter", 1), ("random_state", 0)):
+        if not all(hasattr(self.cv, name) for name in ("split", "get_n_splits")) and not (
+            is_integer(self.cv) and self.cv >= 2
+        ):
+            raise ValueError(
+                "cv must be an integer of at least 2, or a splitter with split and get_n_splits; "
+                f"got {self.cv!r}"
+            )
+        for name, lowest in (("n_iter", 1), ("random_state", 0)):
             check_integer(getattr(self, name), name, lowest)
         if self.n_jobs is not None and (not is_integer(self.n_jobs) or self.n_jobs == 0):
             raise ValueError(

@@ -87,6 +87,57 @@ def test_given_decisions_are_split_as_they_are(log):
         assert len(rolling_origin(table, "30D", 6)) == 4
 
 
+def decisions_of(log, n_customers):
+    """Return decisions of some customers at five dates."""
+    customers = log["CustomerId"].unique()[:n_customers]
+    dates = pd.date_range("2019-01-01", periods=5, freq="30D")
+    decisions = pd.MultiIndex.from_product([customers, dates], names=["customer", "as_of"])
+    return to_histories(log, as_of=decisions.to_frame(index=False))
+
+
+def test_outcomes_of_decisions_are_judged(log):
+    """Outcomes stay with their rows; one that is not known is neither trained on nor judged."""
+    table = decisions_of(log, 100)
+    y = (np.arange(500) % 7 < 3).astype(float)
+    y[::11] = np.nan
+    test = rolling_origin(table, "30D", 4, y=pd.Series(y, index=table.index))
+    np.testing.assert_array_equal(test.y, y)
+    for train, held_out in test:
+        assert not np.isnan(y[train]).any()
+        assert not np.isnan(y[held_out]).any()
+    assert test.table["n_bad"].tolist() == [int(y[rows].sum()) for _, rows in test]
+    assert test.table["bad_rate"].between(0.3, 0.6).all()
+
+
+def test_tests_too_small_to_judge_by_are_warned_of(log):
+    """Fewer than twenty customers of a class say nothing; the splits are named."""
+    table = decisions_of(log, 100)
+    y = np.where(table["as_of"] == table["as_of"].max(), 0.1, 0.5) > np.arange(500) % 20 / 20
+    with pytest.warns(UserWarning, match=r"1 of 4 splits have under 20 customers .*: \[3\]"):
+        assert rolling_origin(table, "30D", 4, y=y).too_small == [3]
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros(3), "one value for each of the 500 rows"),
+        (np.full(500, 2), "0 .*1 .*"),
+        (np.full(500, np.nan), "none of the 500 outcomes is known"),
+        (pd.Series(np.zeros(500), index=np.arange(500) + 7), "index"),
+    ],
+)
+def test_outcomes_that_cannot_be_used(log, y, message):
+    """Another length, other values, none known and another order are refused."""
+    with pytest.raises(ValueError, match=message):
+        rolling_origin(decisions_of(log, 100), "30D", 4, y=y)
+
+
+def test_outcomes_of_one_date_are_refused(histories):
+    """They cannot be divided by time."""
+    with pytest.raises(ValueError, match=r"decisions of several dates.*Leave out y"):
+        rolling_origin(histories, y=np.zeros(len(histories)))
+
+
 def test_it_prints_its_dates(histories):
     """The table of the splits, with rows and bad rates."""
     printed = repr(rolling_origin(histories, "30D", 2))

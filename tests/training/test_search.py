@@ -13,7 +13,15 @@ from scipy.stats import uniform
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    PredefinedSplit,
+    RandomizedSearchCV,
+    ShuffleSplit,
+    StratifiedKFold,
+    cross_val_score,
+)
 from sklearn.pipeline import Pipeline
 
 from rfmrisk import CategoryAggregator, RFMAggregator, customer_features, rewind, to_histories
@@ -21,11 +29,13 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.scorecard import score_to_probability
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.training import CATALOGUE, train
+from rfmrisk.training.folds import Folds, make_folds
 from rfmrisk.training.judging import choose_threshold
-from rfmrisk.training.split import Folds, Task, make_folds
+from rfmrisk.training.split import Task
 from tests.training.small import SMALL
 
 ONE = {"outcome": "30D", "n_cutoffs": 1}
+SMALL_TREE = {"decision_tree": SMALL["decision_tree"]}
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +169,7 @@ def test_a_customer_with_several_decisions_is_on_one_side():
         ({"scoring": "roc_acu"}, "scoring must be one of .*'roc_auc'.; got 'roc_acu'"),
         ({"scoring": "r2"}, "scoring must be one of .*got 'r2'"),
         ({"class_weight": "even"}, "class_weight must be one of .*got 'even'"),
-        ({"cv": 1}, "cv must be an integer of at least 2; got 1"),
+        ({"cv": 1}, "cv must be an integer of at least 2, or a splitter .*; got 1"),
         ({"n_iter": 0}, "n_iter must be an integer of at least 1; got 0"),
         ({"random_state": None}, "random_state must be an integer of at least 0; got None"),
         ({"n_jobs": 0}, "n_jobs must be a number of processes, -1 for all; got 0"),
@@ -393,3 +403,50 @@ def test_a_pipeline_with_memory_is_never_stale(histories, tmp_path):
                     fitted(str(tmp_path), data, target, windows),
                     fitted(None, data, target, windows),
                 )
+
+
+def test_splits_of_ones_own_fold_the_training_customers():
+    """A splitter divides all rows; each fold keeps those of it that are not held out."""
+    log, defaults = make_transactions(
+        n_customers=300, random_state=0, risk_effect=3, return_defaults=True
+    )
+    histories = to_histories(log)
+    y = np.asarray(defaults.loc[histories.index], float)
+    y[::50] = np.nan
+    splitter = KFold(3)
+    trained = train(histories, y, models=SMALL_TREE, cv=splitter, proxy=False)
+    known = np.flatnonzero(~np.isnan(y))
+    is_train = (trained.samples["part"] == "train").to_numpy()
+    X, y_train = trained.features[is_train], y[known][is_train]
+    places = [
+        (np.flatnonzero(np.isin(known[is_train], fit)), np.flatnonzero(np.isin(known[is_train], j)))
+        for fit, j in splitter.split(histories)
+    ]
+    tree = trained.fitted["decision_tree"]
+    scores = cross_val_score(clone(tree), X, y_train, cv=places, scoring="roc_auc")
+    chosen = trained.candidates.query("chosen")["mean_score"]
+    assert chosen.to_numpy() == pytest.approx([scores.mean()])
+    assert (
+        trained.model.metadata.asked["cv"] == "KFold(n_splits=3, random_state=None, shuffle=False)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cv", "options", "message"),
+    [
+        (3.5, {}, "cv must be an integer of at least 2, or a splitter"),
+        (True, {}, "cv must be an integer of at least 2, or a splitter"),
+        (
+            ShuffleSplit(3, random_state=0),
+            {"calibrate": "sigmoid"},
+            "calibrate='sigmoid' needs each training",
+        ),
+        (PredefinedSplit(np.r_[np.zeros(5), np.ones(295)]), {}, "split 0 has .* to judge"),
+    ],
+)
+def test_folds_that_cannot_be_used(cv, options, message):
+    """What is no splitter, folds of one class, and folds that leave rows out, for a calibration."""
+    histories = to_histories(make_transactions(n_customers=300, random_state=0))
+    y = np.arange(300) // 150
+    with pytest.raises(ValueError, match=message):
+        train(histories, y, models=SMALL_TREE, cv=cv, proxy=False, **options)

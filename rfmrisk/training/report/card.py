@@ -18,7 +18,6 @@ from rfmrisk.training.report.watch import (
     how_to_reproduce,
     in_words,
     to_watch,
-    word_of_bad,
 )
 
 CARD_FILE = "model_card.md"
@@ -49,7 +48,7 @@ def write_card(folder: str | Path) -> Path:
     card = Card(folder / MODEL_FILE, template=None)
     by_model = metrics.to_dict("index")
     added = added_by_training(metadata, metrics)
-    card.add(**_sections(metadata, by_model[metadata.model], by_model[RECENCY], added))
+    card.add(**_sections(metadata, by_model[metadata.model], by_model.get(RECENCY), added))
     names = [name for name in map(str, metrics) if not name.endswith(("_low", "_high"))]
     shown = figures(metrics, {name: name for name in names}).T.reset_index(names="figure")
     card.add_table(**{"All figures, with 95 % intervals": shown})
@@ -66,13 +65,13 @@ def write_card(folder: str | Path) -> Path:
 def _sections(
     metadata: ModelMetadata,
     best: dict[Any, float],
-    recency: dict[Any, float],
+    recency: dict[Any, float] | None,
     added: str | None,
 ) -> dict[str, str]:
     return {
         "Credit-risk model": (
             f"{metadata.title}, made with rfmrisk {metadata.versions['rfmrisk']}: from "
-            f"{_inputs(metadata)} to the probability of being {word_of_bad(metadata)} and a score, "
+            f"{_inputs(metadata)} to the probability of being {metadata.word_of_bad} and a score, "
             "where higher is safer."
         ),
         "Purpose": (
@@ -83,26 +82,32 @@ def _sections(
         "Data": (
             f"{_extent(metadata)}. {metadata.n_train:,} customers for training, "
             f"{metadata.n_test:,} held out, stratified, no customer on both sides; "
-            f"{metadata.high_risk_share:.1%} are {word_of_bad(metadata)}. {len(metadata.features)} "
-            f"features, from {_inputs(metadata)} before the moment of decision."
+            f"{_share_of_bads(metadata)}. {len(metadata.features)} "
+            f"features, from {_inputs(metadata)} before the decision."
         ),
         "Metrics": (
             f"On the held-out customers: ROC-AUC {best['roc_auc']:.3f} (95 % interval "
             f"{best['roc_auc_low']:.3f} to {best['roc_auc_high']:.3f}), KS {best['ks']:.3f}, Gini "
             f"{best['gini']:.3f}, Brier score {best['brier']:.3f}."
-            + (_over_recency(best, recency) if metadata.data.transactions else "")
+            + (_over_recency(best, recency) if recency else "")
             + (f" {added}" if added else "")
         ),
         "Threshold": (
             f"Customers with a probability of {metadata.threshold:.4f} or more are called "
-            f"{word_of_bad(metadata)}: {_threshold(metadata)}. On the held-out customers this "
+            f"{metadata.word_of_bad}: {_threshold(metadata)}. On the held-out customers this "
             f"refuses {best['fp']:,.0f} of {best['fp'] + best['tn']:,.0f} goods (Type I errors) "
             f"and misses {best['fn']:,.0f} of {best['fn'] + best['tp']:,.0f} "
-            f"{word_of_bad(metadata)} customers (Type II)."
+            f"{metadata.word_of_bad} customers (Type II)."
         ),
         "Fairness": _fairness(metadata),
         "Basel II": _basel(metadata),
     }
+
+
+def _share_of_bads(metadata: ModelMetadata) -> str:
+    several = metadata.n_samples > metadata.data.customers
+    of = f" of their {metadata.n_samples:,} samples" if several else ""
+    return f"{metadata.high_risk_share:.1%}{of} are {metadata.word_of_bad}"
 
 
 def _is_proxy(metadata: ModelMetadata) -> bool:
@@ -207,7 +212,8 @@ def _basel(metadata: ModelMetadata) -> str:
 def _label(metadata: ModelMetadata) -> str:
     asked = metadata.asked
     if asked["target"] == "given":
-        return "The target was given with the histories; 1 is bad." + _updating(metadata)
+        given = "histories" if metadata.data.transactions else "table"
+        return f"The target was given with the {given}; 1 is bad.{_updating(metadata)}"
     when = (
         f"in the {in_words(asked['outcome'])} after the moment of decision"
         if asked["outcome"]
@@ -217,16 +223,20 @@ def _label(metadata: ModelMetadata) -> str:
     stacked = (
         f" Each customer is in as many samples as there are windows before which it was known, "
         f"{metadata.n_samples:,} in all ({'; '.join(window.window for window in windows)}), and "
-        "its label in `customers.csv` is the share of them in which it was in that cluster."
+        "its label in `customers.csv` is the share of them in which it was high-risk."
         if len(windows) > 1
         else ""
     )
     ruled = [window for window in windows if window.rule]
     decided = "".join(f" {window.window}: {window.rule}." for window in ruled)
+    how = (
+        "fell into the least engaged cluster by recency, frequency and monetary value"
+        if metadata.label_by_clusters
+        else "were labelled so"
+    )
     return (
-        f"A proxy. High-risk are the customers who, {when}, fell into the least engaged cluster by "
-        f"recency, frequency and monetary value (`{asked['labeler']}`).{stacked}{decided} The "
-        "label is "
+        f"A proxy. High-risk are the customers who, {when}, {how} (`{asked['labeler']}`)."
+        f"{stacked}{decided} The label is "
         f"{metadata.label_stability}. It says who stopped being a customer, not who failed to pay: "
         "against real defaults such labels are between no better than chance and a ROC-AUC of "
         "about 0.65. Use it to rank until outcomes are known, and measure it against them then."
@@ -255,6 +265,6 @@ def _threshold(metadata: ModelMetadata) -> str:
 def _reproduce(metadata: ModelMetadata) -> str:
     lines = [f"- {name}: `{value}`" for name, value in how_to_reproduce(metadata).items()]
     return (
-        "The same log, parameters and versions give a model that answers the same, bit for bit. "
+        "The same data, parameters and versions give a model that answers the same, bit for bit. "
         "`customers.csv` has the ids of both parts.\n\n" + "\n".join(lines)
     )

@@ -20,7 +20,6 @@ from rfmrisk.training.report.watch import (
     how_to_reproduce,
     to_watch,
     with_interval,
-    word_of_bad,
 )
 
 REPORT_FILE = "report.html"
@@ -91,16 +90,17 @@ def _content(folder: Path) -> dict[str, Any]:
     pictures = draw_pictures(folder, best, models, test)
     return {
         "metadata": metadata,
-        "bad": word_of_bad(metadata),
+        "bad": metadata.word_of_bad,
         "as_of": (customers["as_of"].min(), customers["as_of"].max()),
         "n_customers": len(customers),
         "aucs": _table(_aucs(metrics)),
         "ranking": _table(figures(metrics.loc[models], _RANKING)),
         "deciding": _table(figures(metrics.loc[models], _DECIDING)),
-        "segments": _table(read_table(folder, "segments.csv", "segment")),
+        "segments": _optional(folder, "segments.csv", "segment"),
         "gains": _table(read_table(folder, "gains.csv", "band")),
         "cutoffs": _table(cutoffs),
         "cutoff_sentence": sentence_of(at_threshold, cutoffs.loc[at_threshold]),
+        "last_as_of": samples.loc[samples["is_last"], "as_of"].min(),
         "n_resamples": N_RESAMPLES,
         "n_resamples_of_figures": N_RESAMPLES_OF_FIGURES,
         "best": counts,

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rfmrisk.scoring.metadata import ModelMetadata
@@ -42,7 +43,7 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
             "The label was computed from the transactions that the features see. These figures "
             "say nothing about customers to come."
         )
-    if best["gain_low"] <= 0 and metadata.data.transactions:
+    if best.get("gain_low", np.inf) <= 0:
         said.append(
             f"The gain over recency alone is {best['gain']:+.3f} in ROC-AUC, and its 95 % interval "
             f"({best['gain_low']:+.3f} to {best['gain_high']:+.3f}) includes none: one column may "
@@ -66,7 +67,7 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
     bads = int(best[["tp", "fn"]].to_numpy().sum())
     if bads < FEW_BADS:
         said.append(
-            f"Only {bads} held-out customers are {word_of_bad(metadata)}; with under {FEW_BADS} "
+            f"Only {bads} held-out customers are {metadata.word_of_bad}; with under {FEW_BADS} "
             "every figure has a wide interval."
         )
     ruled = [window for window in metadata.windows_of_label if window.rule]
@@ -81,17 +82,12 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
     if gap > 0.05:
         said.append(
             f"The mean probability, {best['mean_probability']:.1%}, is not the share of "
-            f"{word_of_bad(metadata)} customers, {best['bad_share']:.1%}: calibrate before the "
+            f"{metadata.word_of_bad} customers, {best['bad_share']:.1%}: calibrate before the "
             "probability is used as one."
         )
     if asked["class_weight"] and not asked["calibrate"]:
         said.append("Classes were weighed: rank by the probability, do not read it as a share.")
-    shifted = drift.index[drift["reading"] != "stable"].tolist()
-    if shifted:
-        said.append(
-            f"Not stable between training and held-out customers: {', '.join(shifted)}. The two "
-            "were divided at random, so this is the noise level of the index at this sample size."
-        )
+    said += _of_drift(metadata, drift)
     said += [f"Left out of the comparison: {failure}." for failure in metadata.failed]
     said += [f"Left out of the label: {reason}." for reason in metadata.left_out_of_label]
     if is_proxy:
@@ -100,18 +96,38 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
             "(rfmrisk.proxy.validate_proxy) as soon as there are some, and replace it by them "
             "when there are enough."
         )
-    same = metadata.data.first_as_of == metadata.data.last_as_of
-    said.append(
-        ("Training and held-out customers were known at the same moment. " if same else "")
-        + "Every month, compare the score of new applicants with the drift table here (over 0.1 "
-        "look, over 0.25 act), and back-test in time (rfmrisk.proxy.rolling_origin)."
+    return said + _of_time(metadata)
+
+
+def _of_drift(metadata: ModelMetadata, drift: pd.DataFrame) -> list[str]:
+    """Name what was not stable within the training."""
+    shifted = ", ".join(drift.index[drift["reading"] != "stable"])
+    if not shifted:
+        return []
+    if metadata.drift_in_time:
+        return [
+            f"Not stable between earlier and the last decisions: {shifted}. What moved within the "
+            "training is likely to move on."
+        ]
+    return [
+        f"Not stable between training and held-out customers: {shifted}. The two were divided at "
+        "random, so this is the noise level of the index at this sample size."
+    ]
+
+
+def _of_time(metadata: ModelMetadata) -> list[str]:
+    """Say what the figures tell of other times, and what to do every month."""
+    compare = (
+        "Every month, compare the score of new applicants with the drift table here (over 0.1 "
+        "look, over 0.25 act)"
     )
-    return said
-
-
-def word_of_bad(metadata: ModelMetadata) -> str:
-    """Return what the customers are called whom the target marks: no proxy knows who is bad."""
-    return "high-risk" if metadata.asked["target"] == "proxy" else "bad"
+    data = metadata.data
+    if not data.transactions:
+        said = "Nothing here is out of time: a table does not say when its rows were decided."
+        return [said, f"{compare}."]
+    same = data.first_as_of == data.last_as_of
+    said = "Training and held-out customers were known at the same moment. " if same else ""
+    return [f"{said}{compare}, and back-test in time (rfmrisk.proxy.rolling_origin)."]
 
 
 def added_by_training(metadata: ModelMetadata, metrics: pd.DataFrame) -> str | None:
