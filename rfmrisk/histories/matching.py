@@ -1,8 +1,11 @@
-"""Whether outcomes belong to the rows of histories that they are given with."""
+"""Outcomes, and whether they belong to the rows that they are given with."""
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+from rfmrisk.histories.segments import Floats
 
 
 def check_matched(y: Any, index: pd.Index) -> None:
@@ -46,3 +49,41 @@ def check_matched(y: Any, index: pd.Index) -> None:
         f"y has another index than the histories ({shown[0]}, {shown[1]}): give it the ids of the "
         "histories, and pass y.loc[histories.index]; or pass y.to_numpy() if its order is theirs"
     )
+
+
+def outcomes_of(y: Any, index: pd.Index, name: str = "y") -> Floats:
+    """Return outcomes as 0, 1 and NaN, one for each row of the histories.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+    index : Index of length n_rows
+        Of the histories.
+    name : str, default="y"
+        What they are called, for errors.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        They have another length or order, or values other than 0, 1 and missing ones.
+    """
+    check_matched(y, index)
+    allowed = f"{name} must be 0 (good), 1 (bad) or NaN (not known yet)"
+    given = pd.Series(y)
+    numbers = pd.to_numeric(given, errors="coerce")
+    text = given[numbers.isna() & given.notna()]
+    if len(text):
+        raise ValueError(f"{allowed}; got also {text.unique()[:5].tolist()}")
+    values = numbers.to_numpy(np.float64, na_value=np.nan)
+    if values.shape != (len(index),):
+        raise ValueError(
+            f"{name} must have one value for each of the {len(index):,} rows; got {values.shape}"
+        )
+    other = np.unique(values[~np.isin(values, (0, 1)) & ~np.isnan(values)])
+    if len(other):
+        raise ValueError(f"{allowed}; got also {other[:5].tolist()}")
+    return values

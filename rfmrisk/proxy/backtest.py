@@ -16,11 +16,11 @@ from rfmrisk._progress import progress
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.integers import check_integer
+from rfmrisk.histories.matching import outcomes_of
 from rfmrisk.histories.nesting import rewind, rewind_rows
 from rfmrisk.histories.timestamps import DAY, parse_duration
 from rfmrisk.proxy.auc import ENOUGH, has_enough
 from rfmrisk.proxy.labeler import ProxyLabeler
-from rfmrisk.proxy.updating import outcomes_of
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 

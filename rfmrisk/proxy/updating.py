@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted
 
 from rfmrisk.histories.integers import check_integer
-from rfmrisk.histories.matching import check_matched
+from rfmrisk.histories.matching import outcomes_of
 from rfmrisk.histories.segments import Floats, Ints
 from rfmrisk.proxy.target import without_history
 
@@ -266,42 +266,6 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_class = False
         tags.no_validation = True
         return tags
-
-
-def outcomes_of(y: Any, index: pd.Index) -> Floats:
-    """Return outcomes as 0, 1 and NaN, one for each row of the histories.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-    index : Index of length n_rows
-        Of the histories.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-
-    Raises
-    ------
-    ValueError
-        ``y`` has another length or order, or values other than 0, 1 and missing ones.
-    """
-    check_matched(y, index)
-    try:
-        numbers = pd.Series(y).astype("Float64")
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y must be 0 (good), 1 (bad) or NaN (not known yet): {error}") from error
-    values: Floats = np.asarray(numbers.to_numpy(np.float64, na_value=np.nan))
-    if values.shape != (len(index),):
-        raise ValueError(
-            f"y must have one value for each of the {len(index):,} rows; got {values.shape}"
-        )
-    other = np.unique(values[~np.isin(values, (0, 1)) & ~np.isnan(values)])
-    if len(other):
-        raise ValueError(
-            f"y must be 0 (good), 1 (bad) or NaN (not known yet); got also {other[:5].tolist()}"
-        )
-    return values
 
 
 def log_odds(probability: Floats) -> Floats:

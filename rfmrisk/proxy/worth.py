@@ -14,9 +14,10 @@ from sklearn.model_selection import GroupShuffleSplit
 
 from rfmrisk._progress import progress
 from rfmrisk.histories.integers import check_integer
+from rfmrisk.histories.matching import outcomes_of
 from rfmrisk.histories.segments import Ints
 from rfmrisk.proxy.auc import interval
-from rfmrisk.proxy.updating import OutcomeUpdatedClassifier, outcomes_of
+from rfmrisk.proxy.updating import OutcomeUpdatedClassifier
 
 SIZES = (25, 50, 100, 200, 400, 800, 1_600, 3_200)
 MODELS = ("proxy", "supervised", "updated")

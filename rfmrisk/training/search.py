@@ -15,10 +15,10 @@ from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import ApplicationColumns
 from rfmrisk.histories.integers import is_integer
+from rfmrisk.histories.matching import outcomes_of
 from rfmrisk.histories.plain_table import table_histories
 from rfmrisk.proxy.leakage import telltale_columns
 from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target, without_history
-from rfmrisk.proxy.updating import outcomes_of
 from rfmrisk.proxy.worth import OutcomeCurve
 from rfmrisk.scorecard import gains_table
 from rfmrisk.scoring.features import check_names

@@ -12,7 +12,7 @@ import pandas as pd
 from rfmrisk.histories.flat import flatten
 from rfmrisk.validation.default_rates import jeffreys_test
 from rfmrisk.validation.discrimination import auc_fall_test
-from rfmrisk.validation.outcomes import column_of, outcomes_of
+from rfmrisk.validation.outcomes import column_of, known_outcomes
 from rfmrisk.validation.periods import PERIODS
 from rfmrisk.validation.shifts import psi_critical_value, psi_of_counts
 from rfmrisk.validation.validate import SHIFT_COLUMNS, shift_table
@@ -191,7 +191,7 @@ def _read(
         newcomer = np.asarray(flat.ends == flat.starts, dtype=np.float64)
     return watched.answers(_without(part, outcomes)).assign(
         period=pd.PeriodIndex(moments.to_numpy(), freq=PERIODS[by]).astype(str),
-        y=np.nan if outcomes is None else outcomes_of(part, outcomes),
+        y=np.nan if outcomes is None else known_outcomes(part, outcomes),
         newcomer=newcomer,
         customer=part.index,
     )

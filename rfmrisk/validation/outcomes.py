@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from rfmrisk.validation.targets import check_outcomes
+from rfmrisk.histories.matching import outcomes_of
+
+if TYPE_CHECKING:
+    from rfmrisk.histories.segments import Floats
 
 
 def column_of(rows: pd.DataFrame, values: Any, name: str) -> pd.Series:
@@ -17,8 +20,8 @@ def column_of(rows: pd.DataFrame, values: Any, name: str) -> pd.Series:
     ----------
     rows : DataFrame of shape (n, f)
     values : str, Series or array-like of shape (n,)
-        A Series of another index than that of the rows holds customers, and is matched by them;
-        it need not have all.
+        A Series whose index is a plain range is taken by position, unless the range is the ids
+        of the rows; another index holds customers, and is matched by them: it need not have all.
     name : str
         What the values are, for errors.
 
@@ -34,7 +37,7 @@ def column_of(rows: pd.DataFrame, values: Any, name: str) -> pd.Series:
                 f"{', '.join(map(str, rows.columns))}"
             )
         return rows[values]
-    if isinstance(values, pd.Series) and not values.index.equals(rows.index):
+    if isinstance(values, pd.Series) and _holds_customers(values.index, rows.index):
         if not values.index.is_unique:
             raise ValueError(
                 f"{name} has several values of one customer: give one value a row, in the order "
@@ -49,17 +52,14 @@ def column_of(rows: pd.DataFrame, values: Any, name: str) -> pd.Series:
     return found
 
 
-def outcomes_of(rows: pd.DataFrame, outcomes: Any) -> np.ndarray:
+def known_outcomes(rows: pd.DataFrame, outcomes: Any) -> Floats:
     """Return outcomes as floats: 1 bad, 0 good, NaN not known yet."""
     given = column_of(rows, outcomes, "outcomes")
-    found = pd.to_numeric(given, errors="coerce")
-    text = found.isna() & given.notna()
-    if text.any():
-        raise ValueError(
-            f"outcomes must be 0 (good), 1 (bad) or missing; got {given[text].iloc[0]!r}"
-        )
-    y = found.to_numpy(dtype=np.float64, na_value=np.nan)
-    known = ~np.isnan(y)
-    if known.any():
-        check_outcomes(y[known])
-    return y
+    return outcomes_of(given, rows.index, "outcomes")
+
+
+def _holds_customers(index: pd.Index, rows: pd.Index) -> bool:
+    """Whether values are to be matched by their index, which is then not a mere numbering."""
+    if index.equals(rows):
+        return False
+    return not index.equals(pd.RangeIndex(len(rows))) or set(index) == set(rows)

@@ -30,7 +30,7 @@ from rfmrisk.validation.discrimination import (
     ranking_intervals,
 )
 from rfmrisk.validation.fairness import fairness_table, fairness_verdict
-from rfmrisk.validation.outcomes import column_of, outcomes_of
+from rfmrisk.validation.outcomes import column_of, known_outcomes
 from rfmrisk.validation.power import ALPHA, fall_power, power_note, shift_power
 from rfmrisk.validation.shifts import (
     herfindahl_index,
@@ -200,7 +200,7 @@ def validate_model(
     'ranks bads above goods'
     """
     watched = WatchedModel(model, reference)
-    y = outcomes_of(histories, outcomes)
+    y = known_outcomes(histories, outcomes)
     known = ~np.isnan(y)
     if not known.any():
         raise ValueError("no outcome is known: there is nothing to hold the model against")
