@@ -123,10 +123,11 @@ def to_histories(
     )
     schema = _arrow_schema(df)
     roles.check(schema.names)
-    formats = _formats(df, schema, roles, options)
-    schema = check_schema(schema, roles)
-    asked = _Decisions(as_of, customer, df, schema) if isinstance(as_of, DataFrame) else None
-    moment = None if as_of is None or asked else parse_moment(as_of, "as_of")
+    written, schema = schema, check_schema(schema, roles)
+    by_decision = isinstance(as_of, DataFrame)
+    moment = None if as_of is None or by_decision else parse_moment(as_of, "as_of")
+    asked = _Decisions(as_of, customer, df, schema) if by_decision else None
+    formats = _formats(df, written, roles, options)
 
     findings = _findings(df, roles, options, formats)
     if findings is None:
@@ -331,12 +332,18 @@ def _findings(
     by_place = df.toDF(*_numbered(df.columns))
     judge = partial(_inspect, names=names, roles=roles, options=options, formats=formats)
     told = by_place.select(*[by_place[df.columns.index(name)] for name in names]).mapInArrow(
-        judge, "number int, found string, error string"
+        judge, "number int, found string, error string, asks string"
     )
     parts = sorted(told.collect())
     for part in parts:
         if part.error is not None:
-            raise ValueError(part.error)
+            if part.asks is None:
+                raise ValueError(part.error)
+            needed = json.loads(part.asks)
+            advised = {name: tuple(values) for name, values in needed.pop("options").items()}
+            raise OptionNeededError(
+                needed["problem"], needed["advice"], column=needed["column"], **advised
+            )
     found = [Findings.from_plain(json.loads(part.found)) for part in parts]
     return reduce(add, found) if found else None
 
@@ -345,19 +352,25 @@ def _inspect(
     batches: Batches, names: list[str], roles: Roles, options: ReadingOptions, formats: Formats
 ) -> Batches:
     """Say what is wrong with the rows of a partition, in one row."""
-    found, told = [], None
+    found, told, asks = [], None, None
     try:
         for batch in batches:
             table = as_table(pa.Table.from_batches([batch]).rename_columns(names))
             found.append(inspect(table, roles, options, formats, days=True)[1])
     except ValueError as error:
         told = str(error)
+        asks = json.dumps(vars(error)) if isinstance(error, OptionNeededError) else None
     context = TaskContext.get()
     number = context.partitionId() if context else 0
     if found or told:
         plain = json.dumps(dataclasses.asdict(reduce(add, found))) if found else ""
         yield pa.record_batch(
-            {"number": pa.array([number], pa.int32()), "found": [plain], "error": [told]}
+            {
+                "number": pa.array([number], pa.int32()),
+                "found": [plain],
+                "error": pa.array([told], pa.string()),
+                "asks": pa.array([asks], pa.string()),
+            }
         )
 
 
