@@ -232,12 +232,19 @@ def _exchange(connection: socket.socket, request: bytes) -> None:
     connection.sendall(request)
     answer = b""
     while (ends := answer.find(b"\r\n\r\n")) < 0:
-        answer += connection.recv(2**20)
+        answer += _received(connection)
     assert answer.startswith(b"HTTP/1.1 200 "), answer[:500]
     length = re.search(rb"content-length: (\d+)", answer[:ends], re.IGNORECASE)
     left = ends + 4 + int(length[1]) - len(answer)
     while left:
-        left -= len(connection.recv(2**20))
+        left -= len(_received(connection))
+
+
+def _received(connection: socket.socket) -> bytes:
+    part = connection.recv(2**20)
+    if not part:
+        raise ConnectionError("the server closed the connection")
+    return part
 
 
 def _body(log: Any, fields: list[str], n_customers: int, n_each: int) -> bytes:
