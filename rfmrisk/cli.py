@@ -22,7 +22,7 @@ from rfmrisk.histories.nesting import to_histories
 from rfmrisk.histories.options import OptionNeededError, ReadingOptions, add_reading_options
 from rfmrisk.histories.partitions import ROWS_PER_PART
 from rfmrisk.histories.reading import read_transactions
-from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
+from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring.passwords import without_passwords
 from rfmrisk.validation.commands import add_validation
@@ -392,11 +392,11 @@ def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> N
 
 def _train(options: argparse.Namespace) -> None:
     from rfmrisk.proxy import suggest_outcome
+    from rfmrisk.proxy.log_check import remarks_of
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
     from rfmrisk.training.judging import RECENCY
     from rfmrisk.training.run import write_run
     from rfmrisk.training.search import train
-    from rfmrisk.training.store import store_uri
     from rfmrisk.training.tracking import Tracker
     from rfmrisk.training.training_options import TrainingOptions
 
@@ -417,6 +417,9 @@ def _train(options: argparse.Namespace) -> None:
                     transactions.to_csv(folder / SAMPLE_FILE, index=False)
             histories = decided.histories if decided else _histories(transactions, options, roles)
         _say(_counted(histories, decided))
+        remarks = [] if options.table else remarks_of(transactions, histories, Roles(**roles))
+        for remark in remarks:
+            _say(f"mind    {remark}")
         if asked.outcome == "auto" and decided is None:
             asked = replace(asked, outcome=suggest_outcome(histories))
             _say(f"outcome window {asked.outcome}")
@@ -436,7 +439,7 @@ def _train(options: argparse.Namespace) -> None:
             metadata = replace(
                 metadata,
                 decision_roles=_decision_roles(options) if decided else {},
-                data=replace(metadata.data, name=log),
+                data=replace(metadata.data, name=log, remarks=remarks),
                 n_immature=decided.n_immature if decided else 0,
             )
             result.model = replace(result.model, metadata=metadata)
@@ -449,9 +452,15 @@ def _train(options: argparse.Namespace) -> None:
     _say(f"model   {output}/model.skops")
     _say(f"report  {output}/report.html")
     uri = _publish(tracker, output, registry)
-    to_score = shlex.quote(str(options.log or output / SAMPLE_FILE))
+    _say_next(options, shlex.quote(str(options.log or output / SAMPLE_FILE)), str(output), uri)
+
+
+def _say_next(options: argparse.Namespace, to_score: str, output: str, uri: str) -> None:
+    """Give the commands that score with the model and show its run."""
+    from rfmrisk.training.store import store_uri
+
     again = _again(options)
-    local, registered = shlex.quote(str(output)), shlex.quote(uri)
+    local, registered = shlex.quote(output), shlex.quote(uri)
     _say(
         f"next    rfmrisk score {to_score} --model {local} -o scores.csv{again}\n"
         f"        rfmrisk score {to_score} --model {registered} -o scores.csv{again}\n"

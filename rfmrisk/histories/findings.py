@@ -93,12 +93,12 @@ class Findings:
             dict(Counter(self.days) + Counter(later.days)),
         )
 
-    def check(self, on_bad: OnBad, stacklevel: int = 2) -> None:
-        """Raise where the log cannot be used, and warn of rows that are left out."""
+    def check(self, on_bad: OnBad, stacklevel: int = 2) -> list[str]:
+        """Raise where the log cannot be used; warn of rows that are left out, and return that."""
         _check_filled(self.n_rows)
         self.zones.check(self.time)
         if not self.n_unusable:
-            return
+            return []
         needs = {
             self.customer: "an id",
             self.time: "a readable time (ISO-8601, such as 2018-11-15T02:18:49Z)",
@@ -114,6 +114,7 @@ class Findings:
         if self.n_unusable == self.n_rows:
             raise ValueError(f"{message}. No row is left")
         warnings.warn(f"{message}. They are left out", UserWarning, stacklevel=stacklevel + 1)
+        return [message]
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Self:
@@ -132,15 +133,14 @@ def bind_roles(
     on_bad: OnBad,
     options: ReadingOptions = RECOGNISED,
     formats: Formats | None = None,
-) -> pa.Table:
-    """Check the roles' columns, convert them, and deal with bad rows."""
+) -> tuple[pa.Table, list[str]]:
+    """Check the roles' columns and convert them; return usable rows, and what is left out."""
     check_on_bad(on_bad)
     roles.check(table.column_names)
     _check_filled(table.num_rows)
     formats = formats or find_formats(table, roles, options)
     usable, findings = inspect(table, roles, options, formats)
-    findings.check(on_bad, stacklevel=3)
-    return usable
+    return usable, findings.check(on_bad, stacklevel=3)
 
 
 def check_schema(schema: pa.Schema, roles: Roles) -> pa.Schema:

@@ -100,7 +100,8 @@ def to_histories(
     DataFrame of shape (n_customers, 2 + n_other_columns)
         Index ``customer``; ``as_of``, datetime64[us] in naive UTC; the other columns of the
         decisions; ``history``, an Arrow ``list<struct<time, amount, ...>>`` sorted by time. Its
-        ``attrs`` have the columns of the log that were bound, under ``roles``.
+        ``attrs`` have the columns of the log that were bound, under ``roles``, and in words which
+        of its rows and lines were left out, under ``left_out``.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def to_histories(
     options = ReadingOptions(
         decimal=decimal, thousands=thousands, time_format=time_format, time_unit=time_unit
     )
-    table = bind_roles(as_table(log), roles, on_bad, options)
+    table, left_out = bind_roles(as_table(log), roles, on_bad, options)
     if hasattr(as_of, "__arrow_c_stream__"):
         decisions = read_decisions(as_of, customer, table[customer])
         packed = _pack(table, roles)
@@ -149,7 +150,9 @@ def to_histories(
         histories = histories_at(table, roles, end_of_log(days_of(microseconds(table[time])), time))
     else:
         histories = histories_at(table, roles, parse_moment(as_of, "as_of"))
+    before = getattr(log, "attrs", {})
     histories.attrs["roles"] = roles.given
+    histories.attrs["left_out"] = [*before.get("left_out", []), *left_out]
     return histories
 
 

@@ -121,8 +121,10 @@ def read_transactions(
     roles = Roles(customer, time, amount)
     options = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
     log = read_table(Path(path), roles, options, on_bad, text)
-    frame = as_frame(bind_roles(log.table, roles, on_bad, options, log.formats))
+    usable, left_out = bind_roles(log.table, roles, on_bad, options, log.formats)
+    frame = as_frame(usable)
     frame.attrs["understood"] = str(log)
+    frame.attrs["left_out"] = [*log.left_out, *left_out]
     logger.info(log)
     return frame
 
@@ -136,15 +138,15 @@ class LogTable:
     table : pyarrow.Table
     dialect : Dialect or None
         Of the first file of text.
-    broken : BrokenLines
-        The lines that were left out.
+    left_out : list of str
+        Which lines were left out, by file.
     formats : Formats
         How its times and amounts are written.
     """
 
     table: pa.Table
     dialect: Dialect | None = None
-    broken: BrokenLines = field(default_factory=BrokenLines)
+    left_out: list[str] = field(default_factory=list)
     formats: Formats = field(default_factory=Formats)
 
     def __str__(self) -> str:
@@ -253,24 +255,24 @@ def read_sources(
         )
     tables = []
     dialect = None
-    broken = BrokenLines()
+    left_out = []
     for source in sources:
         try:
             table, dialect_of_one, lines = read_text(source, roles.found_in, options)
         except UNREADABLE as error:
             raise ValueError(f"{source.name!r} cannot be read: {error}") from error
         dialect = dialect or dialect_of_one
-        broken += lines
         if lines.count:
             message = f"{source.name!r}: {lines}"
             if on_bad == "raise":
                 raise OptionNeededError(message, "Mend them, or leave them out with", on_bad="drop")
             warnings.warn(f"{message}. They are left out", UserWarning, stacklevel=4)
+            left_out.append(message)
         of = "the log" if len(sources) == 1 else repr(source.name)
         check_columns(table.column_names, roles.sources(table.column_names), of)
         tables.append(table)
     table = pa.concat_tables(tables, promote_options="default")
-    return _typed(LogTable(table, dialect, broken), roles, options, texts)
+    return _typed(LogTable(table, dialect, left_out), roles, options, texts)
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
@@ -371,4 +373,4 @@ def _typed(
             table = table.set_column(place, name, without_blanks(table[name]))
         elif name not in sources:
             table = table.set_column(place, name, as_typed(table[name], name, options, formats))
-    return LogTable(table, log.dialect, log.broken, formats)
+    return LogTable(table, log.dialect, log.left_out, formats)

@@ -190,14 +190,8 @@ def check_log(
     dropped = any("left out" in remark for remark in remarks)
     flat = flatten(histories)
     same_time = _share_same_time(flat)
-    n_duplicates = int(log.duplicated().sum()) if _is_plain(log) else 0
-    if n_duplicates:
-        remarks.append(f"{n_duplicates:,} rows repeat another one in all columns")
-    if same_time >= _LINE_ITEMS and order is None:
-        remarks.append(
-            f"{same_time:.0%} of the rows are at a time at which their customer has another one: "
-            "if they are lines of orders, name the column of the order by --order"
-        )
+    n_duplicates = _count_duplicates(log, roles)
+    remarks += _remarks(n_duplicates, same_time, order)
     return LogCheck(
         understood=log.attrs["understood"],
         roles=roles,
@@ -218,6 +212,41 @@ def check_log(
         newcomers=_newcomers(flat),
         remarks=remarks,
     )
+
+
+def remarks_of(log: pd.DataFrame, histories: pd.DataFrame, roles: Roles) -> list[str]:
+    """Return what is to be minded of a log that is trained on.
+
+    Parameters
+    ----------
+    log : DataFrame
+        As `read_transactions` returns it.
+    histories : DataFrame
+        Made of it.
+    roles : Roles
+        The columns of the log.
+    """
+    same_time = _share_same_time(flatten(histories))
+    return _remarks(_count_duplicates(log, roles), same_time, roles.order)
+
+
+def _remarks(n_duplicates: int, same_time: float, order: str | None) -> list[str]:
+    """Say that rows repeat others, and that they look like lines of orders."""
+    remarks = []
+    if n_duplicates:
+        remarks.append(f"{n_duplicates:,} rows repeat another one in all columns")
+    if same_time >= _LINE_ITEMS and order is None:
+        remarks.append(
+            f"{same_time:.0%} of the rows are at a time at which their customer has another one: "
+            "if they are lines of orders, name the column of the order by --order"
+        )
+    return remarks
+
+
+def _count_duplicates(log: pd.DataFrame, roles: Roles) -> int:
+    """Return how many rows repeat another one; those of one customer and time are compared."""
+    near = log[log.duplicated([roles.customer, roles.time, roles.amount], keep=False)]
+    return int(near.duplicated().sum()) if _is_plain(near) else 0
 
 
 def _nested(log: pd.DataFrame, roles: Roles, as_of: Any) -> pd.DataFrame:

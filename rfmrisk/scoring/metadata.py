@@ -29,6 +29,10 @@ class DataSummary:
         Times of the first and the last transaction, ISO-8601.
     first_as_of, last_as_of : str
         The earliest and the latest moment of decision, ISO-8601.
+    left_out : list of str
+        Which rows and lines of the log were left out, and why.
+    remarks : list of str
+        What else of the log is to be minded.
     """
 
     name: str = "histories"
@@ -39,6 +43,8 @@ class DataSummary:
     last: str = ""
     first_as_of: str = ""
     last_as_of: str = ""
+    left_out: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

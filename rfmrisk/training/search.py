@@ -318,7 +318,7 @@ def train(
         drift_in_time=in_time is not None,
         outcome_curve=updating.curve.verdict if updating and updating.curve else None,
         separating=by_feature.separating,
-        data=describe(task.histories),
+        data=describe(task.histories, histories.attrs.get("left_out", ())),
         features=list(map(str, looked_at.columns)),
         typical=typical_values(looked_at),
         versions=package_versions(pipeline),

@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import packages_distributions, version
@@ -133,8 +133,11 @@ class Task:
         return table.iloc[self.train_rows]
 
 
-def describe(histories: pd.DataFrame) -> DataSummary:
-    """Describe histories, with a fingerprint of customers, moments, times and amounts."""
+def describe(histories: pd.DataFrame, left_out: Sequence[str] = ()) -> DataSummary:
+    """Describe histories, with a fingerprint of customers, moments, times and amounts.
+
+    What was left out of their log goes along.
+    """
     flat = flatten(histories)
     digest = hashlib.sha256()
     for values in (flat.as_of, flat.ends - flat.starts, flat.times, flat.numbers("amount")):
@@ -157,6 +160,7 @@ def describe(histories: pd.DataFrame) -> DataSummary:
         last=iso(flat.times.max()),
         first_as_of=iso(flat.as_of.min()),
         last_as_of=iso(flat.as_of.max()),
+        left_out=list(left_out),
     )
 
 

@@ -140,10 +140,14 @@ def test_weaknesses_are_told():
         label_stability="unstable: more than 1%",
         label_stable=False,
         failed=["xgboost: every candidate failed"],
-        data=DataSummary(transactions=100),
+        data=DataSummary(
+            transactions=100, left_out=["3 of 9 rows cannot be used"], remarks=["2 rows repeat"]
+        ),
     )
     told = " ".join(to_watch(metadata, metrics, drift))
     for part in ("nothing about customers to come", "one column may do as well", "Only 5"):
+        assert part in told
+    for part in ("Left out of the log: 3 of 9 rows", "In the log, 2 rows repeat."):
         assert part in told
     for part in ("unstable", "calibrate before", "weighed", "rfm__recency", "xgboost"):
         assert part in told

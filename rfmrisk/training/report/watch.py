@@ -43,6 +43,8 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
             "The label was computed from the transactions that the features see. These figures "
             "say nothing about customers to come."
         )
+    said += [f"Left out of the log: {left_out}." for left_out in metadata.data.left_out]
+    said += [f"In the log, {remark}." for remark in metadata.data.remarks]
     if best.get("gain_low", np.inf) <= 0:
         said.append(
             f"The gain over recency alone is {best['gain']:+.3f} in ROC-AUC, and its 95 % interval "
