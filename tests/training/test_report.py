@@ -29,7 +29,7 @@ def folder(request, tmp_path_factory):
     log, defaults = make_transactions(n_customers=400, random_state=0, return_defaults=True)
     histories = to_histories(log)
     y = None if request.param == "proxy" else defaults.loc[histories.index].to_numpy()
-    result = train(histories, y, models=SMALL, cv=2)
+    result = train(histories, y, models=SMALL, cv=2, proxy=False)
     return save_run(result, tmp_path_factory.mktemp(request.param) / "run")
 
 
