@@ -28,7 +28,7 @@ from rfmrisk.scoring.passwords import without_passwords
 from rfmrisk.validation.commands import add_validation
 
 if TYPE_CHECKING:
-    from rfmrisk.training.decisions import DecidedHistories
+    from rfmrisk.histories.decisions import DecidedHistories
     from rfmrisk.training.training_options import TrainingOptions
 
 BAD_INPUT = 2
@@ -472,8 +472,8 @@ def _decided(
     log: pd.DataFrame, options: argparse.Namespace, roles: dict[str, Any]
 ) -> "DecidedHistories | None":
     """Return the histories as of the decisions, where there are some, with their outcomes."""
+    from rfmrisk.histories.decisions import decided_histories
     from rfmrisk.histories.tables import read_frame
-    from rfmrisk.training.decisions import decided_histories
 
     if (options.decisions is None) != (options.target is None):
         raise ValueError(
@@ -507,8 +507,8 @@ def _decided(
 
 def _table(options: argparse.Namespace) -> "DecidedHistories":
     """Return a plain table of applications, with their outcomes."""
+    from rfmrisk.histories.decisions import decided_table
     from rfmrisk.histories.tables import read_frame
-    from rfmrisk.training.decisions import decided_table
 
     if options.log is None or options.target is None or options.decisions is not None:
         raise ValueError(

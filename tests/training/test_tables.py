@@ -9,9 +9,9 @@ import pytest
 from rfmrisk import to_histories
 from rfmrisk.cli import main
 from rfmrisk.datasets import make_transactions
+from rfmrisk.histories.decisions import decided_table, parse_outcomes
 from rfmrisk.scoring.table_files import read_applications, score_table
 from rfmrisk.training import load_model, save_run, train
-from rfmrisk.training.decisions import decided_table, parse_outcomes
 
 from .small import SMALL
 

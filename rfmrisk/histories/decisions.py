@@ -90,7 +90,7 @@ def decided_histories(
     Examples
     --------
     >>> import pandas as pd
-    >>> from rfmrisk.training.decisions import decided_histories
+    >>> from rfmrisk.histories.decisions import decided_histories
     >>> roles = {"customer": "who", "time": "when", "amount": "paid"}
     >>> when = pd.to_datetime(["2020-01-01", "2020-02-01", "2020-06-01"])
     >>> log = pd.DataFrame({"who": ["a", "a", "b"], "when": when, "paid": [5.0, 7.0, 9.0]})
@@ -180,7 +180,7 @@ def decided_table(
     Examples
     --------
     >>> import pandas as pd
-    >>> from rfmrisk.training.decisions import decided_table
+    >>> from rfmrisk.histories.decisions import decided_table
     >>> table = pd.DataFrame({"age": [31, 45], "paid": ["yes", "no"]})
     >>> decided_table(table, "paid", bad="no").outcomes
     array([0., 1.])

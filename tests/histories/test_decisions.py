@@ -6,14 +6,13 @@ import pytest
 
 from rfmrisk import to_histories
 from rfmrisk.datasets import make_transactions
+from rfmrisk.histories.decisions import decided_histories, parse_outcomes
 from rfmrisk.histories.options import ReadingOptions
 from rfmrisk.histories.tables import read_frame
 from rfmrisk.training import train
-from rfmrisk.training.decisions import decided_histories, parse_outcomes
 from rfmrisk.training.exchange import read_histories, to_records, write_histories
 from rfmrisk.training.report.watch import to_watch
-
-from .small import SMALL
+from tests.training.small import SMALL
 
 ROLES = {"customer": "CustomerId", "time": "TransactionStartTime", "amount": "Amount"}
 
