@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="make the report of a training's folder again")
     report.set_defaults(run=_report)
     report.add_argument("folder")
-    add_validation(commands, _load_model)
+    add_validation(commands, _load_model, _keep_validation)
     return parser
 
 
@@ -291,6 +291,23 @@ def _load_model(uri: str) -> Any:
     from rfmrisk.training.tracking import load_model
 
     return load_model(uri)
+
+
+def _keep_validation(
+    options: argparse.Namespace, folder: Path, verdicts: dict[str, str], figures: dict[str, float]
+) -> None:
+    from rfmrisk.training.tracking import Tracker
+
+    asked = ("model", "log", "decisions", "target", "grades", "groups", "segments")
+    run_id = Tracker().keep_validation(
+        folder,
+        f"validate {Path(options.log).name}",
+        params={name: getattr(options, name) for name in asked},
+        verdicts=verdicts,
+        figures=figures,
+    )
+    if run_id is not None:
+        _say(f"MLflow  run {run_id}")
 
 
 def _add_score(commands: Any) -> None:
@@ -661,16 +678,13 @@ def _score(options: argparse.Namespace) -> None:
     if options.table:
         _score_table(model, options)
         return
-    trained_on = model.metadata.roles
-    roles: dict[str, Any] = {
-        role: getattr(options, role) or trained_on.get(role, default)
-        for role, default in (
-            ("customer", CUSTOMER),
-            ("time", TIME),
-            ("amount", AMOUNT),
-            ("order", None),
-        )
-    }
+    roles = Roles.of_training(
+        model.metadata.roles,
+        customer=options.customer,
+        time=options.time,
+        amount=options.amount,
+        order=options.order,
+    )
     try:
         n_customers, n_high_risk = score_file(
             model,
@@ -685,7 +699,7 @@ def _score(options: argparse.Namespace) -> None:
             reasons=options.reasons,
             rows_per_part=options.rows_per_part,
             spreadsheet=options.spreadsheet,
-            **roles,
+            **asdict(roles),
             **ReadingOptions.from_namespace(options).given,
         )
     except KeyboardInterrupt as interrupt:

@@ -102,22 +102,14 @@ def decided_histories(
     >>> decided.outcomes, decided.n_immature
     (array([1.]), 1)
     """
-    customer = decision_customer or roles["customer"]
-    for name, what in ((customer, "customer"), (decision_time, "time"), (target, "outcome")):
-        if name not in decisions:
-            raise ValueError(
-                f"the decisions have no column {name!r} for the {what}; their columns are "
-                f"{list(map(str, decisions.columns))}"
-            )
-    table = decisions.rename(columns={customer: roles["customer"], decision_time: "as_of"})
-    if not table.columns.is_unique:
-        raise ValueError(
-            f"the decisions have two columns for the customer or the time of the decision: "
-            f"{list(map(str, decisions.columns))}, where {customer!r} and {decision_time!r} were "
-            "asked for"
-        )
-    table[target] = parse_outcomes(table[target], target, bad)
-    table = _without_duplicates(table, [roles["customer"], "as_of"], target)
+    table = with_outcomes(
+        decisions,
+        roles["customer"],
+        customer=decision_customer or roles["customer"],
+        time=decision_time,
+        target=target,
+        bad=bad,
+    )
     histories = to_histories(log, as_of=table, on_bad=on_bad, **roles)
     check_within(microseconds(arrow_column(histories["as_of"])), *_span(log, Roles(**roles)))
     n_immature = 0
@@ -137,6 +129,53 @@ def decided_histories(
         histories = histories[mature]
     outcomes = histories[target].to_numpy(np.float64)
     return DecidedHistories(histories.drop(columns=target), outcomes, n_immature)
+
+
+def with_outcomes(
+    decisions: pd.DataFrame,
+    log_customer: str,
+    *,
+    customer: str,
+    time: str,
+    target: str | None,
+    bad: str | None = None,
+) -> pd.DataFrame:
+    """Return decisions as `to_histories` takes them, each once, with outcomes as 0, 1 and NaN.
+
+    Parameters
+    ----------
+    decisions : DataFrame
+    log_customer : str
+        The log's own name for the customer.
+    customer, time : str
+        Columns of the decisions.
+    target : str or None
+        The column of the outcome; None where none is known.
+    bad : str or None, default=None
+        The word for a bad outcome, where outcomes are words.
+
+    Raises
+    ------
+    ValueError
+        A column is missing, an outcome is something else, or a decision has two outcomes.
+    """
+    asked = {"customer": customer, "time": time} | ({"outcome": target} if target else {})
+    for what, name in asked.items():
+        if name not in decisions:
+            raise ValueError(
+                f"the decisions have no column {name!r} for the {what}; their columns are "
+                f"{list(map(str, decisions.columns))}"
+            )
+    table = decisions.rename(columns={customer: log_customer, time: "as_of"})
+    if not table.columns.is_unique:
+        raise ValueError(
+            f"the decisions have two columns for the customer or the time of the decision: "
+            f"{list(map(str, decisions.columns))}, where {customer!r} and {time!r} were asked for"
+        )
+    if target is None:
+        return table
+    table[target] = parse_outcomes(table[target], target, bad)
+    return _without_duplicates(table, [log_customer, "as_of"], target)
 
 
 def _span(log: pd.DataFrame, roles: Roles) -> tuple[int, int]:

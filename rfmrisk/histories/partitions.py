@@ -115,16 +115,7 @@ def histories_in_parts(
     roles = Roles(customer, time, amount, order)
     options = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
     log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part, options=options)
-    return _yield_parts(log, folder)
-
-
-def _yield_parts(log: "PartitionedLog", folder: str | Path | None) -> Iterator[pd.DataFrame]:
-    with TemporaryDirectory(prefix="rfmrisk-", dir=folder) as place:
-        split = log.split(Path(place))
-        for number in range(log.n_parts):
-            histories = split.part(number)
-            if histories is not None:
-                yield histories
+    return log.parts(folder)
 
 
 @dataclass(frozen=True)
@@ -246,6 +237,15 @@ class PartitionedLog:
         """Give some columns of the whole log, table after table."""
         for stretch in self._files.stretches(self.rows_per_part):
             yield from self._files.read(stretch, self.rows_per_part, names)
+
+    def parts(self, folder: str | Path | None = None) -> Iterator[pd.DataFrame]:
+        """Give the histories of each partition; the split log lies in a folder meanwhile."""
+        with TemporaryDirectory(prefix="rfmrisk-", dir=folder) as place:
+            split = self.split(Path(place))
+            for number in range(self.n_parts):
+                histories = split.part(number)
+                if histories is not None:
+                    yield histories
 
     def decide(self, decisions: Any) -> None:
         """Take the moments of decision from a frame of decisions."""

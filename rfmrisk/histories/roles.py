@@ -1,7 +1,8 @@
 """The roles of a log's columns, and how those columns are written."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,6 +40,24 @@ class Roles:
     time: str
     amount: str
     order: str | None = None
+
+    @classmethod
+    def of_training(
+        cls,
+        trained_on: Mapping[str, str],
+        *,
+        customer: str | None = None,
+        time: str | None = None,
+        amount: str | None = None,
+        order: str | None = None,
+    ) -> Self:
+        """Return the columns that are given, or else those of a training, or the usual ones."""
+        return cls(
+            customer or trained_on.get("customer", CUSTOMER),
+            time or trained_on.get("time", TIME),
+            amount or trained_on.get("amount", AMOUNT),
+            order or trained_on.get("order"),
+        )
 
     @property
     def given(self) -> dict[str, str]:

@@ -298,6 +298,49 @@ class Tracker:
                 f"{shlex.quote(str(folder))}"
             )
 
+    def keep_validation(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        params: dict[str, Any],
+        verdicts: dict[str, str],
+        figures: dict[str, float],
+    ) -> str | None:
+        """Log a validation as a run of its own: its page and tables, its verdicts as tags.
+
+        Parameters
+        ----------
+        folder : Path
+            What `rfmrisk.validation.write_validation` wrote.
+        name : str
+            Of the run.
+        params : dict
+            What was asked for.
+        verdicts : dict of str to str
+            By question.
+        figures : dict of str to float
+
+        Returns
+        -------
+        str or None
+            The run's id; None where the store cannot be used, with a warning.
+        """
+
+        def keep() -> str:
+            reach_store()
+            with alone_with_store():
+                self.mlflow.set_experiment(self.experiment)
+            with self.mlflow.start_run(run_name=name, nested=True) as active:
+                self.mlflow.log_params(_as_text(params))
+                self.mlflow.set_tags({f"verdict.{each}": text for each, text in verdicts.items()})
+                self.mlflow.log_metrics({each: float(value) for each, value in figures.items()})
+                self.mlflow.log_artifacts(str(folder), "validation")
+            return str(active.info.run_id)
+
+        found: str | None = self._ask(keep)
+        return found
+
     def _log(
         self,
         folder: Path,

@@ -6,21 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from rfmrisk.histories.columns import is_text
+from rfmrisk.histories.decisions import with_outcomes
 from rfmrisk.histories.nesting import rewind
-from rfmrisk.histories.partitions import ROWS_PER_PART, histories_in_parts
-from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
+from rfmrisk.histories.options import ReadingOptions, add_reading_options
+from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog
+from rfmrisk.histories.roles import Roles
+from rfmrisk.histories.tables import read_frame
 from rfmrisk.validation.periods import PERIODS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from rfmrisk.scoring import ScoringModel
 
 RED = 3
 
 
-def add_validation(commands: Any, load_model: Callable[[str], ScoringModel]) -> None:
+def add_validation(
+    commands: Any,
+    load_model: Callable[[str], ScoringModel],
+    track: Callable[[argparse.Namespace, Path, dict[str, str], dict[str, float]], None],
+) -> None:
     """Add both commands to a parser.
 
     Parameters
@@ -28,12 +37,13 @@ def add_validation(commands: Any, load_model: Callable[[str], ScoringModel]) -> 
     commands : subparsers of argparse
     load_model : callable
         From a folder or an MLflow URI to the model.
+    track : callable
+        Keeps a validation: what was asked for, its folder, its verdicts and its figures.
     """
     validate = commands.add_parser("validate", help="hold a model against outcomes")
-    validate.set_defaults(run=_validate, load_model=load_model)
+    validate.set_defaults(run=_validate, load_model=load_model, track=track)
     _add_common(validate, "validation")
     validate.add_argument("--decisions", required=True, help="CSV or Parquet file of decisions")
-    validate.add_argument("--target", required=True, help="column of the outcomes: 1 is bad")
     validate.add_argument("--grades", help="column of the grades")
     validate.add_argument("--groups", help="column of the groups to be treated alike")
     validate.add_argument("--segments", default="", help="columns, separated by commas")
@@ -46,7 +56,6 @@ def add_validation(commands: Any, load_model: Callable[[str], ScoringModel]) -> 
         help="CSV or Parquet file of decisions (default: all customers known at the beginning of "
         "each period)",
     )
-    monitor.add_argument("--target", help="column of the outcomes: 1 is bad")
     monitor.add_argument("--by", choices=list(PERIODS), default="month", help="(default month)")
 
 
@@ -54,16 +63,18 @@ def _add_common(parser: argparse.ArgumentParser, output: str) -> None:
     parser.add_argument("log", help="CSV or Parquet file, or folder of Parquet files")
     parser.add_argument("--model", required=True, help="folder of a training, or an MLflow URI")
     parser.add_argument("-o", "--output", default=output, help=f"folder (default {output})")
-    for role in ("customer", "time", "amount"):
+    for role in ("customer", "time", "amount", "order"):
         parser.add_argument(f"--{role}", help=f"column of the {role} (default: as in training)")
     parser.add_argument("--on-bad", choices=["raise", "drop"], default="raise")
-    parser.add_argument(
-        "--decision-customer", help="column of the customer in the decisions (default: as the log)"
-    )
-    parser.add_argument(
-        "--decision-time", default="as_of", help="column of the time of decision (default as_of)"
-    )
+    for role in ("customer", "time"):
+        parser.add_argument(
+            f"--decision-{role}",
+            help=f"column of the {role} in the decisions (default: as in training)",
+        )
+    parser.add_argument("--target", help="column of the outcomes (default: as in training)")
+    parser.add_argument("--bad", metavar="WORD", help="the word for a bad outcome, of two words")
     parser.add_argument("--initial-auc", type=float, help="AUC when the model was developed")
+    add_reading_options(parser)
 
 
 def _validate(options: argparse.Namespace) -> None:
@@ -71,13 +82,15 @@ def _validate(options: argparse.Namespace) -> None:
     from rfmrisk.validation.writing import write_validation
 
     model = options.load_model(options.model)
-    roles = _roles(model, options)
-    decisions = _decisions(options, roles)
-    parts = histories_in_parts(options.log, as_of=decisions, on_bad=options.on_bad, **roles)
+    target = options.target or model.metadata.decision_roles.get("target")
+    if target is None:
+        raise ValueError("the model was trained without outcomes: name their column by --target")
+    log = _log(model, options)
+    log.decide(_decisions(model, options, log, target))
     report = validate_model(
         model,
-        pd.concat(parts),
-        options.target,
+        pd.concat(log.parts()),
+        target,
         grades=options.grades,
         groups=options.groups,
         segments=[name.strip() for name in options.segments.split(",") if name.strip()],
@@ -85,7 +98,11 @@ def _validate(options: argparse.Namespace) -> None:
         proxy=_is_proxy(model),
     )
     _say(repr(report))
-    _say(f"report  {write_validation(report, options.output)}")
+    page = write_validation(report, options.output)
+    _say(f"report  {page}")
+    auc, gini, ks = report.ranking["value"].loc[["auc", "gini", "ks"]]
+    figures = {"auc": auc, "gini": gini, "ks": ks, "brier": report.brier.brier}
+    options.track(options, page.parent, report.verdicts, figures)
 
 
 def _monitor(options: argparse.Namespace) -> int:
@@ -95,12 +112,12 @@ def _monitor(options: argparse.Namespace) -> int:
     if options.target and not options.decisions:
         raise ValueError("--target is a column of the decisions: give --decisions")
     model = options.load_model(options.model)
-    roles = _roles(model, options)
+    log = _log(model, options)
     if options.decisions:
-        decisions = _decisions(options, roles)
-        parts = histories_in_parts(options.log, as_of=decisions, on_bad=options.on_bad, **roles)
+        log.decide(_decisions(model, options, log, options.target))
+        parts = log.parts()
     else:
-        parts = _snapshots(options, roles)
+        parts = _snapshots(log, options.by)
     report = monitor_model(
         model,
         parts,
@@ -114,15 +131,43 @@ def _monitor(options: argparse.Namespace) -> int:
     return RED if report.light == "red" else 0
 
 
-def _snapshots(options: argparse.Namespace, roles: dict[str, Any]) -> Iterator[pd.DataFrame]:
-    """Give, part by part, the customers known at the beginning of each period."""
-    parts = histories_in_parts(
-        options.log, on_bad=options.on_bad, rows_per_part=ROWS_PER_PART // 2, **roles
+def _log(model: ScoringModel, options: argparse.Namespace) -> PartitionedLog:
+    """Open the log, with the roles and the types that it has for the model."""
+    if model.of_table:
+        raise ValueError(
+            f"the model {options.model!r} is of a plain table and knows no log: hold it against "
+            "outcomes by rfmrisk.validation.validate_model(model, table, y)"
+        )
+    roles = Roles.of_training(
+        model.metadata.roles,
+        customer=options.customer,
+        time=options.time,
+        amount=options.amount,
+        order=options.order,
     )
-    for part in parts:
+    return PartitionedLog(
+        options.log,
+        roles,
+        None,
+        options.on_bad,
+        # Every period of a part is in memory at once where there are no decisions.
+        ROWS_PER_PART if options.decisions else ROWS_PER_PART // 2,
+        options=ReadingOptions.from_namespace(options),
+        texts=_categories(model.scorer.recipe.fields),
+    )
+
+
+def _categories(columns: Mapping[str, str]) -> list[str]:
+    """Return the columns that a model has as categories, which are text in every file."""
+    return [name for name, dtype in columns.items() if dtype == "category"]
+
+
+def _snapshots(log: PartitionedLog, by: str) -> Iterator[pd.DataFrame]:
+    """Give, part by part, the customers known at the beginning of each period."""
+    for part in log.parts():
         end = part["as_of"].max()
         first = part["history"].list.flatten().struct.field("time").min()
-        starts = pd.period_range(first, end, freq=PERIODS[options.by]).start_time[1:]
+        starts = pd.period_range(first, end, freq=PERIODS[by]).start_time[1:]
         for start in starts:
             if start == end:
                 yield part
@@ -130,31 +175,27 @@ def _snapshots(options: argparse.Namespace, roles: dict[str, Any]) -> Iterator[p
                 yield rewind(part, end - start)
 
 
-def _decisions(options: argparse.Namespace, roles: dict[str, Any]) -> pd.DataFrame:
-    path = options.decisions
-    read = pd.read_parquet if str(path).endswith((".parquet", ".pq")) else pd.read_csv
-    found = read(path)
-    customer = options.decision_customer or roles["customer"]
-    if customer not in found.columns and "customer" in found.columns:
-        customer = "customer"
-    asked = {"--decision-customer": customer, "--decision-time": options.decision_time}
-    if options.target:
-        asked["--target"] = options.target
-    for option, name in asked.items():
-        if name not in found.columns:
-            raise ValueError(
-                f"the decisions have no column {name!r} for {option}; they have "
-                f"{', '.join(map(str, found.columns))}"
-            )
-    return found.rename(columns={customer: roles["customer"], options.decision_time: "as_of"})
-
-
-def _roles(model: ScoringModel, options: argparse.Namespace) -> dict[str, Any]:
-    trained_on = model.metadata.roles
-    return {
-        role: getattr(options, role) or trained_on.get(role, default)
-        for role, default in (("customer", CUSTOMER), ("time", TIME), ("amount", AMOUNT))
-    }
+def _decisions(
+    model: ScoringModel, options: argparse.Namespace, log: PartitionedLog, target: str | None
+) -> pd.DataFrame:
+    """Read the decisions, with the columns and the types that they had in training."""
+    own = log.roles.customer
+    trained_on = model.metadata.decision_roles
+    customer = options.decision_customer or trained_on.get("customer") or own
+    time = options.decision_time or trained_on.get("time") or "as_of"
+    decisions = read_frame(
+        options.decisions,
+        "the decisions",
+        [customer, time, *([target] if target else [])],
+        ids=customer,
+        ids_are_text=is_text(log.schema.field(own).type),
+        time=time,
+        texts=_categories(model.scorer.recipe.columns),
+        options=ReadingOptions.from_namespace(options),
+    )
+    return with_outcomes(
+        decisions, own, customer=customer, time=time, target=target, bad=options.bad
+    )
 
 
 def _is_proxy(model: ScoringModel) -> bool:
