@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -678,13 +678,6 @@ def _score(options: argparse.Namespace) -> None:
     if options.table:
         _score_table(model, options)
         return
-    roles = Roles.of_training(
-        model.metadata.roles,
-        customer=options.customer,
-        time=options.time,
-        amount=options.amount,
-        order=options.order,
-    )
     try:
         n_customers, n_high_risk = score_file(
             model,
@@ -699,7 +692,7 @@ def _score(options: argparse.Namespace) -> None:
             reasons=options.reasons,
             rows_per_part=options.rows_per_part,
             spreadsheet=options.spreadsheet,
-            **asdict(roles),
+            **{role: getattr(options, role) for role in ("customer", "time", "amount", "order")},
             **ReadingOptions.from_namespace(options).given,
         )
     except KeyboardInterrupt as interrupt:

@@ -23,7 +23,7 @@ from rfmrisk.aggregation.union import needed_fields
 from rfmrisk.histories.nesting import Decisions, check_within
 from rfmrisk.histories.options import OnBad, OptionNeededError, ReadingOptions
 from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog, is_table
-from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles
+from rfmrisk.histories.roles import Roles
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.sources import log_files
 from rfmrisk.scoring.csv_text import defused_table, write_table
@@ -42,9 +42,9 @@ def score_file(
     path: str | Path,
     output: str | Path,
     *,
-    customer: str = CUSTOMER,
-    time: str = TIME,
-    amount: str = AMOUNT,
+    customer: str | None = None,
+    time: str | None = None,
+    amount: str | None = None,
     order: str | None = None,
     as_of: Any = None,
     decisions: str | Path | pd.DataFrame | None = None,
@@ -78,8 +78,8 @@ def score_file(
         A Parquet file or a folder of them. A CSV file is taken too, but read at once.
     output : str or Path
         A ``.csv`` or ``.parquet`` file; one that is there is replaced.
-    customer, time, amount, order : str
-        The columns of the log, as in `to_histories`.
+    customer, time, amount, order : str or None, default=None
+        The columns of the log, as in `to_histories`; None is as in the training of the model.
     as_of : datetime-like or None, default=None
         The moment of decision; None is the midnight that ends the last day of the whole log.
     decisions : str, Path, DataFrame or None, default=None
@@ -145,7 +145,9 @@ def score_file(
     True
     """
     output = check_output(output)
-    roles = Roles(customer, time, amount, order)
+    roles = Roles.of_training(
+        model.metadata.roles, customer=customer, time=time, amount=amount, order=order
+    )
     reading = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
     steps = [each[0] for each in pipelines_of(model.pipeline)]
     fields = {name: dtype for step in steps for name, dtype in needed_fields(step).items()}
