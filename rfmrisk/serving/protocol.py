@@ -33,7 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._timer: TimerHandle | None = None  # of the head
         self._unread: TimerHandle | None = None  # of the answer
-        self._in_head = True
+        self._in_head, self._n_heads = True, 0
         self._arrived = self._named = 0  # bytes of the head: in pieces, and in whole headers
 
     def connection_made(self, transport: Any) -> None:
@@ -52,11 +52,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes while the head is within its bounds."""
-        began_in_head = self._in_head
+        began_in_head, n_heads = self._in_head, self._n_heads
         if began_in_head and self._timer is None:
             self._wait_for_head()
         super().data_received(data)
-        if began_in_head and self._in_head:
+        of_head = began_in_head and self._in_head
+        if of_head and self._n_heads == n_heads:  # else a whole request has come at once
             self._arrived += len(data)
             if self._arrived > HEAD_BYTES:
                 self._refuse(_LARGE)
@@ -71,6 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_has_come()
         too_large = self._named + len(self.url) > HEAD_BYTES
         self._in_head, self._arrived, self._named = False, 0, 0
+        self._n_heads += 1
         if too_large:
             self._refuse(_LARGE)
         if not self.transport.is_closing():

@@ -153,6 +153,19 @@ def exchange(port, data) -> bytes:
         return answer
 
 
+def test_a_large_request_that_arrives_at_once_is_answered(folder):
+    """The bytes of a body count for no head, on a kept connection too."""
+    body = small_body() + b" " * 150_000
+    with running(folder) as (address, _):
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=20)
+        for _ in range(20):
+            connection.request("POST", "/predict", body, JSON)
+            answer = connection.getresponse()
+            assert answer.status == 200
+            answer.read()
+        connection.close()
+
+
 @pytest.mark.slow
 def test_a_head_that_does_not_come_is_not_waited_for(folder):
     """Half-sent requests end after a time, and the app answers meanwhile."""
