@@ -20,7 +20,7 @@ import numpy as np
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from rfmrisk._writing import write_whole
+from rfmrisk.histories.whole_files import write_whole
 
 __all__ = ["TRUSTED_TYPES", "ModelFileError", "dump", "load"]
 

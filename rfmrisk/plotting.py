@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from rfmrisk._drawing import Display
 from rfmrisk.woe.bins import MISSING, UNSEEN
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["WOEDisplay"]
 
 
-class WOEDisplay:
+class WOEDisplay(Display):
     """Bins of one or many features: how many customers, and how good they are.
 
     Bars are counts; the line is the WoE or the bad rate of each bin that has customers. Make one

@@ -21,7 +21,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rfmrisk._writing import whole_file, write_whole
 from rfmrisk.histories.chunks import LoadedFile, LogFiles, ParquetFiles, of_type
 from rfmrisk.histories.columns import as_table, microseconds, parse_ids, whole
 from rfmrisk.histories.ending import end_of_log
@@ -38,6 +37,7 @@ from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles, find_formats_
 from rfmrisk.histories.segments import Ints, group
 from rfmrisk.histories.sources import is_parquet
 from rfmrisk.histories.timestamps import DAY, check_known, parse_moment
+from rfmrisk.histories.whole_files import whole_file, write_whole
 
 ROWS_PER_PART = 1_000_000
 

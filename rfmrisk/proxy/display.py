@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from rfmrisk._drawing import Display, axes
 from rfmrisk.proxy.agreement import ProxyValidation, validate_proxy
 from rfmrisk.proxy.backtest import RollingOrigin
 from rfmrisk.proxy.leakage import TELLTALE, LeakageReport, leakage_report
@@ -21,7 +22,7 @@ _SAFE, _RISKY, _NEUTRAL = "#2a7f9e", "#c8553d", "#8a8f98"
 _MOST_POINTS = 5_000
 
 
-class ClusterDisplay:
+class ClusterDisplay(Display):
     """The clusters of a labeler in two of its columns.
 
     Parameters
@@ -96,7 +97,7 @@ class ClusterDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax)
+        self.ax_, self.figure_ = axes(ax, self)
         x, y = self.points.columns
         shades = np.linspace(0.25, 1, max(self.high_risk, 1))
         drawn = np.ones(len(self.points), dtype=bool)
@@ -121,7 +122,7 @@ class ClusterDisplay:
         return self
 
 
-class StabilityDisplay:
+class StabilityDisplay(Display):
     """Labels that flip, for each perturbation: the mean, and a whisker to the worst.
 
     Parameters
@@ -184,7 +185,7 @@ class StabilityDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax)
+        self.ax_, self.figure_ = axes(ax, self)
         table = self.stability.table.iloc[::-1]
         mean, worst = 100 * table["flips_mean"], 100 * table["flips_max"]
         # The later perturbations show a changed world, which a label may rightly follow.
@@ -199,7 +200,7 @@ class StabilityDisplay:
         return self
 
 
-class ProxyValidationDisplay:
+class ProxyValidationDisplay(Display):
     """Real bad rate by decile of the risk.
 
     Parameters
@@ -257,7 +258,7 @@ class ProxyValidationDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax)
+        self.ax_, self.figure_ = axes(ax, self)
         table = self.validation.table
         overall = 100 * self.validation.n_bad / self.validation.n_customers
         rates = 100 * table["bad_rate"]
@@ -272,7 +273,7 @@ class ProxyValidationDisplay:
         return self
 
 
-class LeakageDisplay:
+class LeakageDisplay(Display):
     """AUC of the model, of the one-column baselines, and of the best features alone.
 
     Parameters
@@ -342,7 +343,7 @@ class LeakageDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax)
+        self.ax_, self.figure_ = axes(ax, self)
         table, features = self.report.table, self.report.features.head(n_features)
         names = [*table.index, *features.index][::-1]
         aucs = np.array([*table["auc"], *features])[::-1]
@@ -356,7 +357,7 @@ class LeakageDisplay:
         return self
 
 
-class AbsenceDisplay:
+class AbsenceDisplay(Display):
     """Share of active customers who stay away, against the length of the outcome window.
 
     Parameters
@@ -415,7 +416,7 @@ class AbsenceDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax)
+        self.ax_, self.figure_ = axes(ax, self)
         self.ax_.plot(self.curve.index, 100 * self.curve["share_absent"], "o-", color=_SAFE)
         self.ax_.axhline(50, color=_NEUTRAL, linestyle=":")
         self.ax_.set(
@@ -427,7 +428,7 @@ class AbsenceDisplay:
         return self
 
 
-class RollingOriginDisplay:
+class RollingOriginDisplay(Display):
     """The training and test dates of a back-test, one line per split.
 
     Parameters
@@ -466,7 +467,7 @@ class RollingOriginDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax)
+        self.ax_, self.figure_ = axes(ax, self)
         table = self.splits.table
         for part, color in (("train", _SAFE), ("test", _RISKY)):
             start, end = table[f"{part}_from"], table[f"{part}_to"]
@@ -484,7 +485,7 @@ class RollingOriginDisplay:
         return self
 
 
-class OutcomeCurveDisplay:
+class OutcomeCurveDisplay(Display):
     """AUC of the proxy, the supervised model and the updated proxy, over the number of outcomes.
 
     Parameters
@@ -565,7 +566,7 @@ class OutcomeCurveDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax)
+        self.ax_, self.figure_ = axes(ax, self)
         table = self.curve.table
         for name, color in (("proxy", _NEUTRAL), ("supervised", _SAFE), ("updated", _RISKY)):
             self.ax_.plot(table.index, table[name], "o-", color=color, label=name)
@@ -581,18 +582,6 @@ class OutcomeCurveDisplay:
         )
         self.ax_.legend(frameon=False)
         return self
-
-
-def _axes(ax: Any) -> tuple[Any, Any]:
-    if ax is None:
-        try:
-            from matplotlib import pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "drawing needs matplotlib: install it with pip install 'rfmrisk[train]'"
-            ) from error
-        _, ax = plt.subplots(layout="constrained")
-    return ax, ax.figure
 
 
 def _mix(color: str, share: float) -> tuple[float, ...]:

@@ -9,7 +9,8 @@ from rfmrisk.scorecard.cutoffs import (
     swap_sides,
 )
 from rfmrisk.scorecard.grades import Grades
-from rfmrisk.scorecard.scorecard import Scorecard, probability_to_score, score_to_probability
+from rfmrisk.scorecard.scale import probability_to_score, score_to_probability
+from rfmrisk.scorecard.scorecard import Scorecard
 from rfmrisk.scorecard.selection import StepwiseSelector
 
 __all__ = [

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sklearn.utils._optional_dependencies import check_matplotlib_support
-
+from rfmrisk._drawing import Display, axes
 from rfmrisk.scorecard.cutoffs import cutoff_table, gains_table, swap_set
 
 if TYPE_CHECKING:
@@ -23,17 +22,7 @@ if TYPE_CHECKING:
 _LINE, _CHOSEN, _BARS = "#2a7f9e", "#c8553d", "#c9d3df"
 
 
-def _axes(ax: Any, display: Any) -> tuple[Any, Any]:
-    """Return the axes to draw on, and their figure."""
-    check_matplotlib_support(f"{type(display).__name__}.plot")
-    if ax is None:
-        from matplotlib.figure import Figure
-
-        ax = Figure(figsize=(7, 4), layout="constrained").subplots()
-    return ax, ax.figure
-
-
-class SelectionDisplay:
+class SelectionDisplay(Display):
     """The out-of-fold AUC of a stepwise selection, by the number of characteristics.
 
     Parameters
@@ -90,7 +79,7 @@ class SelectionDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax, self)
+        self.ax_, self.figure_ = axes(ax, self)
         path = self.path
         self.ax_.errorbar(
             path["size"], path["auc"], path["std_error"], fmt="o-", color=_LINE, capsize=3
@@ -106,7 +95,7 @@ class SelectionDisplay:
         return self
 
 
-class GainsDisplay:
+class GainsDisplay(Display):
     """The bad rate of each band of a score, and the share of all bads up to it.
 
     Parameters
@@ -166,7 +155,7 @@ class GainsDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax, self)
+        self.ax_, self.figure_ = axes(ax, self)
         table = self.table
         self.ax_.bar(table.index, table["bad_rate"], color=_BARS)
         ends = zip(table["score_min"], table["score_max"], strict=True)
@@ -179,7 +168,7 @@ class GainsDisplay:
         return self
 
 
-class CutoffDisplay:
+class CutoffDisplay(Display):
     """What each cut-off accepts, and earns.
 
     Parameters
@@ -246,7 +235,7 @@ class CutoffDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax, self)
+        self.ax_, self.figure_ = axes(ax, self)
         table = self.table
         self.ax_.plot(table.index, table["approved"], color=_LINE, label="approved")
         self.ax_.plot(table.index, table["bad_rate"], color=_CHOSEN, label="bad rate of accepted")
@@ -262,7 +251,7 @@ class CutoffDisplay:
         return self
 
 
-class SwapSetDisplay:
+class SwapSetDisplay(Display):
     """Who changes sides between two scores, and how bad they are.
 
     Parameters
@@ -328,7 +317,7 @@ class SwapSetDisplay:
         -------
         self
         """
-        self.ax_, self.figure_ = _axes(ax, self)
+        self.ax_, self.figure_ = axes(ax, self)
         bars = self.ax_.bar(self.table.index, self.table["n"], color=_BARS)
         rates = self.table["bad_rate"]
         labels = ["" if rate != rate else f"{rate:.1%} bad" for rate in rates]  # noqa: PLR0124

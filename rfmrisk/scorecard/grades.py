@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from rfmrisk.scorecard.scorecard import score_to_probability
+from rfmrisk.scorecard.scale import score_to_probability
 from rfmrisk.woe.binary_target import check_target, check_weight, mean_weight
 from rfmrisk.woe.binning import cut_numbers
 from rfmrisk.woe.program import Rules

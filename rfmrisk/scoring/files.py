@@ -18,7 +18,6 @@ from pyarrow import parquet
 
 from rfmrisk import __version__
 from rfmrisk._progress import progress
-from rfmrisk._writing import whole_file
 from rfmrisk.aggregation.union import needed_fields
 from rfmrisk.histories.nesting import Decisions, check_within
 from rfmrisk.histories.options import OnBad, OptionNeededError, ReadingOptions
@@ -26,6 +25,7 @@ from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog, is_table
 from rfmrisk.histories.roles import Roles
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.sources import log_files
+from rfmrisk.histories.whole_files import whole_file
 from rfmrisk.scoring.csv_text import defused_table, write_table
 from rfmrisk.scoring.model import ScoringModel
 from rfmrisk.scoring.new_decisions import decisions_to_score

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from rfmrisk._writing import write_whole
 from rfmrisk.aggregation import ApplicationColumns
 from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.whole_files import write_whole
 from rfmrisk.metrics import stability_cuts
 from rfmrisk.persistence import ModelFileError, dump, loads
 from rfmrisk.scorecard import Scorecard

@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from rfmrisk.scorecard.scorecard import probability_to_score
+from rfmrisk.scorecard.scale import probability_to_score
 
 SUREST = 1e-6
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from rfmrisk._writing import whole_file
 from rfmrisk.histories.options import RECOGNISED, ReadingOptions
 from rfmrisk.histories.plain_table import table_histories
 from rfmrisk.histories.sources import Source
 from rfmrisk.histories.tables import read_frame
+from rfmrisk.histories.whole_files import whole_file
 from rfmrisk.scoring.files import check_output, write_scores
 from rfmrisk.scoring.new_decisions import check_applications
 from rfmrisk.scoring.reasons import PhraseBook

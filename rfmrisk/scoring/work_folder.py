@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rfmrisk._writing import write_whole
+from rfmrisk.histories.whole_files import write_whole
 
 try:
     import fcntl

@@ -3,9 +3,9 @@
 import datetime as dt
 import json
 import warnings
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target, with
 from rfmrisk.proxy.worth import OutcomeCurve
 from rfmrisk.scorecard import gains_table
 from rfmrisk.scoring.features import check_names
-from rfmrisk.scoring.metadata import LabelWindow, ModelMetadata
+from rfmrisk.scoring.metadata import LabelWindow, ModelMetadata, TrackedRun
 from rfmrisk.scoring.model import ScoringModel, features_of, score_quantiles, typical_values
 from rfmrisk.scoring.probability import bounded_score
 from rfmrisk.training.candidates import (
@@ -65,8 +65,21 @@ from rfmrisk.training.split import Task, check_histories, check_target, describe
 from rfmrisk.training.training_options import TrainingOptions
 from rfmrisk.woe import read_classing
 
-if TYPE_CHECKING:
-    from rfmrisk.training.tracking import Tracker
+
+class Tracking(Protocol):
+    """What a training asks of its tracker; see `rfmrisk.training.Tracker`."""
+
+    tracked: TrackedRun | None
+
+    @property
+    def git_commit(self) -> str | None:
+        """The commit of the code that runs."""
+
+    def run(self, params: dict[str, Any]) -> AbstractContextManager[str | None]:
+        """Open a run."""
+
+    def watch(self, name: str) -> AbstractContextManager[None]:
+        """Log the search that runs inside."""
 
 
 @dataclass
@@ -181,7 +194,7 @@ def train(
     y: Any = None,
     *,
     options: TrainingOptions | None = None,
-    tracker: "Tracker | None" = None,
+    tracker: Tracking | None = None,
     progress: bool = False,
     **changes: Any,
 ) -> TrainingResult:
@@ -542,7 +555,7 @@ def _per_customer(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def _search(
-    options: TrainingOptions, task: Task, *, tracker: "Tracker | None", progress: bool
+    options: TrainingOptions, task: Task, *, tracker: Tracking | None, progress: bool
 ) -> tuple[list[Search], list[str]]:
     """Search each model; return the searches, the chosen one first, and what failed in whole."""
     searches: list[Search] = []

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from rfmrisk._drawing import Display
+
 if TYPE_CHECKING:
     from rfmrisk.validation.monitoring import MonitorReport
     from rfmrisk.validation.validate import ValidationReport
@@ -18,7 +20,7 @@ _LIGHTS = {"green": "#2e7d32", "amber": "#f0b429", "red": "#c62828"}
 _LINE, _OTHER = "#2a7f9e", "#8a8f98"
 
 
-class ValidationDisplay:
+class ValidationDisplay(Display):
     """Expected against observed bad rates by tenth, and the shift of score and features.
 
     Parameters
@@ -58,7 +60,7 @@ class ValidationDisplay:
         return self
 
 
-class MonitorDisplay:
+class MonitorDisplay(Display):
     """Small multiples over time: rows, score, approvals, stability, bad rates, AUC.
 
     Parameters

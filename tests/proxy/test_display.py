@@ -44,6 +44,14 @@ def test_plot_draws_on_the_axes_given_and_returns_itself(ax):
     assert ax.get_title().startswith("no better than chance")
 
 
+def test_a_display_prints_what_it_holds():
+    """In a terminal the figures are read without drawing them."""
+    validation = validate_proxy(range(20), [0, 1] * 10, 20)
+    printed = repr(ProxyValidationDisplay(validation=validation))
+    assert printed.startswith("ProxyValidationDisplay, drawn by plot(), of validation:")
+    assert repr(validation) in printed
+
+
 def test_each_cluster_is_in_the_picture(histories, ax):
     """Customers without any history are not: they have no place on the axes."""
     rfm = RFMAggregator().fit_transform(histories)

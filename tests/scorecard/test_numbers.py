@@ -12,12 +12,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 
-from rfmrisk.scorecard.scorecard import (
-    Scorecard,
-    _right_signs,
-    probability_to_score,
-    score_to_probability,
-)
+from rfmrisk.scorecard import Scorecard, probability_to_score, score_to_probability
+from rfmrisk.scorecard.scorecard import _right_signs
 from rfmrisk.woe import WOEEncoder
 
 

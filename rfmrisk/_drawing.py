@@ -1,0 +1,32 @@
+"""What the displays have in common: how they print, and where they draw."""
+
+from typing import Any
+
+
+class Display:
+    """A display of scikit-learn's shape: it holds what was computed, prints it, and draws it."""
+
+    def __repr__(self) -> str:
+        kept = {name: value for name, value in vars(self).items() if not name.endswith("_")}
+        told = "\n".join(f"{name}:\n{value!r}" for name, value in kept.items())
+        return f"{type(self).__name__}, drawn by plot(), of {told}"
+
+
+def axes(ax: Any, display: Display) -> tuple[Any, Any]:
+    """Return the axes to draw on, new ones of pyplot where none are given, and their figure.
+
+    Raises
+    ------
+    ImportError
+        matplotlib, of the extra ``train``, is not installed.
+    """
+    if ax is None:
+        try:
+            from matplotlib import pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                f"{type(display).__name__}.plot needs matplotlib: install it with python -m pip "
+                "install 'rfmrisk[train]'"
+            ) from error
+        _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+    return ax, ax.figure
