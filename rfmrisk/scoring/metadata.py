@@ -352,7 +352,11 @@ def _fields_of(
     known = {each.name: each for each in fields(cls)}
     unknown = [name for name in values if name not in known]
     if needed is None:
-        needed = tuple(name for name, each in known.items() if each.default is MISSING)
+        needed = tuple(
+            name
+            for name, each in known.items()
+            if each.default is MISSING and each.default_factory is MISSING
+        )
     missing = [name for name in needed if name not in values]
     for problem, names in (("has unknown fields", unknown), ("lacks", missing)):
         if names:
