@@ -150,16 +150,6 @@ def of_values(values: Sequence[float | str | None]) -> np.ndarray | Categories:
     return Categories(np.array([codes[value] for value in values]), texts)
 
 
-def rows_of(columns: Columns, rows: slice) -> Columns:
-    """Return the features of some of the customers."""
-    return {
-        name: Categories(values.codes[rows], values.names)
-        if isinstance(values, Categories)
-        else values[rows]
-        for name, values in columns.items()
-    }
-
-
 def joined(parts: list[Columns]) -> Columns:
     """Put the features of some customers after those of others."""
     return {name: _stacked([part[name] for part in parts]) for name in parts[0]}

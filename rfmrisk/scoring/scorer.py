@@ -15,7 +15,6 @@ from rfmrisk.scoring.features import (
     FeatureRecipe,
     aggregators_of,
     joined,
-    rows_of,
     value_of,
 )
 from rfmrisk.scoring.probability import bounded_score
@@ -44,12 +43,6 @@ class Scores:
             np.concatenate([part.score for part in parts]),
             np.concatenate([part.high_risk for part in parts]),
             list(chain.from_iterable(part.reasons for part in parts)),
-        )
-
-    def rows(self, rows: slice) -> "Scores":
-        """Return the answers for some of the customers."""
-        return Scores(
-            self.probability[rows], self.score[rows], self.high_risk[rows], self.reasons[rows]
         )
 
 
@@ -127,23 +120,6 @@ class Scorer:
             parts = [(joined(list(columns)), np.concatenate(empty))]
         scores = [self._scores(*part, n_reasons, book) for part in parts]
         return scores[0] if len(scores) == 1 else Scores.joined(scores)
-
-    def score_together(
-        self, flat: FlatHistories, requests: list[slice], n_reasons: int, book: PhraseBook
-    ) -> list[Scores]:
-        """Score the customers of several requests, each to the last bit as `score` does.
-
-        A customer's features depend on the customer's own transactions alone. What a model makes
-        of them may differ in the last bit with the number of rows, as a product of matrices does:
-        unless it says that it does not, it rates request by request.
-        """
-        columns, empty = self.recipe.compute(flat), _empty(flat)
-        if self._rater.independent:
-            scores = self._scores(columns, empty, n_reasons, book)
-            return [scores.rows(own) for own in requests]
-        return [
-            self._scores(rows_of(columns, own), empty[own], n_reasons, book) for own in requests
-        ]
 
     def score_features(self, columns: Columns, n_reasons: int, book: PhraseBook) -> Scores:
         """Score features by name."""

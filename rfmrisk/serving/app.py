@@ -22,6 +22,7 @@ from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.response import Stream
+from prometheus_client import generate_latest
 
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError
@@ -31,7 +32,6 @@ from rfmrisk.serving.champion import Champion, ChampionHolder
 from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.log_config import LOGGING, access_log
 from rfmrisk.serving.logs import CSV_TYPE, PARQUET_TYPE, as_csv, score_log
-from rfmrisk.serving.monitor import ScoreMonitor, exposition
 from rfmrisk.serving.openapi import document
 from rfmrisk.serving.problems import MEDIA_TYPE, Problem
 from rfmrisk.serving.schemas import Health, ModelCard, ModelName, Ready, Reloaded
@@ -202,12 +202,7 @@ def model_card(state: State) -> Response:
 @get("/metrics", sync_to_thread=False)
 def metrics(state: State) -> Response:
     """Write the counts of this worker for Prometheus."""
-    service: Service = state.service
-    champion = service.holder.champion
-    name = (champion.name, champion.version) if champion else None
-    scores = champion.monitor if champion else ScoreMonitor()
-    text = exposition(service.requests, service.guard.waiting, name, scores)
-    return Response(text.encode(), media_type="text/plain; version=0.0.4")
+    return Response(generate_latest(state.service), media_type="text/plain; version=0.0.4")
 
 
 @post("/predict", status_code=200)

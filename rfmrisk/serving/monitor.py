@@ -1,11 +1,14 @@
 """What is counted: requests, latency, scores, and how far scores have moved since training."""
 
 import threading
-from bisect import bisect_left
-from collections import Counter, deque
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.scorecard.scorecard import Scorecard
@@ -15,38 +18,6 @@ from rfmrisk.woe.binning import psi_of
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 POINTS = tuple(range(350, 801, 25))
 RECENT = 10_000
-
-
-class Histogram:
-    """Counts in ranges, as Prometheus wants them."""
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self._bounds = np.array(bounds)
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def add(self, value: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def add_all(self, values: np.ndarray) -> None:
-        """Count many values."""
-        places = np.searchsorted(self._bounds, values, side="left")
-        added = np.bincount(places, minlength=len(self.counts)).tolist()
-        self.counts = [old + new for old, new in zip(self.counts, added, strict=True)]
-        self.total += float(values.sum())
-
-    def lines(self, name: str, labels: str = "") -> list[str]:
-        """Write the histogram."""
-        lines, reached = [], 0
-        comma = f"{labels}," if labels else ""
-        for bound, count in zip((*self.bounds, "+Inf"), self.counts, strict=True):
-            reached += count
-            lines.append(f'{name}_bucket{{{comma}le="{bound}"}} {reached}')
-        shown = f"{{{labels}}}" if labels else ""
-        return [*lines, f"{name}_sum{shown} {self.total}", f"{name}_count{shown} {reached}"]
 
 
 @dataclass
@@ -62,7 +33,8 @@ class ScoreMonitor:
 
     cuts: np.ndarray | None = None
     expected: np.ndarray | None = None
-    scores: Histogram = field(default_factory=lambda: Histogram(POINTS))
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(len(POINTS) + 1, dtype=np.int64))
+    total: float = 0.0
     high_risk: int = 0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     # Small requests are counted on the event loop, and large ones on threads.
@@ -79,10 +51,33 @@ class ScoreMonitor:
 
     def add(self, score: np.ndarray, high_risk: np.ndarray) -> None:
         """Count the scores of a request."""
+        ranges = np.searchsorted(POINTS, score, side="left")
         with self._lock:
-            self.scores.add_all(score)
+            self.counts += np.bincount(ranges, minlength=len(self.counts))
+            self.total += float(score.sum())
             self.high_risk += int(high_risk.sum())
             self.recent.extend(score[-RECENT:].tolist())
+
+    def collect(self) -> Iterator[Metric]:
+        """Give what Prometheus reads."""
+        with self._lock:
+            reached, total, high_risk = self.counts.cumsum().tolist(), self.total, self.high_risk
+        bounds = [*map(str, map(float, POINTS)), "+Inf"]
+        yield HistogramMetricFamily(
+            "rfmrisk_score",
+            "Scores since the model was loaded.",
+            buckets=list(zip(bounds, reached, strict=True)),
+            sum_value=total,
+        )
+        yield CounterMetricFamily(
+            "rfmrisk_high_risk",
+            "Customers called high-risk since the model was loaded.",
+            value=high_risk,
+        )
+        psi = self.psi()
+        if psi is not None:
+            told = f"Population stability index of the last {RECENT} scores."
+            yield GaugeMetricFamily("rfmrisk_score_psi", told, value=psi)
 
     def psi(self) -> float | None:
         """Compute the population stability index of the recent scores; None without any."""
@@ -98,71 +93,22 @@ class RequestMonitor:
     """The requests of one worker."""
 
     def __init__(self) -> None:
-        self.answered: Counter[tuple[str, str, int]] = Counter()
-        self.seconds: dict[str, Histogram] = {}
+        self.registry = CollectorRegistry()
+        self._answered = Counter(
+            "rfmrisk_requests",
+            "Answered requests.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "rfmrisk_request_seconds",
+            "Time from a request's head to the end of its answer.",
+            ["route"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
 
     def add(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self.answered[method, route, status] += 1
-        if route not in self.seconds:
-            self.seconds[route] = Histogram(SECONDS)
-        self.seconds[route].add(seconds)
-
-
-def exposition(
-    requests: RequestMonitor, waiting: int, model: tuple[str, str] | None, scores: ScoreMonitor
-) -> str:
-    """Write all in Prometheus' text format.
-
-    Examples
-    --------
-    >>> text = exposition(RequestMonitor(), 1, ("credit", "3"), ScoreMonitor())
-    >>> print("".join(line for line in text.splitlines(True) if line.startswith("rfmrisk_model")))
-    rfmrisk_model_info{name="credit",version="3"} 1
-    """
-    lines = [
-        "# HELP rfmrisk_requests_total Answered requests.",
-        "# TYPE rfmrisk_requests_total counter",
-    ]
-    lines += [
-        f'rfmrisk_requests_total{{method="{method}",route="{route}",status="{status}"}} {count}'
-        for (method, route, status), count in sorted(requests.answered.items())
-    ]
-    lines += [
-        "# HELP rfmrisk_request_seconds Time from a request's head to the end of its answer.",
-        "# TYPE rfmrisk_request_seconds histogram",
-    ]
-    for route, seconds in sorted(requests.seconds.items()):
-        lines += seconds.lines("rfmrisk_request_seconds", f'route="{route}"')
-    lines += [
-        "# HELP rfmrisk_requests_waiting Requests that have arrived and are not answered.",
-        "# TYPE rfmrisk_requests_waiting gauge",
-        f"rfmrisk_requests_waiting {waiting}",
-    ]
-    if model:
-        name, version = (_escaped(text) for text in model)
-        lines += [
-            "# HELP rfmrisk_model_info The model that serves.",
-            "# TYPE rfmrisk_model_info gauge",
-            f'rfmrisk_model_info{{name="{name}",version="{version}"}} 1',
-        ]
-    lines += [
-        "# HELP rfmrisk_score Scores since the model was loaded.",
-        "# TYPE rfmrisk_score histogram",
-        *scores.scores.lines("rfmrisk_score"),
-        "# HELP rfmrisk_high_risk_total Customers called high-risk since the model was loaded.",
-        "# TYPE rfmrisk_high_risk_total counter",
-        f"rfmrisk_high_risk_total {scores.high_risk}",
-    ]
-    psi = scores.psi()
-    if psi is not None:
-        lines += [
-            f"# HELP rfmrisk_score_psi Population stability index of the last {RECENT} scores.",
-            "# TYPE rfmrisk_score_psi gauge",
-            f"rfmrisk_score_psi {psi:.6g}",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _escaped(label: str) -> str:
-    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        self._answered.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)

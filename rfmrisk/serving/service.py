@@ -5,8 +5,6 @@ import ctypes
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
-from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -14,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from litestar import Request
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 
 from rfmrisk.histories.segments import Ints
 from rfmrisk.scoring.scorer import Scores
-from rfmrisk.serving.batches import Batches
-from rfmrisk.serving.bodies import CustomerId, Decoded
+from rfmrisk.serving.bodies import CustomerId
 from rfmrisk.serving.champion import N_REASONS, NO_MODEL, Champion, ChampionHolder
 from rfmrisk.serving.guard import Guard, overloaded
 from rfmrisk.serving.monitor import RequestMonitor
@@ -58,7 +57,6 @@ class Service:
         self.holder = holder
         self.requests = RequestMonitor()
         self.guard = Guard(settings, self.requests, routes)
-        self.batches = Batches(predict_together, lambda: self.guard.waiting)
         self.executor: ThreadPoolExecutor | None = None  # while the app lives
         self.large = 0  # requests with a large body
 
@@ -70,6 +68,21 @@ class Service:
             wait = str(self.holder.retry_after())
             raise Problem(503, "no model is loaded yet", headers={"Retry-After": wait})
         return self.holder.champion
+
+    def collect(self) -> Iterator[Metric]:
+        """Give what Prometheus reads of this worker."""
+        yield from self.requests.registry.collect()
+        waiting = "Requests that have arrived and are not answered."
+        yield GaugeMetricFamily("rfmrisk_requests_waiting", waiting, value=self.guard.waiting)
+        champion = self.holder.champion
+        if champion is None:
+            return
+        model = GaugeMetricFamily(
+            "rfmrisk_model_info", "The model that serves.", labels=["name", "version"]
+        )
+        model.add_metric([champion.name, champion.version], 1)
+        yield model
+        yield from champion.monitor.collect()
 
     async def body(self, request: Request, media_types: set[str]) -> bytes:
         """Read a body within the limits; a large one holds one of few places until the answer."""
@@ -100,7 +113,7 @@ class Service:
         # Each customer has a list of transactions.
         if is_large(body, body.count(b"[")):
             return await self.beside(predict, champion, body)
-        return await self.batches.answer(champion, body)
+        return predict(champion, body)
 
     async def predict_features(self, champion: Champion, body: bytes) -> bytes:
         """Answer a request of customers with their features."""
@@ -166,46 +179,6 @@ def predict(champion: Champion, body: bytes) -> bytes:
     return answer(
         champion, ids, _moments(flat.as_of), champion.scorer.score(flat, N_REASONS, champion.book)
     )
-
-
-def predict_together(champion: Champion, bodies: list[bytes]) -> list[bytes | Exception]:
-    """Answer several requests, each to the last bit as `predict` does, or with its error."""
-    answers: dict[int, bytes | Exception] = {}
-    decoded: dict[int, Decoded] = {}
-    for place, body in enumerate(bodies):
-        try:
-            decoded[place] = champion.reader.decode(body)
-        except Exception as error:
-            answers[place] = _kept(error)
-    try:
-        found = _answers(champion, list(decoded.values()))
-        answers |= zip(decoded, found, strict=True)
-    except Exception:
-        # One is at fault, or they do not go together, such as times with a zone and without.
-        for place, request in decoded.items():
-            try:
-                (answers[place],) = _answers(champion, [request])
-            except Exception as error:
-                answers[place] = _kept(error)
-    return [answers[place] for place in range(len(bodies))]
-
-
-def _kept(error: Exception) -> Exception:
-    """Return what a bad request is told without the way it came, which holds the whole batch."""
-    return replace(error) if isinstance(error, Problem) else error
-
-
-def _answers(champion: Champion, requests: list[Decoded]) -> list[bytes]:
-    if not requests:
-        return []
-    flat = champion.reader.histories(requests)
-    edges = accumulate((len(request.ids) for request in requests), initial=0)
-    rows = [slice(first, end) for first, end in pairwise(edges)]
-    scores = champion.scorer.score_together(flat, rows, N_REASONS, champion.book)
-    return [
-        answer(champion, request.ids, _moments(flat.as_of[own]), own_scores)
-        for request, own, own_scores in zip(requests, rows, scores, strict=True)
-    ]
 
 
 def predict_features(champion: Champion, body: bytes) -> bytes:

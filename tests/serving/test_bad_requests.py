@@ -344,7 +344,7 @@ def test_a_fault_of_the_app_tells_nothing(card, monkeypatch, caplog):
             raise RuntimeError(SECRET)
 
         scorer = client.app.service.champion().scorer
-        monkeypatch.setattr(type(scorer), "score_together", fail)
+        monkeypatch.setattr(type(scorer), "score", fail)
         answer = client.post("/predict", content=small_body(), headers=JSON)
     assert answer.status_code == 500
     assert SECRET not in answer.text + caplog.text
