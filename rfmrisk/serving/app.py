@@ -17,7 +17,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -32,9 +31,16 @@ from rfmrisk.serving.champion import Champion, ChampionHolder
 from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.log_config import LOGGING, access_log
 from rfmrisk.serving.logs import CSV_TYPE, PARQUET_TYPE, as_csv, score_log
-from rfmrisk.serving.openapi import document
+from rfmrisk.serving.openapi import KEY, TEXT, document, of_routes, problems, taking
 from rfmrisk.serving.problems import MEDIA_TYPE, Problem
-from rfmrisk.serving.schemas import Health, ModelCard, ModelName, Ready, Reloaded
+from rfmrisk.serving.schemas import (
+    Health,
+    ModelCard,
+    ModelName,
+    PredictResponse,
+    Ready,
+    Reloaded,
+)
 from rfmrisk.serving.service import Service
 from rfmrisk.serving.settings import Settings
 
@@ -43,6 +49,16 @@ logger = logging.getLogger(__name__)
 JSON = {"application/json"}
 RELOAD_SECONDS = 60
 GRACE = 30  # seconds for what is in flight, once no more is taken
+
+_OF_A_BODY = problems(400, 401, 408, 413, 415, 422, 429, 500, 503)
+_ROLES = {
+    "customer": "The column of the customer's id; by default that of the training.",
+    "time": "The column of the time; by default that of the training.",
+    "amount": "The column of the amount; by default that of the training.",
+    "as_of": "The moment of decision, such as 2018-12-01, with a zone where the times have one (a "
+    "+ is written %2B); by default the midnight that ends the last day.",
+    "spreadsheet": "true puts an apostrophe before texts that a spreadsheet would compute.",
+}
 
 
 def create_app(
@@ -104,14 +120,14 @@ class ScoringApp(Litestar):
     """
 
     def __init__(self, settings: Settings, holder: ChampionHolder, *, alone: bool = False) -> None:
-        handlers = [home, docs, sample, page, openapi, health, ready, metrics, model_card]
-        handlers += [predict, predict_features, score_file, reload]
-        paths = {path for handler in handlers for path in handler.paths if "{" not in path}
-        self.service = Service(settings, holder, paths)
+        asks_for_key = {
+            path: handler.security is not None for handler in HANDLERS for path in handler.paths
+        }
+        self.service = Service(settings, holder, asks_for_key)
         self.alone = alone
         super().__init__(
-            route_handlers=handlers,
-            state=State({"service": self.service}),
+            route_handlers=HANDLERS,
+            state=State({"service": self.service, "described": _described()}),
             lifespan=[_lifespan],
             exception_handlers={
                 Problem: _answer_problem,
@@ -151,77 +167,106 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         service.executor.shutdown()
 
 
-@get("/health", sync_to_thread=False)
-def health(state: State) -> Response:
+@get("/health", responses=problems(500), sync_to_thread=False)
+def health(state: State) -> Health:
     """Tell that the process lives, and which model it has."""
     holder: ChampionHolder = state.service.holder
     champion = holder.champion
-    return _json(
-        Health(
-            status="alive",
-            version=__version__,
-            model=_name(champion) if champion else None,
-            loaded_at=champion.loaded_at if champion else None,
-            load_error=holder.error,
-        )
+    return Health(
+        status="alive",
+        version=__version__,
+        model=_name(champion) if champion else None,
+        loaded_at=champion.loaded_at if champion else None,
+        load_error=holder.error,
     )
 
 
-@get("/ready", sync_to_thread=False)
-def ready(state: State) -> Response:
+@get("/ready", responses=problems(500, 503), sync_to_thread=False)
+def ready(state: State) -> Ready:
     """Tell whether requests should be sent here."""
     service: Service = state.service
     service.champion()
     if service.guard.draining:
         raise Problem(503, "the worker is about to stop", headers={"Retry-After": "1"})
-    return _json(Ready("ready"))
+    return Ready("ready")
 
 
-@get("/model", sync_to_thread=False)
-def model_card(state: State) -> Response:
+@get(
+    "/model",
+    security=KEY,
+    responses=problems(401, 429, 500, 503),
+    sync_to_thread=False,
+)
+def model_card(state: State) -> ModelCard:
     """Tell what the model is and needs."""
     champion: Champion = state.service.champion()
     scorer, metadata = champion.scorer, champion.model.metadata
-    return _json(
-        ModelCard(
-            model=_name(champion),
-            loaded_at=champion.loaded_at,
-            kind=metadata.title or metadata.model,
-            threshold=scorer.threshold,
-            reasons_from=champion.model.reasons_from,
-            reasons_note=champion.model.reasons_note,
-            features=scorer.recipe.names,
-            used_features=[name for name in scorer.recipe.names if name in scorer.used],
-            transaction_fields=dict(scorer.recipe.fields),
-            application_columns=dict(scorer.recipe.columns),
-            metadata=metadata.to_dict(),
-        )
+    return ModelCard(
+        model=_name(champion),
+        loaded_at=champion.loaded_at,
+        kind=metadata.title or metadata.model,
+        threshold=scorer.threshold,
+        reasons_from=champion.model.reasons_from,
+        reasons_note=champion.model.reasons_note,
+        features=scorer.recipe.names,
+        used_features=[name for name in scorer.recipe.names if name in scorer.used],
+        transaction_fields=dict(scorer.recipe.fields),
+        application_columns=dict(scorer.recipe.columns),
+        metadata=metadata.to_dict(),
     )
 
 
-@get("/metrics", sync_to_thread=False)
-def metrics(state: State) -> Response:
+@get(
+    "/metrics",
+    security=KEY,
+    responses=problems(401, 429, 500, 503),
+    media_type="text/plain",
+    sync_to_thread=False,
+)
+def metrics(state: State) -> Response[bytes]:
     """Write the counts of this worker for Prometheus."""
     return Response(generate_latest(state.service), media_type="text/plain; version=0.0.4")
 
 
-@post("/predict", status_code=200)
-async def predict(request: Request) -> Response:
+@post(
+    "/predict",
+    status_code=200,
+    security=KEY,
+    responses=_OF_A_BODY,
+    operation_class=taking({"application/json": "PredictRequest"}),
+)
+async def predict(request: Request) -> Response[PredictResponse]:
     """Score customers by their transactions."""
     service: Service = request.app.state.service
     champion = service.champion()
     return _bytes(await service.predict(champion, await service.body(request, JSON)))
 
 
-@post("/predict/features", status_code=200)
-async def predict_features(request: Request) -> Response:
+@post(
+    "/predict/features",
+    status_code=200,
+    security=KEY,
+    responses=_OF_A_BODY,
+    operation_class=taking({"application/json": "FeaturesRequest"}),
+)
+async def predict_features(request: Request) -> Response[PredictResponse]:
     """Score customers by their features."""
     service: Service = request.app.state.service
     champion = service.champion()
     return _bytes(await service.predict_features(champion, await service.body(request, JSON)))
 
 
-@post("/score-file", status_code=200)
+@post(
+    "/score-file",
+    status_code=200,
+    security=KEY,
+    responses=_OF_A_BODY,
+    operation_class=taking(
+        {CSV_TYPE: TEXT, PARQUET_TYPE: TEXT},
+        {CSV_TYPE: TEXT, "application/json": "PredictResponse"},
+        _ROLES,
+    ),
+)
 async def score_file(request: Request) -> Response:
     """Score the customers of a CSV or Parquet log; answer as CSV, or as JSON if asked to."""
     service: Service = request.app.state.service
@@ -241,8 +286,13 @@ async def score_file(request: Request) -> Response:
     return Stream(lines, media_type=CSV_TYPE, headers=headers)
 
 
-@post("/reload", status_code=200)
-async def reload(request: Request) -> Response:
+@post(
+    "/reload",
+    status_code=200,
+    security=KEY,
+    responses=problems(401, 403, 429, 500, 502, 503),
+)
+async def reload(request: Request) -> Reloaded:
     """Load the champion of now, if it is another.
 
     The other workers of the same server are asked to do so too, and begin within a second or so.
@@ -260,36 +310,41 @@ async def reload(request: Request) -> Response:
         detail = f"the model was not loaded within {RELOAD_SECONDS} seconds, {serving}"
         raise Problem(502, detail) from error
     holder.reloads.value += 1
-    return _json(Reloaded(_name(service.champion()), changed))
+    return Reloaded(_name(service.champion()), changed)
 
 
-@get("/openapi.json", sync_to_thread=False)
-def openapi(request: Request) -> Response:
+@get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+def openapi(request: Request) -> dict[str, Any]:
     """Describe the interface."""
     service: Service = request.app.state.service
     keys = service.guard.keys
     # Without a key it tells nothing of the model, whose fields are columns of a bank's log.
     known = not keys or keys.find(request.headers.get("x-api-key", "").encode("latin-1"))
-    described = document(service.holder.champion if known else None, with_keys=bool(keys))
-    return _bytes(msgspec.json.encode(described))
+    champion = service.holder.champion if known else None
+    return document(request.app.state.described, champion, with_keys=bool(keys))
+
+
+@cache
+def _described() -> dict[str, Any]:
+    return of_routes(HANDLERS)
 
 
 _PAGES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".png": "image/png"}
 
 
-@get("/", sync_to_thread=False)
+@get("/", include_in_schema=False, sync_to_thread=False)
 def home() -> Response:
     """Show the page."""
     return _page("index.html")
 
 
-@get("/docs", sync_to_thread=False)
+@get("/docs", include_in_schema=False, sync_to_thread=False)
 def docs() -> Response:
     """Show the interface in Swagger UI."""
     return _page("docs.html")
 
 
-@get("/pages/sample.csv", sync_to_thread=True)
+@get("/pages/sample.csv", security=KEY, include_in_schema=False, sync_to_thread=True)
 def sample(state: State) -> Response:
     """Send a log of the sample bank, with the columns of the model's training."""
     champion: Champion = state.service.champion()
@@ -303,10 +358,14 @@ def sample(state: State) -> Response:
     return Response(champion.sample, media_type=CSV_TYPE)
 
 
-@get("/pages/{name:str}", sync_to_thread=False)
+@get("/pages/{name:str}", include_in_schema=False, sync_to_thread=False)
 def page(request: Request) -> Response:
     """Send a file of the pages."""
     return _page(request.path_params["name"])
+
+
+HANDLERS = [home, docs, sample, page, openapi, health, ready, metrics, model_card]
+HANDLERS += [predict, predict_features, score_file, reload]
 
 
 def _page(name: str) -> Response:
@@ -327,11 +386,7 @@ def _name(champion: Champion) -> ModelName:
     return ModelName(champion.name, champion.version)
 
 
-def _json(value: msgspec.Struct) -> Response:
-    return _bytes(msgspec.json.encode(value))
-
-
-def _bytes(body: bytes) -> Response:
+def _bytes(body: bytes) -> Response[Any]:
     return Response(body, media_type=MediaType.JSON)
 
 

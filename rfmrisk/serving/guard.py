@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,6 @@ from rfmrisk.serving.problems import MEDIA_TYPE, Problem
 from rfmrisk.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-# What shows no data and takes none.
-OPEN = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
-OPEN_FOLDERS = ("/pages/",)
-CLOSED = frozenset({"/pages/sample.csv"})  # has the names of the columns of the training
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 SECURITY = [
@@ -126,14 +121,20 @@ class Guard:
     ----------
     settings : Settings
     requests : RequestMonitor
-    routes : set of str
-        The paths that logs and metrics may name.
+    routes : mapping of str to bool
+        The paths of the app, which logs and metrics may name, and whether each asks for a key.
+        All others do, but for those within an open path that ends in a parameter.
     """
 
-    def __init__(self, settings: Settings, requests: RequestMonitor, routes: set[str]) -> None:
+    def __init__(
+        self, settings: Settings, requests: RequestMonitor, routes: Mapping[str, bool]
+    ) -> None:
         self.settings = settings
         self.requests = requests
-        self.routes = routes
+        self.routes = {path: closed for path, closed in routes.items() if "{" not in path}
+        self._open_folders = tuple(
+            path.partition("{")[0] for path, closed in routes.items() if "{" in path and not closed
+        )
         self.keys = ApiKeys(settings.key_hashes)
         self.rates = RateLimiter(settings.rate_limit) if settings.rate_limit else None
         self.guesses = Guesses(settings.guess_limit) if settings.guess_limit else None
@@ -170,7 +171,7 @@ class Guard:
                 return
             await send(message)
 
-        held = not _is_open(path)
+        held = not self._is_open(path)
         self.waiting += held
         try:
             # What has arrived is counted before any of it is worked on: this is the queue.
@@ -202,7 +203,7 @@ class Guard:
     def _refusal(
         self, scope: HTTPScope, path: str, headers: dict[bytes, bytes], now: float
     ) -> Problem | None:
-        if _is_open(path):
+        if self._is_open(path):
             return None
         if self.waiting > self.settings.max_waiting:
             return overloaded()
@@ -224,6 +225,9 @@ class Guard:
             limit = self.settings.rate_limit
             return _too_many(f"requests came; at most {limit} a minute are allowed", seconds)
         return unknown
+
+    def _is_open(self, path: str) -> bool:
+        return not self.routes.get(path, not path.startswith(self._open_folders))
 
     def _headers(self, message: Message, request_id: bytes) -> list[tuple[bytes, bytes]]:
         own = list(message["headers"])  # type: ignore[typeddict-item]
@@ -251,10 +255,6 @@ class Guard:
                 "milliseconds": round(seconds * 1000, 2),
             }
             access_log.info(msgspec.json.encode(line).decode())
-
-
-def _is_open(path: str) -> bool:
-    return path in OPEN or (path.startswith(OPEN_FOLDERS) and path not in CLOSED)
 
 
 async def _send_in_parts(message: Any, send: Send) -> None:

@@ -1,24 +1,33 @@
-"""The document of the interface (OpenAPI 3.1), made from the very types that are sent."""
+"""The document of the interface (OpenAPI 3.1): Litestar's own of the routes, and the model's."""
 
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Parameter,
+    Reference,
+    RequestBody,
+    Schema,
+)
+from litestar.openapi.spec.enums import OpenAPIType
 
 from rfmrisk import __version__
-from rfmrisk.serving import schemas
 from rfmrisk.serving.champion import Champion
-from rfmrisk.serving.logs import CSV_TYPE, PARQUET_TYPE
 from rfmrisk.serving.problems import MEDIA_TYPE
+from rfmrisk.serving.schemas import FeaturesRequest, ProblemDetails
 
-_SENT: list[type[msgspec.Struct]] = [
-    schemas.PredictResponse,
-    schemas.FeaturesRequest,
-    schemas.Health,
-    schemas.Ready,
-    schemas.ModelCard,
-    schemas.Reloaded,
-    schemas.ProblemDetails,
-]
+KEY = [{"key": list[str]()}]  # what a route asks for that is not open to all
+TEXT = Schema(type=OpenAPIType.STRING)
+
 _WHY = {
     400: "The body is not JSON, or not in UTF-8, or the request cannot be read.",
     401: "The key is missing or unknown.",
@@ -32,144 +41,108 @@ _WHY = {
     502: "The new model could not be loaded, or not in time; the old one goes on serving.",
     503: "No model is loaded, or too many requests are waiting.",
 }
-_BODY = (400, 401, 408, 413, 415, 422, 429, 500, 503)
 _RETRY = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds to wait."}}
-_ROLES = {
-    "customer": "The column of the customer's id; by default that of the training.",
-    "time": "The column of the time; by default that of the training.",
-    "amount": "The column of the amount; by default that of the training.",
-    "as_of": "The moment of decision, such as 2018-12-01, with a zone where the times have one (a "
-    "+ is written %2B); by default the midnight that ends the last day.",
-    "spreadsheet": "true puts an apostrophe before texts that a spreadsheet would compute.",
-}
+_REFERENCE = "#/components/schemas/{name}"
 
 
-def document(champion: Champion | None, with_keys: bool) -> dict[str, Any]:
-    """Write the document for the model that serves now.
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """Return the problems that a route may answer, by their status."""
+    return {
+        status: ResponseSpec(
+            ProblemDetails, generate_examples=False, description=_WHY[status], media_type=MEDIA_TYPE
+        )
+        for status in statuses
+    }
+
+
+def taking(
+    body: Mapping[str, str | Schema],
+    answer: Mapping[str, str | Schema] | None = None,
+    query: Mapping[str, str] | None = None,
+) -> type[Operation]:
+    """Return the operation of a route that reads its body itself.
 
     Parameters
     ----------
+    body, answer : mapping of str to str or Schema
+        The schema, or the name of one, of each media type; None leaves the answer to Litestar.
+    query : mapping of str to str or None, default=None
+        What each parameter of the query says.
+    """
+
+    @dataclass
+    class Taking(Operation):
+        def __post_init__(self) -> None:
+            self.request_body = RequestBody(_content(body), required=True)
+            if answer and self.responses:
+                self.responses["200"] = OpenAPIResponse("The answer.", content=_content(answer))
+            if query:
+                self.parameters = [
+                    Parameter(name, "query", schema=TEXT, description=what)
+                    for name, what in query.items()
+                ]
+
+    return Taking
+
+
+def _content(kinds: Mapping[str, str | Schema]) -> dict[str, OpenAPIMediaType]:
+    return {
+        kind: OpenAPIMediaType(
+            Reference(_REFERENCE.format(name=what)) if isinstance(what, str) else what
+        )
+        for kind, what in kinds.items()
+    }
+
+
+def of_routes(handlers: Sequence[HTTPRouteHandler]) -> dict[str, Any]:
+    """Return what Litestar says of routes, and the requests that are no model's own."""
+    config = OpenAPIConfig(
+        "rfmrisk",
+        __version__,
+        description="Scores customers by their transactions.",
+        use_handler_docstrings=True,
+        operation_id_creator=lambda handler, *_: handler.handler_name,
+    )
+    # An app for its document alone, which Litestar would otherwise serve to everybody.
+    app = Litestar(handlers, openapi_config=config, logging_config=None)
+    document = app.openapi_schema.to_schema()
+    _, requests = msgspec.json.schema_components([FeaturesRequest], ref_template=_REFERENCE)
+    document["components"]["schemas"] |= requests
+    for status in ("429", "503"):
+        for operation in _operations(document):
+            if status in operation["responses"]:
+                operation["responses"][status]["headers"] = _RETRY
+    return document
+
+
+def document(
+    routes: dict[str, Any], champion: Champion | None, *, with_keys: bool
+) -> dict[str, Any]:
+    """Complete the document for the model that serves now.
+
+    Parameters
+    ----------
+    routes : dict
+        As `of_routes` returns it.
     champion : Champion or None
         Its fields are those that a transaction must have.
     with_keys : bool
         Whether a key is asked for.
-
-    Returns
-    -------
-    dict
-
-    Examples
-    --------
-    >>> sorted(document(None, with_keys=False)["paths"])[:3]
-    ['/health', '/metrics', '/model']
     """
-    _, components = msgspec.json.schema_components(
-        _SENT, ref_template="#/components/schemas/{name}"
-    )
-    components["PredictRequest"] = _predict_request(champion)
-    parts: dict[str, Any] = {"schemas": components}
-    secured: list[dict[str, list]] = []
+    whole = deepcopy(routes)
+    whole["components"]["schemas"]["PredictRequest"] = _predict_request(champion)
     if with_keys:
-        parts["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
-        secured = [{"key": []}]
+        scheme = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+        whole["components"]["securitySchemes"] = {"key": scheme}
+        return whole
+    for operation in _operations(whole):
+        operation.pop("security", None)
+        operation["responses"].pop("401", None)
+    return whole
 
-    def operation(
-        name: str, summary: str, answer: Any, problems: tuple[int, ...], **more: Any
-    ) -> dict[str, Any]:
-        responses = {"200": {"description": "The answer.", "content": answer}}
-        for status in problems:
-            if status in (401, 403) and not with_keys and name != "reload":
-                continue
-            responses[str(status)] = {
-                "description": _WHY[status],
-                "content": {MEDIA_TYPE: {"schema": _ref("ProblemDetails")}},
-                **({"headers": _RETRY} if status in (429, 503) else {}),
-            }
-        opened = name in ("health", "ready")
-        security = {} if opened or not secured else {"security": secured}
-        return {
-            "operationId": name,
-            "summary": summary,
-            "responses": responses,
-            **security,
-            **more,
-        }
 
-    get_, keyed = (500,), (401, 429, 500, 503)
-    predictions = _json("PredictResponse")
-    file_answers = {CSV_TYPE: {"schema": {"type": "string"}}, **predictions}
-    paths = {
-        "/health": {"get": operation("health", "Is it alive?", _json("Health"), get_)},
-        "/ready": {"get": operation("ready", "Does it take requests?", _json("Ready"), (500, 503))},
-        "/model": {"get": operation("model", "What is the model?", _json("ModelCard"), keyed)},
-        "/metrics": {
-            "get": operation(
-                "metrics",
-                "What has been counted, for Prometheus",
-                {"text/plain": {"schema": {"type": "string"}}},
-                keyed,
-            )
-        },
-        "/predict": {
-            "post": operation(
-                "predict",
-                "Score customers by their transactions",
-                predictions,
-                _BODY,
-                requestBody=_required(_json("PredictRequest")),
-            )
-        },
-        "/predict/features": {
-            "post": operation(
-                "predict_features",
-                "Score customers by their features",
-                predictions,
-                _BODY,
-                requestBody=_required(_json("FeaturesRequest")),
-            )
-        },
-        "/score-file": {
-            "post": operation(
-                "score_file",
-                "Score a log; Accept: application/json asks for JSON instead of CSV",
-                file_answers,
-                _BODY,
-                requestBody=_required(
-                    {
-                        CSV_TYPE: {"schema": {"type": "string"}},
-                        PARQUET_TYPE: {"schema": {"type": "string", "format": "binary"}},
-                    }
-                ),
-                parameters=[
-                    {
-                        "name": name,
-                        "in": "query",
-                        "description": what,
-                        "schema": {"type": "string"},
-                    }
-                    for name, what in _ROLES.items()
-                ],
-            )
-        },
-        "/reload": {
-            "post": operation(
-                "reload",
-                "Load the champion of now; other workers of the server follow within seconds",
-                _json("Reloaded"),
-                (401, 403, 429, 500, 502, 503),
-            )
-        },
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "rfmrisk",
-            "version": __version__,
-            "description": "Scores customers by their transactions.",
-        },
-        "paths": paths,
-        "components": parts,
-    }
+def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in document["paths"].values() for operation in path.values()]
 
 
 def _predict_request(champion: Champion | None) -> dict[str, Any]:
@@ -225,15 +198,3 @@ def _predict_request(champion: Champion | None) -> dict[str, Any]:
         "required": ["customers"],
         "additionalProperties": False,
     }
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _json(name: str) -> dict[str, Any]:
-    return {"application/json": {"schema": _ref(name)}}
-
-
-def _required(content: dict[str, Any]) -> dict[str, Any]:
-    return {"required": True, "content": content}

@@ -3,7 +3,7 @@
 import asyncio
 import ctypes
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,11 +48,13 @@ class Service:
     ----------
     settings : Settings
     holder : ChampionHolder
-    routes : set of str
-        The paths that logs and metrics may name.
+    routes : mapping of str to bool
+        The paths of the app, and whether each asks for a key.
     """
 
-    def __init__(self, settings: Settings, holder: ChampionHolder, routes: set[str]) -> None:
+    def __init__(
+        self, settings: Settings, holder: ChampionHolder, routes: Mapping[str, bool]
+    ) -> None:
         self.settings = settings
         self.holder = holder
         self.requests = RequestMonitor()
