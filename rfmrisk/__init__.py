@@ -4,8 +4,9 @@ Each name is imported when it is first used: a process that only opens the door,
 worker of a cluster, does not wait for what fits models.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rfmrisk._lazy import lazily
 
 if TYPE_CHECKING:
     from rfmrisk.aggregation import (
@@ -115,12 +116,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            value = globals()[name] = getattr(importlib.import_module(f"rfmrisk.{home}"), name)
-            return value
-    raise AttributeError(f"module 'rfmrisk' has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,7 @@
 """The command line: rfmrisk check, train, upload, promote, score, serve, validate and so on."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import shlex
@@ -7,27 +9,30 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from rfmrisk import __version__
-from rfmrisk.histories.flat import duration_of
-from rfmrisk.histories.nesting import to_histories
-from rfmrisk.histories.options import OptionNeededError, ReadingOptions, add_reading_options
-from rfmrisk.histories.partitions import ROWS_PER_PART
-from rfmrisk.histories.reading import read_transactions
-from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles
-from rfmrisk.persistence import ModelFileError
+from rfmrisk.histories.options import (
+    AMOUNT,
+    CUSTOMER,
+    ROWS_PER_PART,
+    TIME,
+    OptionNeededError,
+    ReadingOptions,
+    add_reading_options,
+)
 from rfmrisk.scoring.passwords import without_passwords
 from rfmrisk.validation.commands import add_validation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
     from rfmrisk.histories.decisions import DecidedHistories
     from rfmrisk.training.training_options import TrainingOptions
 
@@ -70,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OptionNeededError as error:
         _complain(error.for_command_line)
         return BAD_INPUT
-    except (ValueError, TypeError, FileNotFoundError, ModelFileError) as error:
+    except (ValueError, TypeError, FileNotFoundError) as error:
         _complain(str(error))
         return BAD_INPUT
     except ModuleNotFoundError as error:
@@ -408,6 +413,7 @@ def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> N
 
 
 def _train(options: argparse.Namespace) -> None:
+    from rfmrisk.histories.roles import Roles
     from rfmrisk.proxy import suggest_outcome
     from rfmrisk.proxy.log_check import remarks_of
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
@@ -487,7 +493,7 @@ def _say_next(options: argparse.Namespace, to_score: str, output: str, uri: str)
 
 def _decided(
     log: pd.DataFrame, options: argparse.Namespace, roles: dict[str, Any]
-) -> "DecidedHistories | None":
+) -> DecidedHistories | None:
     """Return the histories as of the decisions, where there are some, with their outcomes."""
     from rfmrisk.histories.decisions import decided_histories
     from rfmrisk.histories.tables import read_frame
@@ -504,7 +510,7 @@ def _decided(
         "the decisions",
         [customer, options.decision_time, options.target],
         ids=customer,
-        ids_are_text=not pd.api.types.is_numeric_dtype(log[roles["customer"]]),
+        ids_are_text=log[roles["customer"]].dtype.kind not in "biufc",
         time=options.decision_time,
         options=ReadingOptions.from_namespace(options),
     )
@@ -522,7 +528,7 @@ def _decided(
     )
 
 
-def _table(options: argparse.Namespace) -> "DecidedHistories":
+def _table(options: argparse.Namespace) -> DecidedHistories:
     """Return a plain table of applications, with their outcomes."""
     from rfmrisk.histories.decisions import decided_table
     from rfmrisk.histories.tables import read_frame
@@ -561,11 +567,11 @@ def _decision_roles(options: argparse.Namespace) -> dict[str, str]:
     }
 
 
-def _counted(histories: pd.DataFrame, decided: "DecidedHistories | None") -> str:
+def _counted(histories: pd.DataFrame, decided: DecidedHistories | None) -> str:
     """Return how many there are to learn from."""
     if decided is None:
         return f"{len(histories):,} customers, as known at {histories['as_of'].max()}"
-    unknown = int(pd.isna(decided.outcomes).sum())
+    unknown = int((~(decided.outcomes >= 0)).sum())
     if "history" not in histories:
         return f"{len(histories):,} applications, of which {unknown:,} have no outcome yet"
     return (
@@ -580,10 +586,11 @@ def _names(text: str) -> list[str]:
 
 
 def _with_fields(
-    asked: "TrainingOptions", columns: list[str], options: argparse.Namespace
-) -> "TrainingOptions":
+    asked: TrainingOptions, columns: list[str], options: argparse.Namespace
+) -> TrainingOptions:
     """Ask for features of the fields that were named."""
     from rfmrisk.aggregation import customer_features
+    from rfmrisk.histories.flat import duration_of
 
     of_roles = {options.time: "time", options.amount: "amount"}
     numbers = list(options.numbers)
@@ -728,6 +735,8 @@ def _score_table(model: Any, options: argparse.Namespace) -> None:
 def _as_of(scores: Path) -> str:
     """Return the moment of decision of a file of scores."""
     if scores.suffix == ".csv":
+        import pandas as pd
+
         return str(pd.read_csv(scores, nrows=1)["as_of"].iloc[0])
     from pyarrow import parquet
 
@@ -768,6 +777,8 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _log(options: argparse.Namespace, roles: dict[str, Any]) -> pd.DataFrame:
+    from rfmrisk.histories.reading import read_transactions
+
     if options.log is None:
         from rfmrisk.datasets import make_transactions
 
@@ -783,6 +794,8 @@ def _log(options: argparse.Namespace, roles: dict[str, Any]) -> pd.DataFrame:
 def _histories(
     log: pd.DataFrame, options: argparse.Namespace, roles: dict[str, Any]
 ) -> pd.DataFrame:
+    from rfmrisk.histories.nesting import to_histories
+
     return to_histories(log, as_of=options.as_of, on_bad=options.on_bad, **roles)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from rfmrisk._drawing import Display
+from rfmrisk._showing import Display
 from rfmrisk.woe.bins import MISSING, UNSEEN
 
 if TYPE_CHECKING:

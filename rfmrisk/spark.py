@@ -44,8 +44,16 @@ from rfmrisk.histories.columns import (
 from rfmrisk.histories.datetimes import ISO
 from rfmrisk.histories.ending import end_of_log
 from rfmrisk.histories.findings import Findings, check_on_bad, check_schema, inspect
-from rfmrisk.histories.options import RECOGNISED, OnBad, OptionNeededError, ReadingOptions
-from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Formats, Roles, find_formats_of
+from rfmrisk.histories.options import (
+    AMOUNT,
+    CUSTOMER,
+    RECOGNISED,
+    TIME,
+    OnBad,
+    OptionNeededError,
+    ReadingOptions,
+)
+from rfmrisk.histories.roles import Formats, Roles, find_formats_of
 from rfmrisk.histories.timestamps import check_known, parse_moment
 from rfmrisk.persistence import dump, load
 from rfmrisk.scoring.model import METADATA_FILE, MODEL_FILE, ScoringModel

@@ -1,6 +1,7 @@
 """What the package shows of itself, and what it brings along."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -23,15 +24,20 @@ def test_all_is_the_public_surface_and_sorted():
         assert getattr(rfmrisk, name).__doc__
 
 
-def test_type_checkers_see_the_public_surface():
+@pytest.mark.parametrize(
+    "package", ["rfmrisk", "rfmrisk.histories", "rfmrisk.scoring", "rfmrisk.validation"]
+)
+def test_type_checkers_see_the_public_surface(package):
     """What is imported for type checkers is what is imported when it is used."""
-    tree = ast.parse(Path(rfmrisk.__file__).read_text(encoding="utf-8"))
+    lazy = importlib.import_module(package)
+    tree = ast.parse(Path(lazy.__file__).read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     imported = {
-        node.module.removeprefix("rfmrisk."): [alias.name for alias in node.names]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("rfmrisk.")
+        node.module.removeprefix(f"{package}."): [alias.name for alias in node.names]
+        for node in block.body
     }
-    assert imported == rfmrisk._HOMES
+    assert imported == lazy._HOMES
+    assert sorted(name for names in imported.values() for name in names) == sorted(lazy.__all__)
 
 
 def test_a_name_that_is_not_there():
@@ -101,3 +107,18 @@ def test_no_two_modules_share_a_name():
     """A module is found by its name alone."""
     names = [path.name for path in (ROOT / "rfmrisk").rglob("*.py") if path.name != "__init__.py"]
     assert sorted(names) == sorted(set(names))
+
+
+def test_help_waits_for_nothing_that_computes():
+    """The command line shows its help without the libraries that read logs and fit models."""
+    heavy = "numpy", "pandas", "pyarrow", "scipy", "sklearn", "skops"
+    asked = f"""
+import sys
+from rfmrisk.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    print([name for name in {heavy} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n"), done.stdout

@@ -28,9 +28,9 @@ from rfmrisk.histories.columns import (
 from rfmrisk.histories.ending import days_of, end_of_log
 from rfmrisk.histories.findings import bind_roles
 from rfmrisk.histories.flat import flatten, nest
-from rfmrisk.histories.options import OnBad, ReadingOptions
+from rfmrisk.histories.options import AMOUNT, CUSTOMER, TIME, OnBad, ReadingOptions
 from rfmrisk.histories.ranks import encode, encode_ids
-from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles
+from rfmrisk.histories.roles import Roles
 from rfmrisk.histories.segments import Ints, first_at_or_after, group, sort_groups
 from rfmrisk.histories.timestamps import (
     check_known,

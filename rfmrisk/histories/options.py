@@ -6,6 +6,14 @@ from typing import Any, Literal, Self
 
 OnBad = Literal["raise", "drop"]
 
+# The columns of the Xente log.
+CUSTOMER = "CustomerId"
+TIME = "TransactionStartTime"
+AMOUNT = "Amount"
+
+# About how many transactions are in memory at a time.
+ROWS_PER_PART = 1_000_000
+
 TIME_UNITS = ("s", "ms", "us", "ns", "days", "excel")
 
 _SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}

@@ -31,15 +31,21 @@ from rfmrisk.histories.nesting import (
     histories_of_decisions,
     read_decisions,
 )
-from rfmrisk.histories.options import RECOGNISED, OnBad, ReadingOptions
+from rfmrisk.histories.options import (
+    AMOUNT,
+    CUSTOMER,
+    RECOGNISED,
+    ROWS_PER_PART,
+    TIME,
+    OnBad,
+    ReadingOptions,
+)
 from rfmrisk.histories.reading import read_table
-from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Roles, find_formats_of
+from rfmrisk.histories.roles import Roles, find_formats_of
 from rfmrisk.histories.segments import Ints, group
 from rfmrisk.histories.sources import is_parquet
 from rfmrisk.histories.timestamps import DAY, check_known, parse_moment
 from rfmrisk.histories.whole_files import whole_file, write_whole
-
-ROWS_PER_PART = 1_000_000
 
 Watch = Callable[[Iterable[Any], str, int], Iterable[Any]]
 

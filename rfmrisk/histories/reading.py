@@ -21,8 +21,16 @@ from rfmrisk.histories.chunks import ParquetFiles
 from rfmrisk.histories.columns import check_columns
 from rfmrisk.histories.dialect import Dialect, as_utf8, find_dialect
 from rfmrisk.histories.findings import bind_roles
-from rfmrisk.histories.options import RECOGNISED, OnBad, OptionNeededError, ReadingOptions
-from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME, Formats, Roles, find_formats
+from rfmrisk.histories.options import (
+    AMOUNT,
+    CUSTOMER,
+    RECOGNISED,
+    TIME,
+    OnBad,
+    OptionNeededError,
+    ReadingOptions,
+)
+from rfmrisk.histories.roles import Formats, Roles, find_formats
 from rfmrisk.histories.sources import (
     BROKEN,
     PARQUET,

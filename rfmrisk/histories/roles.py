@@ -11,12 +11,7 @@ from pyarrow import types
 from rfmrisk.histories.amounts import NumberFormat, find_number_format
 from rfmrisk.histories.columns import check_columns, decoded, is_number, is_text
 from rfmrisk.histories.datetimes import find_time_format
-from rfmrisk.histories.options import RECOGNISED, ReadingOptions
-
-# The columns of the Xente log.
-CUSTOMER = "CustomerId"
-TIME = "TransactionStartTime"
-AMOUNT = "Amount"
+from rfmrisk.histories.options import AMOUNT, CUSTOMER, RECOGNISED, TIME, ReadingOptions
 
 _FIELDS = ("time", "amount", "order")
 

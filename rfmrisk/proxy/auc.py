@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from rfmrisk._progress import progress
+from rfmrisk._showing import progress
 from rfmrisk.histories.segments import Floats
 
 ENOUGH = 20

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from rfmrisk._progress import progress
+from rfmrisk._showing import progress
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.integers import check_integer

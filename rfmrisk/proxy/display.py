@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from rfmrisk._drawing import Display, axes
+from rfmrisk._showing import Display, axes
 from rfmrisk.proxy.agreement import ProxyValidation, validate_proxy
 from rfmrisk.proxy.backtest import RollingOrigin
 from rfmrisk.proxy.leakage import TELLTALE, LeakageReport, leakage_report

@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 
-from rfmrisk._progress import progress
+from rfmrisk._showing import progress
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import FlatHistories, flatten
 from rfmrisk.histories.integers import check_integer

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupShuffleSplit
 
-from rfmrisk._progress import progress
+from rfmrisk._showing import progress
 from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.matching import outcomes_of
 from rfmrisk.histories.segments import Ints

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rfmrisk._drawing import Display, axes
+from rfmrisk._showing import Display, axes
 from rfmrisk.scorecard.cutoffs import cutoff_table, gains_table, swap_set
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from rfmrisk import __version__
-from rfmrisk._progress import progress
+from rfmrisk._showing import progress
 from rfmrisk.aggregation.union import needed_fields
 from rfmrisk.histories.nesting import Decisions, check_within
-from rfmrisk.histories.options import OnBad, OptionNeededError, ReadingOptions
-from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog, is_table
+from rfmrisk.histories.options import ROWS_PER_PART, OnBad, OptionNeededError, ReadingOptions
+from rfmrisk.histories.partitions import PartitionedLog, is_table
 from rfmrisk.histories.roles import Roles
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.sources import log_files

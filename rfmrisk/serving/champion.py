@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from rfmrisk.datasets import make_transactions
-from rfmrisk.histories.roles import AMOUNT, CUSTOMER, TIME
+from rfmrisk.histories.options import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring.model import METADATA_FILE, MODEL_FILE, ScoringModel
 from rfmrisk.scoring.passwords import without_passwords

@@ -4,8 +4,9 @@ Each name is imported when it is first used: the command line asks this package 
 does not wait for what fits models.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rfmrisk._lazy import lazily
 
 if TYPE_CHECKING:
     from rfmrisk.validation.default_rates import (
@@ -81,13 +82,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            module = importlib.import_module(f"rfmrisk.validation.{home}")
-            value = globals()[name] = getattr(module, name)
-            return value
-    raise AttributeError(f"module 'rfmrisk.validation' has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

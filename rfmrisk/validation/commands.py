@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from rfmrisk.histories.columns import is_text
-from rfmrisk.histories.decisions import with_outcomes
-from rfmrisk.histories.nesting import rewind
-from rfmrisk.histories.options import ReadingOptions, add_reading_options
-from rfmrisk.histories.partitions import ROWS_PER_PART, PartitionedLog
-from rfmrisk.histories.roles import Roles
-from rfmrisk.histories.tables import read_frame
+from rfmrisk.histories.options import ROWS_PER_PART, ReadingOptions, add_reading_options
 from rfmrisk.validation.periods import PERIODS
 
 if TYPE_CHECKING:
@@ -20,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    import pandas as pd
+
+    from rfmrisk.histories.partitions import PartitionedLog
     from rfmrisk.scoring import ScoringModel
 
 RED = 3
@@ -78,6 +73,8 @@ def _add_common(parser: argparse.ArgumentParser, output: str) -> None:
 
 
 def _validate(options: argparse.Namespace) -> None:
+    import pandas as pd
+
     from rfmrisk.validation.validate import validate_model
     from rfmrisk.validation.writing import write_validation
 
@@ -133,6 +130,9 @@ def _monitor(options: argparse.Namespace) -> int:
 
 def _log(model: ScoringModel, options: argparse.Namespace) -> PartitionedLog:
     """Open the log, with the roles and the types that it has for the model."""
+    from rfmrisk.histories.partitions import PartitionedLog
+    from rfmrisk.histories.roles import Roles
+
     if model.of_table:
         raise ValueError(
             f"the model {options.model!r} is of a plain table and knows no log: hold it against "
@@ -164,6 +164,10 @@ def _categories(columns: Mapping[str, str]) -> list[str]:
 
 def _snapshots(log: PartitionedLog, by: str) -> Iterator[pd.DataFrame]:
     """Give, part by part, the customers known at the beginning of each period."""
+    import pandas as pd
+
+    from rfmrisk.histories.nesting import rewind
+
     for part in log.parts():
         end = part["as_of"].max()
         first = part["history"].list.flatten().struct.field("time").min()
@@ -179,6 +183,10 @@ def _decisions(
     model: ScoringModel, options: argparse.Namespace, log: PartitionedLog, target: str | None
 ) -> pd.DataFrame:
     """Read the decisions, with the columns and the types that they had in training."""
+    from rfmrisk.histories.columns import is_text
+    from rfmrisk.histories.decisions import with_outcomes
+    from rfmrisk.histories.tables import read_frame
+
     own = log.roles.customer
     trained_on = model.metadata.decision_roles
     customer = options.decision_customer or trained_on.get("customer") or own

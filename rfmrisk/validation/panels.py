@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from rfmrisk._drawing import Display
+from rfmrisk._showing import Display
 
 if TYPE_CHECKING:
     from rfmrisk.validation.monitoring import MonitorReport

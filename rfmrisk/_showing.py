@@ -1,5 +1,7 @@
-"""What the displays have in common: how they print, and where they draw."""
+"""What is shown: how displays print and where they draw, and how far long work is."""
 
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -30,3 +32,15 @@ def axes(ax: Any, display: Display) -> tuple[Any, Any]:
             ) from error
         _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
     return ax, ax.figure
+
+
+def progress(steps: Iterable[Any], description: str, total: int | None = None) -> Iterable[Any]:
+    """Return the steps, with a bar on stderr where that is a terminal and rich is there."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return steps
+    try:
+        from rich.console import Console
+        from rich.progress import track
+    except ImportError:
+        return steps
+    return track(steps, description, total=total, console=Console(stderr=True), transient=True)
