@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import socket
+import threading
 import time
 import tracemalloc
 from contextlib import suppress
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from litestar.testing import TestClient
+from pyarrow import csv as pa_csv
 from pyarrow import parquet
 
 from rfmrisk.datasets import make_transactions
@@ -315,3 +317,75 @@ def test_unseen_categories_are_not_kept(card):
             assert kept() - before < 1_000_000  # of 35 different texts of 100,000 each
         finally:
             tracemalloc.stop()
+
+
+@pytest.mark.slow
+def test_twenty_hostile_clients_reach_no_ceiling_and_keep_nobody_waiting(folder):
+    """Memory stays below the sum of docs/security.md, and a good client is served meanwhile."""
+    psutil = pytest.importorskip("psutil")
+    limits = Settings(max_body=16_000_000, max_transactions=100_000, max_large=2)
+    names = ("max_body", "max_transactions", "max_large")
+    given = {f"RFMRISK_{name.upper()}": str(getattr(limits, name)) for name in names}
+    given |= {"RFMRISK_BODY_SECONDS": "2", "RFMRISK_ANSWER_SECONDS": "2"}
+    ceiling = limits.max_large * (3 * limits.max_body + limits.max_transactions * 600)
+    ceiling += limits.max_waiting * 256_000
+    requests = hostile_requests()
+    stop, served, peak = threading.Event(), [], []
+    with running(folder, **given) as (address, process):
+        port = int(address.rpartition(":")[2])
+        server = psutil.Process(process.pid)
+        assert asked(port, "/predict", small_body()) == 200
+        before = server.memory_info().rss
+        for request in requests[:3]:
+            assert exchange(port, request).startswith(b"HTTP/1.1 200 ")
+
+        def hostile(number):
+            reads = number % 4 != 3
+            while not stop.is_set():
+                with (
+                    suppress(OSError),
+                    socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+                ):
+                    connection.sendall(requests[number % len(requests)])
+                    while reads and connection.recv(65_536):
+                        pass
+                    stop.wait(3)
+
+        threads = [threading.Thread(target=hostile, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        try:
+            until = time.monotonic() + 20
+            while time.monotonic() < until:
+                began = time.monotonic()
+                assert asked(port, "/predict", small_body()) == 200
+                served.append(time.monotonic() - began)
+                peak.append(server.memory_info().rss)
+                time.sleep(0.05)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(30)
+    assert max(peak) - before < ceiling
+    assert max(served) < 1
+
+
+def hostile_requests() -> list[bytes]:
+    """Write three large requests that are right, one of which comes twice, and half of one."""
+    log = make_transactions(600, random_state=1)
+    customer = json.loads(small_body())["customers"][0]
+    table = repeated(log, 75_000)
+    text = io.BytesIO()
+    pa_csv.write_csv(pa.table(table), text)
+    json_body = json.dumps({"customers": [customer] * 9_000}).encode()
+    requests = [
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {kind}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n".encode()
+        + body
+        for path, kind, body in (
+            ("/predict", "application/json", json_body),
+            ("/score-file", CSV["content-type"], text.getvalue()),
+            ("/score-file", PARQUET["content-type"], written(table)),
+        )
+    ]
+    return [*requests, requests[1], requests[0][: len(requests[0]) // 2]]
