@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
@@ -35,10 +36,16 @@ def write_rows(rows: Iterable[Iterable[Any]], file: TextFile) -> None:
     csv.writer(_Lines(file), lineterminator="\r\n").writerows(rows)
 
 
-def write_table(table: pd.DataFrame, file: TextFile, *, header: bool = True) -> None:
+def write_table(table: pd.DataFrame | pd.Series, file: TextFile, *, header: bool = True) -> None:
     """Write a table with its index."""
     texts: Any = _Lines(file)
     table.to_csv(texts, header=header, lineterminator="\r\n")
+
+
+def write_csv(table: pd.DataFrame | pd.Series, path: Path) -> None:
+    """Write a table with its index into a file."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_table(table, file)
 
 
 def defused(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from rfmrisk.scoring.csv_text import write_csv
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import METADATA_FILE
 from rfmrisk.training.exchange import to_records, write_histories
@@ -86,7 +87,7 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
         tables["clusters"] = result.label.clusters
     for name, table in tables.items():
         if table is not None:
-            table.to_csv(folder / f"{name}.csv")
+            write_csv(table, folder / f"{name}.csv")
     if result.classing is not None:
         text = json.dumps(result.classing, indent=1, ensure_ascii=False)
         (folder / CLASSING_FILE).write_text(text + "\n", encoding="utf-8")
@@ -121,7 +122,7 @@ def write_tables(result: "TrainingResult", folder: Path, kind: TableFormat) -> N
     (folder / "tables").mkdir()
     for name, table in tables.items():
         if kind == "csv":
-            table.to_csv(folder / "tables" / f"{name}.csv")
+            write_csv(table, folder / "tables" / f"{name}.csv")
         else:
             table.to_parquet(folder / "tables" / f"{name}.parquet")
 
@@ -135,7 +136,8 @@ def read_file(folder: Path, name: str) -> str:
         It cannot be read.
     """
     try:
-        return (folder / name).read_text(encoding="utf-8")
+        with (folder / name).open(encoding="utf-8", newline="") as file:
+            return file.read()
     except OSError as error:
         raise ValueError(
             f"{str(folder)!r} is not the folder of a training: {name} cannot be read "

@@ -28,7 +28,8 @@ from rfmrisk import CategoryAggregator, RFMAggregator, customer_features, rewind
 from rfmrisk.datasets import make_transactions
 from rfmrisk.scorecard import score_to_probability
 from rfmrisk.scoring import ScoringModel
-from rfmrisk.training import CATALOGUE, train
+from rfmrisk.training import CATALOGUE, save_run, train
+from rfmrisk.training.folder import read_table
 from rfmrisk.training.folds import Folds, make_folds
 from rfmrisk.training.judging import choose_threshold
 from rfmrisk.training.split import Task
@@ -403,6 +404,16 @@ def test_a_pipeline_with_memory_is_never_stale(histories, tmp_path):
                     fitted(str(tmp_path), data, target, windows),
                     fitted(None, data, target, windows),
                 )
+
+
+def test_ids_with_line_ends_are_kept_apart(tmp_path):
+    """A customer whose id holds a carriage return is one line in every table of the folder."""
+    log = make_transactions(n_customers=200, random_state=0)
+    log["CustomerId"] = log["CustomerId"].str.replace("_", "\r")
+    trained = train(to_histories(log), **ONE, models=SMALL_TREE, cv=2)
+    folder = save_run(trained, tmp_path / "run")
+    for name, table in (("customers", trained.customers), ("samples", trained.samples)):
+        assert read_table(folder, f"{name}.csv", "customer").index.equals(table.index)
 
 
 def test_splits_of_ones_own_fold_the_training_customers():
