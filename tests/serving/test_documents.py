@@ -20,6 +20,7 @@ from rfmrisk.metrics import population_stability_index
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.serving import Settings, create_app
 from rfmrisk.serving.monitor import ScoreMonitor
+from rfmrisk.validation import monitor_model
 
 from .conftest import body_of, running, small_body
 
@@ -110,7 +111,10 @@ def test_metrics_count_requests_scores_and_drift(card, log):
 
 
 def test_drift_is_told_of_every_model_with_a_score(trained, many_histories):
-    """Scores like those of the held-out customers have a low index; the riskiest a high one."""
+    """Scores like those of the held-out customers have a low index; the riskiest a high one.
+
+    The app and the monitor give the same index of the same requests.
+    """
     for name, model in trained.items():
         riskiest = model.score(many_histories)["score"].nsmallest(100).index
         index = {}
@@ -119,6 +123,11 @@ def test_drift_is_told_of_every_model_with_a_score(trained, many_histories):
                 assert client.post("/predict", json=body_of(some)).status_code == 200
                 text = client.get("/metrics").text
             index[which] = float(re.search(r"^rfmrisk_score_psi (\S+)$", text, re.MULTILINE)[1])
+            watched = monitor_model(model, some, proxy=True).periods
+            assert index[which] == pytest.approx(watched["psi"].item(), rel=1e-9), name
+            (n_high_risk,) = re.findall(r"^rfmrisk_high_risk_total (\S+)$", text, re.MULTILINE)
+            refused = (1 - watched["approved"].item()) * len(some)
+            assert float(n_high_risk) == pytest.approx(refused), name
         assert index["all"] < 0.25 < index["risky"], name
 
 
