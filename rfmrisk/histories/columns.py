@@ -1,5 +1,6 @@
 """What the door accepts in a column: frames, ids, times and amounts, checked and converted."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -75,7 +76,7 @@ def as_table(frame: Any) -> pa.Table:
 
 def check_columns(names: list[str], needed: list[str], of: str = "the log") -> None:
     """Raise where a needed column is missing or a name stands twice."""
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"duplicated column names {twice}: each column needs a name of its own")
     missing = [name for name in needed if name not in names]
