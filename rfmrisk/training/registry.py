@@ -18,7 +18,7 @@ from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
 from rfmrisk.scoring.naming import CHAMPION
 from rfmrisk.scoring.probability import bad_probability
-from rfmrisk.training.folder import SAMPLES_FILE
+from rfmrisk.training.folder import SAMPLES_FILE, read_table
 from rfmrisk.training.store import (
     first_line,
     out_of_reach,
@@ -299,8 +299,8 @@ def _trained_on(name: str, version: str) -> pd.MultiIndex:
         path = mlflow.artifacts.download_artifacts(
             run_id=run_id, artifact_path=f"{ARTIFACTS}/{SAMPLES_FILE}", dst_path=place
         )
-        customers = pd.read_csv(path, dtype=str)
-    trained = customers[customers["part"] == "train"]
+        samples = read_table(Path(path).parent, SAMPLES_FILE, needed=("customer", "as_of", "part"))
+    trained = samples[samples["part"] == "train"]
     return _samples(trained["customer"], trained["as_of"])
 
 
