@@ -12,13 +12,15 @@ from sklearn.pipeline import make_pipeline
 from rfmrisk import WOEEncoder, customer_features, to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.proxy.target import derive_target
-from rfmrisk.training import CATALOGUE, train
+from rfmrisk.training import CATALOGUE, TrainingOptions, train
 from rfmrisk.training.candidates import (
     FeatureTables,
     feature_settings,
     feature_tables,
     make_searcher,
 )
+from rfmrisk.training.folds import Folds
+from rfmrisk.training.split import Task
 
 LIMIT = 1.2
 N_ROUNDS = 3
@@ -34,6 +36,7 @@ def main() -> None:
     card = CATALOGUE["scorecard"]
     space = {name: of for name, of in card.grid.items() if not name.startswith("features__")}
     every_row = np.arange(len(y))
+    task = Task(past, y, every_row, every_row[:0], Folds(folds, "5 folds"))
     grid = {"logisticregression__C": [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]}
 
     def on_features() -> float:
@@ -43,19 +46,10 @@ def main() -> None:
     def as_train_searches() -> float:
         features = customer_features()
         settings = feature_settings(space)
-        tables = feature_tables(features, settings, past, every_row, {})
-        search = make_searcher(
-            card,
-            FeatureTables(features, settings),
-            space,
-            "grid",
-            y,
-            class_weight=None,
-            n_iter=0,
-            random_state=42,
-            options={"scoring": "roc_auc", "cv": folds},
-        )
-        return search.fit(tables, y).best_score_
+        tables = feature_tables(features, settings, task, {})
+        first = FeatureTables(features, settings)
+        search = make_searcher(card, first, space, TrainingOptions(), task)
+        return search.fit(tables, y).cv_results_["mean_test_score"].max()
 
     def plain_on_features() -> float:
         model = make_pipeline(WOEEncoder(), LogisticRegression(max_iter=1_000))

@@ -175,12 +175,15 @@ def compare_real(name: str, n_splits: int) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the comparison and print it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="the small synthetic set only")
+    parser.add_argument("--quick", action="store_true", help="the smaller synthetic sets only")
     parser.add_argument("--real", action="store_true", help="the real data only")
     parser.add_argument("--splits", type=int, default=20, help="splits for the test AUC")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")  # the peer warns at every fit
     if not options.real:
+        compare_speed(5_000, 12, repeats=31, peer_repeats=5)
+        for n_rows in (1_000, 10_000):
+            compare_speed(n_rows, 50, repeats=9, peer_repeats=1)
         compare_speed(100_000, 50, repeats=5, peer_repeats=1 if options.quick else 3)
     if not (options.quick or options.real):
         compare_speed(1_000_000, 20, repeats=3, peer_repeats=1)
