@@ -14,23 +14,28 @@ class Display:
         return f"{type(self).__name__}, drawn by plot(), of {told}"
 
 
-def axes(ax: Any, display: Display) -> tuple[Any, Any]:
-    """Return the axes to draw on, new ones of pyplot where none are given, and their figure.
+def pyplot(display: Display) -> Any:
+    """Return matplotlib's pyplot.
 
     Raises
     ------
     ImportError
         matplotlib, of the extra ``train``, is not installed.
     """
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f"{type(display).__name__}.plot needs matplotlib: install it with python -m pip "
+            "install 'rfmrisk[train]'"
+        ) from error
+    return plt
+
+
+def axes(ax: Any, display: Display) -> tuple[Any, Any]:
+    """Return the axes to draw on, new ones of pyplot where none are given, and their figure."""
     if ax is None:
-        try:
-            from matplotlib import pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                f"{type(display).__name__}.plot needs matplotlib: install it with python -m pip "
-                "install 'rfmrisk[train]'"
-            ) from error
-        _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+        _, ax = pyplot(display).subplots(figsize=(7, 4), layout="constrained")
     return ax, ax.figure
 
 

@@ -495,6 +495,8 @@ def _decided(
     log: pd.DataFrame, options: argparse.Namespace, roles: dict[str, Any]
 ) -> DecidedHistories | None:
     """Return the histories as of the decisions, where there are some, with their outcomes."""
+    from pandas.api.types import is_numeric_dtype
+
     from rfmrisk.histories.decisions import decided_histories
     from rfmrisk.histories.tables import read_frame
 
@@ -510,7 +512,7 @@ def _decided(
         "the decisions",
         [customer, options.decision_time, options.target],
         ids=customer,
-        ids_are_text=log[roles["customer"]].dtype.kind not in "biufc",
+        ids_are_text=not is_numeric_dtype(log[roles["customer"]]),
         time=options.decision_time,
         options=ReadingOptions.from_namespace(options),
     )
@@ -571,7 +573,7 @@ def _counted(histories: pd.DataFrame, decided: DecidedHistories | None) -> str:
     """Return how many there are to learn from."""
     if decided is None:
         return f"{len(histories):,} customers, as known at {histories['as_of'].max()}"
-    unknown = int((~(decided.outcomes >= 0)).sum())
+    unknown = decided.n_unknown
     if "history" not in histories:
         return f"{len(histories):,} applications, of which {unknown:,} have no outcome yet"
     return (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from rfmrisk._showing import Display
+from rfmrisk._showing import Display, pyplot
 from rfmrisk.woe.bins import MISSING, UNSEEN
 
 if TYPE_CHECKING:
@@ -135,16 +135,10 @@ class WOEDisplay(Display):
         return self
 
     def _make_axes(self) -> list[Any]:
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "WOEDisplay needs matplotlib: python -m pip install 'rfmrisk[train]'"
-            ) from error
         n = len(self.tables)
         n_columns = min(n, 3)
         n_rows = -(-n // n_columns)
-        _, grid = plt.subplots(
+        _, grid = pyplot(self).subplots(
             n_rows,
             n_columns,
             figsize=(4.2 * n_columns, 3.2 * n_rows),

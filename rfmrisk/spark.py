@@ -129,9 +129,9 @@ def to_histories(
     options = ReadingOptions(
         decimal=decimal, thousands=thousands, time_format=time_format, time_unit=time_unit
     )
-    schema = _arrow_schema(df)
-    roles.check(schema.names)
-    written, schema = schema, check_schema(schema, roles)
+    written = _arrow_schema(df)
+    roles.check(written.names)
+    schema = check_schema(written, roles)
     by_decision = isinstance(as_of, DataFrame)
     moment = None if as_of is None or by_decision else parse_moment(as_of, "as_of")
     asked = _Decisions(as_of, customer, df, schema) if by_decision else None

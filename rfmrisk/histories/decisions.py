@@ -1,5 +1,6 @@
 """Decisions whose outcomes are known, or are not known yet, beside the log that they are about."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from rfmrisk.histories.nesting import check_within, to_histories
 from rfmrisk.histories.options import OnBad, OptionNeededError
 from rfmrisk.histories.roles import Roles, with_time
 from rfmrisk.histories.timestamps import parse_duration, parse_moment
+
+_CALLED = {"customer": "the customer", "time": "the time", "target": "the outcome"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class DecidedHistories:
     histories: pd.DataFrame
     outcomes: np.ndarray
     n_immature: int
+
+    @property
+    def n_unknown(self) -> int:
+        """How many of the decisions have no outcome yet."""
+        return int(np.isnan(self.outcomes).sum())
 
 
 def decided_histories(
@@ -102,7 +110,7 @@ def decided_histories(
     >>> decided.outcomes, decided.n_immature
     (array([1.]), 1)
     """
-    table = with_outcomes(
+    table = bind_decisions(
         decisions,
         roles["customer"],
         customer=decision_customer or roles["customer"],
@@ -131,16 +139,17 @@ def decided_histories(
     return DecidedHistories(histories.drop(columns=target), outcomes, n_immature)
 
 
-def with_outcomes(
+def bind_decisions(
     decisions: pd.DataFrame,
     log_customer: str,
     *,
     customer: str,
     time: str,
-    target: str | None,
+    target: str | None = None,
     bad: str | None = None,
+    called: Mapping[str, str] = _CALLED,
 ) -> pd.DataFrame:
-    """Return decisions as `to_histories` takes them, each once, with outcomes as 0, 1 and NaN.
+    """Return decisions as `to_histories` takes them; with outcomes each once, as 0, 1 and NaN.
 
     Parameters
     ----------
@@ -149,21 +158,22 @@ def with_outcomes(
         The log's own name for the customer.
     customer, time : str
         Columns of the decisions.
-    target : str or None
+    target : str or None, default=None
         The column of the outcome; None where none is known.
     bad : str or None, default=None
         The word for a bad outcome, where outcomes are words.
+    called : mapping of str to str
+        What an error calls the customer, the time and the target.
 
     Raises
     ------
     ValueError
         A column is missing, an outcome is something else, or a decision has two outcomes.
     """
-    asked = {"customer": customer, "time": time} | ({"outcome": target} if target else {})
-    for what, name in asked.items():
-        if name not in decisions:
+    for what, name in (("customer", customer), ("time", time), ("target", target)):
+        if name is not None and name not in decisions:
             raise ValueError(
-                f"the decisions have no column {name!r} for the {what}; their columns are "
+                f"the decisions have no column {name!r} for {called[what]}; their columns are "
                 f"{list(map(str, decisions.columns))}"
             )
     table = decisions.rename(columns={customer: log_customer, time: "as_of"})

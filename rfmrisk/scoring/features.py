@@ -1,7 +1,7 @@
 """The features of a model, computed from flat arrays by the aggregators of its training."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -148,6 +148,11 @@ def of_values(values: Sequence[float | str | None]) -> np.ndarray | Categories:
     codes: dict[Any, int] = {text: code for code, text in enumerate(texts)}
     codes[None] = -1
     return Categories(np.array([codes[value] for value in values]), texts)
+
+
+def categories_of(kinds: Mapping[str, FieldType]) -> list[str]:
+    """Return the columns that a model has as categories, which are text in every file."""
+    return [name for name, kind in kinds.items() if kind == "category"]
 
 
 def joined(parts: list[Columns]) -> Columns:

@@ -27,6 +27,7 @@ from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.sources import log_files
 from rfmrisk.histories.whole_files import whole_file
 from rfmrisk.scoring.csv_text import defused_table, write_table
+from rfmrisk.scoring.features import categories_of
 from rfmrisk.scoring.model import ScoringModel
 from rfmrisk.scoring.new_decisions import decisions_to_score
 from rfmrisk.scoring.raters import pipelines_of
@@ -151,7 +152,7 @@ def score_file(
     reading = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
     steps = [each[0] for each in pipelines_of(model.pipeline)]
     fields = {name: dtype for step in steps for name, dtype in needed_fields(step).items()}
-    texts = [name for name, dtype in fields.items() if dtype == "category"]
+    texts = categories_of(fields)
     if model.of_table:
         raise ValueError(
             "the model was trained on a plain table of applications, and scores one: "

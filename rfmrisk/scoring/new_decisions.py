@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from rfmrisk.aggregation import ApplicationColumns
 from rfmrisk.histories.columns import is_text
+from rfmrisk.histories.decisions import bind_decisions
 from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.histories.options import RECOGNISED, ReadingOptions
 from rfmrisk.histories.tables import read_frame
-from rfmrisk.scoring.features import aggregators_of
+from rfmrisk.scoring.features import aggregators_of, categories_of
 from rfmrisk.scoring.raters import pipelines_of
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def decisions_to_score(
             ids=customer,
             ids_are_text=is_text(id_type),
             time=time,
-            texts=[name for name, dtype in recipe.columns.items() if dtype == "category"],
+            texts=categories_of(recipe.columns),
             options=options,
         )
     if as_of is not None:
@@ -81,14 +82,8 @@ def decisions_to_score(
                 "column"
             )
         table = table.assign(**{time: as_of})
-    for name, what in ((customer, "customer"), (time, "time")):
-        if name not in table:
-            raise ValueError(
-                f"the decisions have no column {name!r} for the {what}; their columns are "
-                f"{list(map(str, table.columns))}"
-            )
     table = table.drop(columns=trained_on.get("target", ""), errors="ignore")
-    table = table.rename(columns={customer: log_customer, time: "as_of"})
+    table = bind_decisions(table, log_customer, customer=customer, time=time)
     check_applications(model, table.drop(columns=[log_customer, "as_of"]))
     return table
 

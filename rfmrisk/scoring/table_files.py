@@ -11,6 +11,7 @@ from rfmrisk.histories.plain_table import table_histories
 from rfmrisk.histories.sources import Source
 from rfmrisk.histories.tables import read_frame
 from rfmrisk.histories.whole_files import whole_file
+from rfmrisk.scoring.features import categories_of
 from rfmrisk.scoring.files import check_output, write_scores
 from rfmrisk.scoring.new_decisions import check_applications
 from rfmrisk.scoring.reasons import PhraseBook
@@ -58,7 +59,7 @@ def read_table_of(
 ) -> pd.DataFrame:
     """Read a table whose columns are to have the types that they had in a model's training."""
     own, columns = model.metadata.decision_roles, model.scorer.recipe.columns
-    texts = [name for name, dtype in columns.items() if dtype == "category"]
+    texts = categories_of(columns)
     ids, time = own.get("customer"), own.get("time")
     return read_frame(
         file, "the applications", [], ids=ids, time=time, texts=texts, options=options

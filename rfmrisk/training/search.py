@@ -182,10 +182,11 @@ class TrainingResult:
         beside = "".join(
             f", {name.replace('_', ' ')} {auc[name]:.3f}" for name in BASELINES if name in auc
         )
+        metadata = self.model.metadata
         return (
-            f"TrainingResult(best={self.model.metadata.model!r}, "
-            f"held-out ROC-AUC {auc.iloc[0]:.3f}{beside}, customers {len(self.customers):,}, "
-            f"{self.model.metadata.word_of_bad} {self.customers['target'].mean():.1%})"
+            f"TrainingResult(best={metadata.model!r}, held-out ROC-AUC {auc.iloc[0]:.3f}{beside}, "
+            f"customers {metadata.data.customers:,}, "
+            f"{metadata.word_of_bad} {self.customers['target'].mean():.1%})"
         )
 
 

@@ -149,15 +149,18 @@ class Tracker:
 
     def _start(self, params: dict[str, Any], log: str, run_id: str | None) -> Any:
         mlflow = self.mlflow
-        reach_store()
-        with alone_with_store():
-            mlflow.set_experiment(self.experiment)
+        self._set_experiment()
         known = run_id is not None and self._knows(run_id)
         chosen = {"run_id": run_id} if known else {"run_name": f"train {log}"}
         active = mlflow.start_run(**chosen, nested=True)
         mlflow.set_tags({"rfmrisk.version": __version__, "rfmrisk.log": log})
         mlflow.log_params(_as_text(params))
         return active
+
+    def _set_experiment(self) -> None:
+        reach_store()
+        with alone_with_store():
+            self.mlflow.set_experiment(self.experiment)
 
     def _knows(self, run_id: str) -> bool:
         try:
@@ -328,9 +331,7 @@ class Tracker:
         """
 
         def keep() -> str:
-            reach_store()
-            with alone_with_store():
-                self.mlflow.set_experiment(self.experiment)
+            self._set_experiment()
             with self.mlflow.start_run(run_name=name, nested=True) as active:
                 self.mlflow.log_params(_as_text(params))
                 self.mlflow.set_tags({f"verdict.{each}": text for each, text in verdicts.items()})

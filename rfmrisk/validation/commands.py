@@ -9,7 +9,7 @@ from rfmrisk.validation.periods import PERIODS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pandas as pd
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rfmrisk.scoring import ScoringModel
 
 RED = 3
+
+_CALLED = {"customer": "--decision-customer", "time": "--decision-time", "target": "--target"}
 
 
 def add_validation(
@@ -39,6 +41,7 @@ def add_validation(
     validate.set_defaults(run=_validate, load_model=load_model, track=track)
     _add_common(validate, "validation")
     validate.add_argument("--decisions", required=True, help="CSV or Parquet file of decisions")
+    validate.add_argument("--target", help="column of the outcomes (default: as in training)")
     validate.add_argument("--grades", help="column of the grades")
     validate.add_argument("--groups", help="column of the groups to be treated alike")
     validate.add_argument("--segments", default="", help="columns, separated by commas")
@@ -51,6 +54,7 @@ def add_validation(
         help="CSV or Parquet file of decisions (default: all customers known at the beginning of "
         "each period)",
     )
+    monitor.add_argument("--target", help="column of the outcomes (default: none are looked at)")
     monitor.add_argument("--by", choices=list(PERIODS), default="month", help="(default month)")
 
 
@@ -66,7 +70,6 @@ def _add_common(parser: argparse.ArgumentParser, output: str) -> None:
             f"--decision-{role}",
             help=f"column of the {role} in the decisions (default: as in training)",
         )
-    parser.add_argument("--target", help="column of the outcomes (default: as in training)")
     parser.add_argument("--bad", metavar="WORD", help="the word for a bad outcome, of two words")
     parser.add_argument("--initial-auc", type=float, help="AUC when the model was developed")
     add_reading_options(parser)
@@ -132,6 +135,7 @@ def _log(model: ScoringModel, options: argparse.Namespace) -> PartitionedLog:
     """Open the log, with the roles and the types that it has for the model."""
     from rfmrisk.histories.partitions import PartitionedLog
     from rfmrisk.histories.roles import Roles
+    from rfmrisk.scoring.features import categories_of
 
     if model.of_table:
         raise ValueError(
@@ -153,13 +157,8 @@ def _log(model: ScoringModel, options: argparse.Namespace) -> PartitionedLog:
         # Every period of a part is in memory at once where there are no decisions.
         ROWS_PER_PART if options.decisions else ROWS_PER_PART // 2,
         options=ReadingOptions.from_namespace(options),
-        texts=_categories(model.scorer.recipe.fields),
+        texts=categories_of(model.scorer.recipe.fields),
     )
-
-
-def _categories(columns: Mapping[str, str]) -> list[str]:
-    """Return the columns that a model has as categories, which are text in every file."""
-    return [name for name, dtype in columns.items() if dtype == "category"]
 
 
 def _snapshots(log: PartitionedLog, by: str) -> Iterator[pd.DataFrame]:
@@ -184,8 +183,9 @@ def _decisions(
 ) -> pd.DataFrame:
     """Read the decisions, with the columns and the types that they had in training."""
     from rfmrisk.histories.columns import is_text
-    from rfmrisk.histories.decisions import with_outcomes
+    from rfmrisk.histories.decisions import bind_decisions
     from rfmrisk.histories.tables import read_frame
+    from rfmrisk.scoring.features import categories_of
 
     own = log.roles.customer
     trained_on = model.metadata.decision_roles
@@ -194,15 +194,21 @@ def _decisions(
     decisions = read_frame(
         options.decisions,
         "the decisions",
-        [customer, time, *([target] if target else [])],
+        [],
         ids=customer,
         ids_are_text=is_text(log.schema.field(own).type),
         time=time,
-        texts=_categories(model.scorer.recipe.columns),
+        texts=categories_of(model.scorer.recipe.columns),
         options=ReadingOptions.from_namespace(options),
     )
-    return with_outcomes(
-        decisions, own, customer=customer, time=time, target=target, bad=options.bad
+    return bind_decisions(
+        decisions,
+        own,
+        customer=customer,
+        time=time,
+        target=target,
+        bad=options.bad,
+        called=_CALLED,
     )
 
 

@@ -71,12 +71,18 @@ def test_it_is_a_splitter_for_a_grid_search(histories):
     assert search.best_score_ > 0.6
 
 
-def test_given_decisions_are_split_as_they_are(log):
-    """Rows of several dates are the decisions; their labels are the caller's."""
-    customers = log["CustomerId"].unique()[:50]
+def decisions_of(log, n_customers):
+    """Return decisions of some customers at five dates."""
+    customers = log["CustomerId"].unique()[:n_customers]
     dates = pd.date_range("2019-01-01", periods=5, freq="30D")
     decisions = pd.MultiIndex.from_product([customers, dates], names=["customer", "as_of"])
-    table = to_histories(log, as_of=decisions.to_frame(index=False))
+    return to_histories(log, as_of=decisions.to_frame(index=False))
+
+
+def test_given_decisions_are_split_as_they_are(log):
+    """Rows of several dates are the decisions; their labels are the caller's."""
+    table = decisions_of(log, 50)
+    dates = table["as_of"].unique()
     test = rolling_origin(table, "30D", 4)
     assert test.y is None
     assert test.histories is table
@@ -85,14 +91,6 @@ def test_given_decisions_are_split_as_they_are(log):
     assert [len(held_out) for _, held_out in rolling_origin(table, "30D", 2)] == [100, 100]
     with pytest.warns(UserWarning, match=r"4 test date\(s\), fewer than n=6"):
         assert len(rolling_origin(table, "30D", 6)) == 4
-
-
-def decisions_of(log, n_customers):
-    """Return decisions of some customers at five dates."""
-    customers = log["CustomerId"].unique()[:n_customers]
-    dates = pd.date_range("2019-01-01", periods=5, freq="30D")
-    decisions = pd.MultiIndex.from_product([customers, dates], names=["customer", "as_of"])
-    return to_histories(log, as_of=decisions.to_frame(index=False))
 
 
 def test_outcomes_of_decisions_are_judged(log):

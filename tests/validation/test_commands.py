@@ -116,7 +116,7 @@ def test_what_is_missing_is_named_in_the_words_of_the_command(bank, tmp_path, ca
     wrong = _asked(bank, "validate", tmp_path)
     wrong[wrong.index("bad")] = "worse"
     assert main(wrong) == 2
-    assert "'worse'" in capsys.readouterr().err
+    assert "no column 'worse' for --target" in capsys.readouterr().err
     asked = ["monitor", str(bank / "log.parquet"), "--model", str(bank / "run"), "--target", "bad"]
     assert main(asked) == 2
     assert "give --decisions" in capsys.readouterr().err

@@ -92,7 +92,6 @@ def _content(folder: Path) -> dict[str, Any]:
         "metadata": metadata,
         "bad": metadata.word_of_bad,
         "as_of": (customers["as_of"].min(), customers["as_of"].max()),
-        "n_customers": len(customers),
         "aucs": _table(_aucs(metrics)),
         "ranking": _table(figures(metrics.loc[models], _RANKING)),
         "deciding": _table(figures(metrics.loc[models], _DECIDING)),
