@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from rfmrisk._showing import Display, pyplot
-from rfmrisk.woe.bins import MISSING, UNSEEN
+from rfmrisk._showing import Display, axes, pyplot
+from rfmrisk.woe.bins import MISSING, TOTAL, UNSEEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-__all__ = ["WOEDisplay"]
+__all__ = ["FrontierDisplay", "WOEDisplay"]
+
+Kind = Literal["woe", "bad_rate", "period"]
 
 
 class WOEDisplay(Display):
     """Bins of one or many features: how many customers, and how good they are.
 
-    Bars are counts; the line is the WoE or the bad rate of each bin that has customers. Make one
-    with `from_estimator`.
+    Bars are counts; the line is the WoE or the bad rate of each bin that has customers. Or a line
+    for each bin is its bad rate from period to period: bins that hold do not cross. Make one with
+    `from_estimator`.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ class WOEDisplay(Display):
         estimator: Any,
         features: str | int | Sequence[str | int] | None = None,
         *,
-        kind: Literal["woe", "bad_rate"] = "woe",
+        kind: Kind = "woe",
         ax: Any = None,
     ) -> WOEDisplay:
         """Draw features of a fitted encoder or scorecard.
@@ -72,8 +75,8 @@ class WOEDisplay(Display):
             Fitted.
         features : str, int, sequence of them or None, default=None
             Names or positions of columns; None is every column, by falling information value.
-        kind : {"woe", "bad_rate"}, default="woe"
-            What the line shows.
+        kind : {"woe", "bad_rate", "period"}, default="woe"
+            What the line shows; "period" draws the bad rate of each bin over the periods of `fit`.
         ax : matplotlib Axes, sequence of Axes or None, default=None
             Where to draw, one for each feature; None makes a figure.
 
@@ -85,7 +88,8 @@ class WOEDisplay(Display):
         Raises
         ------
         ValueError
-            If there is no such column, ``kind`` is unknown, or axes and features differ in number.
+            If there is no such column, ``kind`` is unknown, there are no periods, or axes and
+            features differ in number.
         ImportError
             If matplotlib is not installed.
         """
@@ -101,15 +105,15 @@ class WOEDisplay(Display):
         }
         return cls(tables=tables).plot(ax, kind=kind)
 
-    def plot(self, ax: Any = None, *, kind: Literal["woe", "bad_rate"] = "woe") -> WOEDisplay:
+    def plot(self, ax: Any = None, *, kind: Kind = "woe") -> WOEDisplay:
         """Draw.
 
         Parameters
         ----------
         ax : matplotlib Axes, sequence of Axes or None, default=None
             Where to draw, one for each feature; None makes a figure.
-        kind : {"woe", "bad_rate"}, default="woe"
-            What the line shows.
+        kind : {"woe", "bad_rate", "period"}, default="woe"
+            What the line shows; "period" draws the bad rate of each bin over the periods of `fit`.
 
         Returns
         -------
@@ -119,19 +123,21 @@ class WOEDisplay(Display):
         Raises
         ------
         ValueError
-            If ``kind`` is unknown, or axes and features differ in number.
+            If ``kind`` is unknown, there are no periods, or axes and features differ in number.
         ImportError
             If matplotlib is not installed.
         """
-        if kind not in ("woe", "bad_rate"):
-            raise ValueError(f"kind must be 'woe' or 'bad_rate'; got {kind!r}.")
-        axes = self._make_axes() if ax is None else list(np.ravel(ax))
-        if len(axes) != len(self.tables):
-            raise ValueError(f"ax must hold {len(self.tables)} axes; got {len(axes)}.")
-        for axis, (name, table) in zip(axes, self.tables.items(), strict=True):
-            _draw(axis, name, table, kind)
-        self.axes_ = axes
-        self.figure_ = axes[0].figure
+        if kind not in ("woe", "bad_rate", "period"):
+            raise ValueError(f"kind must be 'woe', 'bad_rate' or 'period'; got {kind!r}.")
+        if kind == "period" and not all("reversals" in table for table in self.tables.values()):
+            raise ValueError("kind='period' draws periods; fit had none: fit(X, y, period=...)")
+        grid = self._make_axes() if ax is None else list(np.ravel(ax))
+        if len(grid) != len(self.tables):
+            raise ValueError(f"ax must hold {len(self.tables)} axes; got {len(grid)}.")
+        for axis, (name, table) in zip(grid, self.tables.items(), strict=True):
+            (_draw_over_time if kind == "period" else _draw)(axis, name, table, kind)
+        self.axes_ = grid
+        self.figure_ = grid[0].figure
         return self
 
     def _make_axes(self) -> list[Any]:
@@ -145,10 +151,111 @@ class WOEDisplay(Display):
             squeeze=False,
             layout="constrained",
         )
-        axes = list(grid.ravel())
-        for spare in axes[n:]:
+        places = list(grid.ravel())
+        for spare in places[n:]:
             spare.remove()
-        return axes[:n]
+        return places[:n]
+
+
+class FrontierDisplay(Display):
+    """What the order of a feature's bins in every period costs in information value.
+
+    Make one with `from_estimator`.
+
+    Parameters
+    ----------
+    feature : str
+        Its name.
+    frontier : DataFrame
+        As `WOEEncoder.frontier` returns it.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+        The figure.
+    ax_ : matplotlib Axes
+        The axes.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("agg")
+    >>> from rfmrisk.plotting import FrontierDisplay
+    >>> from rfmrisk.woe import WOEEncoder
+    >>> X = [[1.0], [2.0], [3.0], [4.0]] * 4
+    >>> encoder = WOEEncoder().fit(X, [0, 1, 0, 1, 0, 0, 1, 1] * 2, period=[1] * 8 + [2] * 8)
+    >>> FrontierDisplay.from_estimator(encoder, "x0").ax_.get_xlabel()
+    'reversals'
+    """
+
+    def __init__(self, *, feature: str, frontier: pd.DataFrame) -> None:
+        self.feature = feature
+        self.frontier = frontier
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, feature: str | int, *, ax: Any = None
+    ) -> FrontierDisplay:
+        """Draw the frontier of a feature of a fitted encoder or scorecard.
+
+        Parameters
+        ----------
+        estimator : WOEEncoder or Scorecard
+            Fitted with periods.
+        feature : str or int
+            Name or position of the column.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        FrontierDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            As `WOEEncoder.frontier`.
+        ImportError
+            If matplotlib is not installed.
+        """
+        encoder = getattr(estimator, "encoder_", estimator)
+        frontier = encoder.frontier(feature)
+        name = feature if isinstance(feature, str) else encoder.column_names()[feature]
+        return cls(feature=name, frontier=frontier).plot(ax)
+
+    def plot(self, ax: Any = None) -> FrontierDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        FrontierDisplay
+            Itself, with ``figure_`` and ``ax_``.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        self.ax_, self.figure_ = axes(ax, self)
+        points = self.frontier
+        self.ax_.plot(points["reversals"], points["information_value"], marker="o", color="#b3331c")
+        for x, y, price in zip(
+            points["reversals"], points["information_value"], points["stability"], strict=True
+        ):
+            text = f"{price:.2g}"
+            self.ax_.annotate(text, (x, y), (0, 6), textcoords="offset points", ha="center")
+        self.ax_.set_xlabel("reversals")
+        self.ax_.set_ylabel("information value")
+        self.ax_.set_title(f"{literal(self.feature)}: the least stability of each")
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.margins(0.1)
+        return self
 
 
 def literal(text: str) -> str:
@@ -173,6 +280,23 @@ def _draw(ax: Any, name: str, table: pd.DataFrame, kind: str) -> None:
     line.plot(place[~ordered], bins[kind][~ordered], color="#b3331c", marker="o", linestyle="")
     line.axhline(total[kind], color="#b3331c", linewidth=0.8, linestyle=":")
     line.set_ylabel("WoE (positive is safer)" if kind == "woe" else "bad rate")
+
+
+def _draw_over_time(ax: Any, name: str, table: pd.DataFrame, kind: str) -> None:
+    rates = table.filter(regex="^bad_rate .").rename(columns=lambda c: c.removeprefix("bad_rate "))
+    ordinary = table["count"].gt(0) & ~table["bin"].isin([UNSEEN, TOTAL])
+    labels = _short(table["bin"][ordinary].tolist())
+    for label, rate in zip(labels, rates[ordinary].to_numpy(), strict=True):
+        style = {"linestyle": ":"} if label == MISSING else {}
+        ax.plot(rate, marker="o", markersize=3, label=literal(label), **style)
+    names = [literal(str(period)) for period in rates]
+    ax.set_xticks(np.arange(len(names)), names, rotation=30, ha="right")
+    ax.set_ylabel("bad rate")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.35 * (high - low))  # room for the legend
+    ax.legend(fontsize="x-small", ncols=2, loc="upper center")
+    n_reversals = int(table["reversals"].iloc[-1])
+    ax.set_title(f"{literal(name)} ({n_reversals} reversal{'s' * (n_reversals != 1)})")
 
 
 def _short(labels: list[str]) -> list[str]:

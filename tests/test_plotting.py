@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rfmrisk.plotting import WOEDisplay
+from rfmrisk.plotting import FrontierDisplay, WOEDisplay
 from rfmrisk.scorecard import Scorecard
 from rfmrisk.woe import WOEEncoder
 
@@ -58,6 +58,46 @@ def test_draws_the_numbers_of_the_table(pyplot, encoder, kind):
     assert line.get_ydata() == pytest.approx(table[kind].to_numpy()[:-1])
 
 
+@pytest.fixture(scope="module")
+def encoder_over_time():
+    """Fit an encoder on a column that turns in one of three periods."""
+    rng = np.random.default_rng(0)
+    period = np.repeat(["Q1", "Q2", "Q3"], 400)
+    X = pd.DataFrame({"risk": rng.normal(size=1_200)})
+    X.loc[::50, "risk"] = np.nan
+    logit = np.where(period == "Q2", -0.5, 1) * X["risk"].fillna(0) - 1
+    return WOEEncoder().fit(X, rng.random(1_200) < 1 / (1 + np.exp(-logit)), period=period)
+
+
+def test_draws_a_line_for_each_bin_over_the_periods(pyplot, encoder_over_time):
+    """Each line is the bad rates of a bin, that of missing values dotted."""
+    ax = WOEDisplay.from_estimator(encoder_over_time, kind="period").axes_[0]
+    table = encoder_over_time.binning_table("risk").iloc[:-1]
+    rates = table.filter(like="bad_rate ").to_numpy()
+    assert np.array([line.get_ydata() for line in ax.get_lines()]) == pytest.approx(rates)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["Q1", "Q2", "Q3"]
+    assert ax.get_lines()[-1].get_linestyle() == ":"
+    n_reversals = table["reversals"].sum()
+    assert ax.get_title() == f"risk ({n_reversals} reversals)"
+
+
+def test_periods_are_drawn_where_there_are_some(encoder):
+    """An encoder without periods says how to give them."""
+    with pytest.raises(ValueError, match=r"fit had none: fit\(X, y, period=\.\.\.\)"):
+        WOEDisplay.from_estimator(encoder, kind="period")
+
+
+def test_draws_the_frontier(pyplot, encoder_over_time):
+    """Points are reversals and information values, each with its price beside it."""
+    display = FrontierDisplay.from_estimator(encoder_over_time, 0)
+    frontier = encoder_over_time.frontier("risk")
+    line = display.ax_.get_lines()[0]
+    assert line.get_xdata().tolist() == frontier["reversals"].tolist()
+    assert line.get_ydata().tolist() == frontier["information_value"].tolist()
+    assert [t.get_text() for t in display.ax_.texts] == [f"{p:.2g}" for p in frontier["stability"]]
+    assert "'risk'" in repr(display)
+
+
 def test_draws_where_it_is_told(pyplot, encoder):
     """Given axes are used, and plot returns the display."""
     _, ax = pyplot.subplots(1, 2)
@@ -76,7 +116,7 @@ def test_takes_a_scorecard(pyplot):
 
 def test_refuses_another_kind(encoder):
     """The error lists the kinds."""
-    with pytest.raises(ValueError, match="kind must be 'woe' or 'bad_rate'; got 'points'"):
+    with pytest.raises(ValueError, match="kind must be 'woe', 'bad_rate' or 'period'; got"):
         WOEDisplay.from_estimator(encoder, kind="points")
 
 

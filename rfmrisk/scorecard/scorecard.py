@@ -191,7 +191,13 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         self.cutoff = cutoff
         self.codes = codes
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Scorecard:
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        period: ArrayLike | None = None,
+    ) -> Scorecard:
         """Bin the columns, fit the classifier and scale it to points.
 
         Parameters
@@ -202,6 +208,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             0 or False is good, 1 or True is bad (of any two numbers, the greater).
         sample_weight : array-like of shape (n,) or None, default=None
             Weights of the rows, in any unit: the classifier is given weights of mean 1.
+        period : array-like of shape (n,) or None, default=None
+            In which period each row lies, for bins that keep their order, as `WOEEncoder.fit` has
+            it.
 
         Returns
         -------
@@ -222,7 +231,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         encoder = WOEEncoder() if self.encoder is None else self.encoder
         if not isinstance(encoder, WOEEncoder):
             raise TypeError(f"encoder must be a WOEEncoder or None; got {type(encoder).__name__}.")
-        self.encoder_ = clone(encoder).fit(X, y, sample_weight=sample_weight)
+        self.encoder_ = clone(encoder).fit(X, y, sample_weight=sample_weight, period=period)
         self._copy_names()
         codes = self.encoder_.bin_numbers(X)
         self.classes_, bad = classes_of(y, len(codes))

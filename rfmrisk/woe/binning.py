@@ -33,12 +33,13 @@ WINDOW = 512
 FEWEST = 3
 
 
-def cut_numbers(
+def cut_numbers(  # noqa: PLR0917 (the rows of one column, and its rules)
     x: NDArray[np.float64],
     bad: NDArray[np.bool_],
     weight: NDArray[np.float64] | None,
     shape: Shape,
     rules: Rules,
+    period: NDArray[np.intp] | None = None,
 ) -> NDArray[np.float64]:
     """Find the cut points of a numeric column.
 
@@ -56,6 +57,8 @@ def cut_numbers(
         The shape of the bad rates, a key of `rfmrisk.woe.program.SHAPES`.
     rules : Rules
         The constraints.
+    period : ndarray of int, shape (n,), or None, default=None
+        The period of each row, from 0, for ``rules.price``.
 
     Returns
     -------
@@ -65,10 +68,30 @@ def cut_numbers(
     """
     if x.size == 0 or rules.max_bins < 2:
         return np.empty(0)
+    keys, places = sort_column(x, bad, weight, period if rules.price else None)
+    chosen = _separating(keys, places, shape)
+    if not len(chosen):
+        chosen = best_places(places, shape, rules)
+    return _cuts_at(keys, places.starts[chosen])
+
+
+def candidate_cuts(
+    x: NDArray[np.float64],
+    bad: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+    shape: Shape,
+    rules: Rules,
+) -> NDArray[np.float64]:
+    """Return the cuts from which `cut_numbers` starts, some ``max_prebins``."""
+    if x.size == 0:
+        return np.empty(0)
     keys, places = sort_column(x, bad, weight)
-    rows = places.starts[_separating(keys, places, shape)]
-    if not len(rows):
-        rows = places.starts[best_places(places, shape, rules)]
+    starts = [candidates for _, candidates, _ in _starts(places, shape, rules)]
+    return _cuts_at(keys, places.starts[np.unique(np.concatenate(starts))[1:-1]])
+
+
+def _cuts_at(keys: NDArray[np.int64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return round numbers that cut a sorted column before some of its rows."""
     return np.array([_between(_value(keys[r - 1] | 1), _value(keys[r] & ~1)) for r in rows])
 
 
@@ -77,12 +100,14 @@ class Places(NamedTuple):
 
     ``starts`` (d + 1,) is the row where each of the d distinct values begins, and the number of
     rows; ``size`` and ``bads`` (rows + 1,) are the weights before each row, ``size`` None where
-    every row weighs 1.
+    every row weighs 1. Of each period ``periods`` has its rows, in this order, and the weights of
+    all and of bads before each of them.
     """
 
     starts: NDArray[np.intp]
     size: NDArray[np.float64] | None
     bads: NDArray[np.float64] | NDArray[np.int64]
+    periods: tuple[tuple[NDArray[np.intp], NDArray, NDArray], ...] = ()
 
     @property
     def last(self) -> int:
@@ -100,6 +125,18 @@ class Places(NamedTuple):
         size = row if self.size is None else self.size[row]
         return size.astype(np.float64), self.bads[row].astype(np.float64)
 
+    def weights_by_period(
+        self, place: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return the same for each period, of shape (p, places); None where there are none."""
+        if not self.periods:
+            return None
+        weights = np.empty((2, len(self.periods), len(place)))
+        for p, (rows, size, bads) in enumerate(self.periods):
+            before = rows.searchsorted(self.starts[place])
+            weights[:, p] = size[before], bads[before]
+        return weights[0], weights[1]
+
     def at(self, size: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return the first places with so much weight before them."""
         row = size if self.size is None else np.searchsorted(self.size, size)
@@ -107,7 +144,10 @@ class Places(NamedTuple):
 
 
 def sort_column(
-    x: NDArray[np.float64], bad: NDArray[np.bool_], weight: NDArray[np.float64] | None
+    x: NDArray[np.float64],
+    bad: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
+    period: NDArray[np.intp] | None = None,
 ) -> tuple[NDArray[np.int64], Places]:
     """Sort a column, as integers, and add up its weights.
 
@@ -123,17 +163,31 @@ def sort_column(
     del negative
     keys &= ~1
     keys |= bad
-    if weight is None:
+    order = None
+    if weight is None and period is None:
         keys.sort()
-        bads = _before(keys & 1)
-        size = None
     else:
         order = np.argsort(keys)
-        keys, weight = keys[order], weight[order]
-        bads = _before(weight * (keys & 1))
-        size = _before(weight)
+        keys = keys[order]
+        weight = None if weight is None else weight[order]
+    is_bad = keys & 1
+    size, bads = None, _before(is_bad)
+    if weight is not None:
+        size, bads = _before(weight), _before(weight * is_bad)
     changes = np.flatnonzero((keys[1:] ^ keys[:-1]).view(np.uint64) > 1) + 1
-    return keys, Places(np.concatenate([[0], changes, [len(keys)]]), size, bads)
+    starts = np.concatenate([[0], changes, [len(keys)]])
+    if period is None:
+        return keys, Places(starts, size, bads)
+    each = np.ones(len(keys)) if weight is None else weight
+    return keys, Places(starts, size, bads, _by_period(period[order], each, each * is_bad))
+
+
+def _by_period(
+    period: NDArray[np.intp], size: NDArray[np.float64], bads: NDArray[np.float64]
+) -> tuple[tuple[NDArray[np.intp], NDArray, NDArray], ...]:
+    """Add up the weights of the rows of each period."""
+    rows = (np.flatnonzero(period == p) for p in range(int(period.max(initial=0)) + 1))
+    return tuple((of, _before(size[of]), _before(bads[of])) for of in rows)
 
 
 def _separating(keys: NDArray[np.int64], places: Places, shape: Shape) -> NDArray[np.intp]:
@@ -156,6 +210,14 @@ def _before(values: NDArray) -> NDArray:
     total = np.zeros(len(values) + 1, dtype=values.dtype)
     np.cumsum(values, out=total[1:])
     return total
+
+
+def places_of_cells(cells: tuple[NDArray, NDArray], *periods: tuple[NDArray, NDArray]) -> Places:
+    """Return the places between cells of such weights, of all and of bads, and in each period."""
+    size, bads = cells
+    rows = np.arange(len(size))
+    by_period = tuple((rows, _before(n), _before(b)) for n, b in periods)
+    return Places(np.arange(len(size) + 1), _before(size), _before(bads), by_period)
 
 
 def _value(key: np.int64) -> float:
@@ -249,7 +311,8 @@ def _thin(places: NDArray[np.intp], n_places: int) -> NDArray[np.intp]:
 
 
 def _solve(places: Places, candidates: NDArray[np.intp], phases: Phases, rules: Rules) -> Solution:
-    chosen, value = partition(*places.weights(candidates), phases, rules)
+    by_period = places.weights_by_period(candidates)
+    chosen, value = partition(*places.weights(candidates), phases, rules, by_period)
     return Solution(candidates[chosen], value)
 
 
@@ -361,12 +424,14 @@ def group_levels(
     rules: Rules,
     *,
     min_level_size: float,
+    period: NDArray[np.intp] | None = None,
 ) -> NDArray[np.intp]:
     """Merge the levels of a categorical column, each of which has rows, into bins.
 
     Sorted by bad rate, the optimal groups of levels are neighbours (true of every convex
     divergence, IV among them), so the same dynamic program solves this exactly. Levels smaller
-    than ``min_level_size`` are pooled first: their rates are mostly noise.
+    than ``min_level_size`` are pooled first: their rates are mostly noise. Where an order that
+    does not hold in each period has a price, the groups are the best of neighbours.
 
     Returns
     -------
@@ -392,10 +457,15 @@ def group_levels(
     if 2 * len(used) > len(codes):  # of categories that hardly come twice each is pure by chance
         rules = rules._replace(smoothing=0.0)
     used = used[np.argsort(bads_pooled[used] / size_pooled[used], kind="stable")]
-    sorted_levels = Places(
-        np.arange(len(used) + 1), _before(size_pooled[used]), _before(bads_pooled[used])
-    )
-    places = best_places(sorted_levels, "ascending", rules)
+    cells = [(size_pooled[used], bads_pooled[used])]
+    if period is not None and rules.price:
+        for p in range(int(period.max(initial=0)) + 1):
+            rows = period == p
+            levels, own = pool[codes[rows]], None if weight is None else weight[rows]
+            size_of = np.bincount(levels, own, n_levels + 1)
+            bads_of = np.bincount(levels, y[rows] if own is None else own * y[rows], n_levels + 1)
+            cells.append((size_of[used], bads_of[used]))
+    places = best_places(places_of_cells(*cells), "ascending", rules)
     bin_of = np.zeros(n_levels + 1, dtype=np.intp)
     bin_of[used] = np.searchsorted(places, np.arange(len(used)), side="right")
     return bin_of[pool]

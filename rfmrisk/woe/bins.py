@@ -59,6 +59,7 @@ def fit_numbers(
     special: Sequence[Any] = (),
     classing: ColumnClassing = _SEARCHED,
     cut_digits: int | None = None,
+    period: NDArray[np.intp] | None = None,
 ) -> ColumnBins:
     """Bin a numeric column, or count its rows over given cuts.
 
@@ -80,6 +81,8 @@ def fit_numbers(
         Its cuts are used as they are; without them, its ``max_bins`` and ``min_rate_gap`` are.
     cut_digits : int or None, default=None
         To how many significant digits cuts that were searched are rounded.
+    period : ndarray of int, shape (n,), or None, default=None
+        The period of each row, for ``rules.price``.
 
     Returns
     -------
@@ -97,8 +100,9 @@ def fit_numbers(
         if not ordinary.all():
             x, bad = x[ordinary], bad[ordinary]
             weight = None if weight is None else weight[ordinary]
-        rules = _own_rules(rules, classing)
-        cuts = cut_numbers(x, bad, weight, shape, rules)
+            period = None if period is None else period[ordinary]
+        rules = own_rules(rules, classing)
+        cuts = cut_numbers(x, bad, weight, shape, rules, period)
         if cut_digits is not None:
             cuts = rounded_cuts(cuts, cut_digits)
         if classing.min_rate_gap and len(cuts):
@@ -117,6 +121,7 @@ def fit_levels(
     min_level_size: float,
     special: Sequence[Any] = (),
     classing: ColumnClassing = _SEARCHED,
+    period: NDArray[np.intp] | None = None,
 ) -> ColumnBins:
     """Group the levels of a categorical column; ``codes`` index ``levels``, -1 is missing.
 
@@ -125,7 +130,7 @@ def fit_levels(
     """
     groups = _groups(special, level_text)
     placed: dict[str, int] = {}
-    rules = _own_rules(rules, classing)
+    rules = own_rules(rules, classing)
     if classing.groups is not None:
         placed = {text: k for k, group in enumerate(classing.groups) for text in group}
     elif classing.order is not None:
@@ -133,7 +138,8 @@ def fit_levels(
         x = x.astype(np.float64)[codes]
         counts = ~np.isnan(x) if weight is None else ~np.isnan(x) & (weight > 0)
         own_weight = None if weight is None else weight[counts]
-        cuts = cut_numbers(x[counts], bad[counts], own_weight, "auto", rules)
+        own_period = None if period is None else period[counts]
+        cuts = cut_numbers(x[counts], bad[counts], own_weight, "auto", rules, own_period)
         bins = count_cuts(np.arange(len(classing.order), dtype=np.float64), cuts)
         placed = dict(zip(classing.order, bins.tolist(), strict=True))
     if placed:
@@ -147,6 +153,7 @@ def fit_levels(
             min_level_size=min_level_size,
             special=groups,
             classing=classing,
+            period=period,
         )
     own = {text: k for k, group in enumerate(groups) for text in group}
     ordinary = np.array([level not in own for level in levels] + [False])[codes]
@@ -160,6 +167,7 @@ def fit_levels(
         None if weight is None else weight[ordinary],
         rules,
         min_level_size=min_level_size,
+        period=None if period is None else period[ordinary],
     )
     if classing.min_rate_gap and len(bins):
         own_weight = None if weight is None else weight[ordinary]
@@ -182,6 +190,7 @@ def _with_rest(  # noqa: PLR0917 (the levels, the rows, and what is decided of t
     min_level_size: float,
     special: list[list[Any]],
     classing: ColumnClassing,
+    period: NDArray[np.intp] | None,
 ) -> ColumnBins:
     """Bin the levels that are placed by hand, and those that are not."""
     n_bins = max(placed.values()) + 1
@@ -194,7 +203,13 @@ def _with_rest(  # noqa: PLR0917 (the levels, the rows, and what is decided of t
     if rest and classing.rest == "own":
         mask = np.array([level in rest for level in levels] + [False])[codes]
         inside = fit_levels(
-            np.where(mask, codes, -1), levels, bad, weight, rules, min_level_size=min_level_size
+            np.where(mask, codes, -1),
+            levels,
+            bad,
+            weight,
+            rules,
+            min_level_size=min_level_size,
+            period=period,
         )
         places |= {level: n_bins + k for level, k in inside["levels"].items()}
         n_bins += inside["n_bins"] if inside["levels"] else 0
@@ -205,7 +220,8 @@ def _with_rest(  # noqa: PLR0917 (the levels, the rows, and what is decided of t
     return _column("categorical", levels=places, n_bins=n_bins, special=special)
 
 
-def _own_rules(rules: Rules, classing: ColumnClassing) -> Rules:
+def own_rules(rules: Rules, classing: ColumnClassing) -> Rules:
+    """Return the rules of a column whose classing has a number of bins of its own."""
     return rules if classing.max_bins is None else rules._replace(max_bins=classing.max_bins)
 
 

@@ -28,6 +28,8 @@ from rfmrisk.woe.bins import (
     evaluate,
     fit_levels,
     fit_numbers,
+    missing_bin,
+    own_rules,
 )
 from rfmrisk.woe.classing import (
     POLICIES,
@@ -38,6 +40,14 @@ from rfmrisk.woe.classing import (
     read_classing,
 )
 from rfmrisk.woe.inputs import Table, as_levels, as_numbers, column_kind, level_text, read_table
+from rfmrisk.woe.periods import (
+    cells_of_levels,
+    cells_of_numbers,
+    check_period,
+    count_by_period,
+    frontier,
+    table_over_time,
+)
 from rfmrisk.woe.program import SHAPES, Rules
 
 if TYPE_CHECKING:
@@ -46,6 +56,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from rfmrisk.woe.bins import ColumnBins
+    from rfmrisk.woe.periods import OverTime
     from rfmrisk.woe.program import Shape
 
 
@@ -128,6 +139,11 @@ default="auto"
         mean weight, and of the other as many as go with them.
     min_iv : float, default=0
         Columns with a smaller information value are left out of the output.
+    stability : float, default=0
+        The price, in information value, of each period (see `fit`) in which two neighbouring bins
+        have their bad rates the other way round than over all periods: a reversal. 0 counts them
+        only, infinity allows none; `frontier` shows what each price buys. Bins of the classing,
+        and cuts that ``cut_digits`` rounds, are as they are.
 
     Attributes
     ----------
@@ -143,6 +159,10 @@ default="auto"
         What was decided by hand, as it was given.
     separating_ : list of str
         Columns of which each bin holds goods alone or bads alone, which `fit` warns of.
+    periods_ : list of str
+        The names of the periods of `fit`, in their order; none without them.
+    over_time_ : list of dict
+        The bins of each column in each period, as `rfmrisk.woe.periods.OverTime`.
     mean_weight_ : float
         The mean weight of the training rows that count; 1 without weights.
     feature_names_in_ : ndarray of str, shape (f,)
@@ -193,6 +213,7 @@ default="auto"
         unseen: Literal["zero", "missing", "error"] = "zero",
         smoothing: float = 0.5,
         min_iv: float = 0,
+        stability: float = 0,
     ) -> None:
         self.max_bins = max_bins
         self.min_bin_size = min_bin_size
@@ -207,8 +228,15 @@ default="auto"
         self.unseen = unseen
         self.smoothing = smoothing
         self.min_iv = min_iv
+        self.stability = stability
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> WOEEncoder:
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        period: ArrayLike | None = None,
+    ) -> WOEEncoder:
         """Bin every column.
 
         Parameters
@@ -221,6 +249,9 @@ default="auto"
             matched by position; an index is not looked at.
         sample_weight : array-like of shape (n,) or None, default=None
             Weights of the rows, in any unit: only their ratios matter.
+        period : array-like of shape (n,) or None, default=None
+            In which period each row lies, such as the quarter of its decision: labels that can be
+            sorted. Rates by period are then in `binning_table`, and bins are kept ``stability``.
 
         Returns
         -------
@@ -231,7 +262,8 @@ default="auto"
         ------
         ValueError
             If y is not binary, lengths differ, values are infinite, a parameter is out of range
-            or names a column that is not there, or no column reaches ``min_iv``.
+            or names a column that is not there, ``stability`` has no periods, or no column reaches
+            ``min_iv``.
         TypeError
             If a column holds dates or other unsupported values.
         """
@@ -244,18 +276,26 @@ default="auto"
         total_bads = float(bad.sum() if weight is None else weight[bad].sum())
         if min(total_bads, total - total_bads) <= 0:
             raise ValueError("sample_weight leaves one class only; goods and bads must both count.")
-        rules = Rules(
-            max_bins=self.max_bins,
-            min_size=self.min_bin_size * total,
-            min_events=self.min_bin_events * mean_weight(weight),
-            max_prebins=self.max_prebins,
-            total_goods=total - total_bads,
-            total_bads=total_bads,
-            smoothing=self.smoothing * mean_weight(weight),
-        )
-        self.findings_ = [""] * len(table)
-        self.bins_ = [self._fit_column(table, j, bad, weight, rules) for j in range(len(table))]
+        self.periods_: list[str] = []
+        in_period = None
+        if period is not None:
+            self.periods_, in_period = check_period(period, table.n_rows)
+        elif self.stability:
+            raise ValueError(
+                f"stability={self.stability:g} is a price of bins that change their order from "
+                "period to period; fit needs period=..., one label a row"
+            )
         self.mean_weight_ = mean_weight(weight)
+        rules = self._rules(total - total_bads, total_bads)
+        self.findings_ = [""] * len(table)
+        self.bins_ = [
+            self._fit_column(table, j, bad, weight, rules, in_period) for j in range(len(table))
+        ]
+        self.over_time_ = []
+        if in_period is not None:
+            self.over_time_ = [
+                self._over_time(table, j, bad, weight, rules, in_period) for j in range(len(table))
+            ]
         self.information_value_ = np.array([column["iv"].sum() for column in self.bins_])
         self._warn_of_separating(table.names, int(min(bad.sum(), (~bad).sum())))
         self.selected_ = self.information_value_ >= self.min_iv
@@ -265,6 +305,23 @@ default="auto"
                 f"{self.information_value_.max():.4g}."
             )
         return self
+
+    def _rules(self, total_goods: float, total_bads: float) -> Rules:
+        """Return what the bins of each column have to obey."""
+        return Rules(
+            max_bins=self.max_bins,
+            min_size=self.min_bin_size * (total_goods + total_bads),
+            min_events=self.min_bin_events * self.mean_weight_,
+            max_prebins=self.max_prebins,
+            total_goods=total_goods,
+            total_bads=total_bads,
+            smoothing=self.smoothing * self.mean_weight_,
+            price=float(self.stability),
+        )
+
+    def _shape(self, name: str) -> Shape:
+        shape = self.monotonic
+        return shape.get(name, "auto") if isinstance(shape, Mapping) else shape
 
     def _warn_of_separating(self, names: list[str], n_rarer: int) -> None:
         self.separating_ = [
@@ -281,13 +338,14 @@ default="auto"
                 stacklevel=3,
             )
 
-    def _fit_column(
+    def _fit_column(  # noqa: PLR0917 (a column and the rows, as in fit)
         self,
         table: Table,
         j: int,
         bad: NDArray[np.bool_],
         weight: NDArray[np.float64] | None,
         rules: Rules,
+        period: NDArray[np.intp] | None,
     ) -> ColumnBins:
         name, values = table.names[j], table.read(j)
         by_hand = parse_column(self.classing_.get(name, {}), name)
@@ -300,9 +358,6 @@ default="auto"
         neutral = None
         if numeric:
             _check_special(name, special, numeric=True)
-            shape = self.monotonic
-            if isinstance(shape, Mapping):
-                shape = shape.get(name, "auto")
             if by_hand.groups is not None or by_hand.order is not None:
                 raise ValueError(f"classing groups {name!r}, which holds numbers, not categories")
             x = as_numbers(values, name)
@@ -310,11 +365,12 @@ default="auto"
                 x,
                 bad,
                 weight,
-                shape,
+                self._shape(name),
                 rules,
                 special=special,
                 classing=by_hand,
                 cut_digits=self.cut_digits,
+                period=period,
             )
             codes = codes_of_numbers(x, column)
         else:
@@ -331,6 +387,7 @@ default="auto"
                 min_level_size=least,
                 special=special,
                 classing=by_hand,
+                period=period,
             )
             if by_hand.rest == "neutral" and self._has_rest(column, by_hand):
                 neutral = column["n_bins"] - 1
@@ -354,6 +411,36 @@ default="auto"
             self.findings_[j] = self._why_one_bin(table, j, column, codes, bad, weight, rules)
         return column
 
+    def _over_time(  # noqa: PLR0917 (a column and the rows, as in fit)
+        self,
+        table: Table,
+        j: int,
+        bad: NDArray[np.bool_],
+        weight: NDArray[np.float64] | None,
+        rules: Rules,
+        period: NDArray[np.intp],
+    ) -> OverTime:
+        """Count the fitted bins of a column in each period, and what else they could be made of."""
+        name, values, column = table.names[j], table.read(j), self.bins_[j]
+        codes = bin_codes(values, column, name)
+        # What only rows without weight hold is in the bin of unseen levels.
+        sizes = missing_bin(column) + 2, len(self.periods_)
+        goods, bads = count_by_period(codes, bad, weight, period, *sizes)
+        by_hand = parse_column(self.classing_.get(name, {}), name)
+        cells = None
+        if by_hand.cuts is by_hand.groups is by_hand.order is None:
+            inside = codes < column["n_bins"]
+            own = None if weight is None else weight[inside]
+            rows = bad[inside], own, period[inside], len(self.periods_)
+            rules = own_rules(rules, by_hand)
+            if column["kind"] == "numeric":
+                x = as_numbers(values, name)[inside]
+                cells = cells_of_numbers(x, *rows, self._shape(name), rules, column["cuts"])
+            else:
+                level_codes, levels = as_levels(values, name)
+                cells = cells_of_levels(level_codes[inside], levels, *rows, rules.max_prebins)
+        return {"goods": goods[:, :-1], "bads": bads[:, :-1], "cells": cells}
+
     def _why_one_bin(  # noqa: PLR0917 (a column and the rows, as in fit)
         self,
         table: Table,
@@ -371,16 +458,21 @@ default="auto"
         values = pd.Series(table.read(j))
         if values[inside].nunique() < 2:
             return "has one value"
-        # Each value of the safest and of the riskiest small group has some rows.
-        free = rules._replace(min_size=min(rules.min_size, FEWEST_ROWS * mean_weight(weight)))
         name = table.names[j]
-        if column["kind"] == "numeric":
-            x = as_numbers(values, name)
-            split = codes_of_numbers(x, fit_numbers(x, bad, weight, None, free))
-        else:
+
+        def split_by(rules: Rules, shape: Shape) -> NDArray[np.intp]:
+            if column["kind"] == "numeric":
+                x = as_numbers(values, name)
+                return codes_of_numbers(x, fit_numbers(x, bad, weight, shape, rules))
             level_codes, levels = as_levels(values, name)
-            found = fit_levels(level_codes, levels, bad, weight, free, min_level_size=0.0)
-            split = codes_of_levels(level_codes, levels, found)
+            found = fit_levels(level_codes, levels, bad, weight, rules, min_level_size=0.0)
+            return codes_of_levels(level_codes, levels, found)
+
+        if rules.price and split_by(rules._replace(price=0.0), self._shape(name))[inside].any():
+            return f"no split is worth its reversals over time at stability={rules.price:g}"
+        # Each value of the safest and of the riskiest small group has some rows.
+        least = min(rules.min_size, FEWEST_ROWS * mean_weight(weight))
+        split = split_by(rules._replace(min_size=least, price=0.0), None)
         size = np.ones(len(bad)) if weight is None else weight / mean_weight(weight)
         n = np.bincount(split[inside], size[inside])
         bads = np.bincount(split[inside], (size * bad)[inside], minlength=len(n))
@@ -561,6 +653,7 @@ default="auto"
         X: Any = None,
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        period: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Lay out the bins of one column.
 
@@ -573,13 +666,17 @@ default="auto"
             training. The WoE stays that of the training, and ``iv`` is what it tells of them.
         sample_weight : array-like of shape (n,) or None, default=None
             Weights of that sample.
+        period : array-like of shape (n,) or None, default=None
+            Periods of that sample, as in `fit`.
 
         Returns
         -------
         DataFrame of shape (bins + 1, 9)
             Columns bin, count, share, goods, bads, bad_rate, woe, iv and js (Jensen-Shannon
             divergence, in nats), with totals in the last row. Counts are sums of weights; a bin
-            without rows has no bad rate (NaN).
+            without rows has no bad rate (NaN). Where there are periods, ``reversals`` follows, in
+            how many of them the bad rate of a bin and that of the one before it are the other way
+            round, and ``bad_rate <period>`` of each.
 
         Raises
         ------
@@ -590,13 +687,74 @@ default="auto"
         j = self._position(feature)
         column = self.bins_[j]
         if X is None and y is None:
-            return binning_table(column)
+            table = binning_table(column)
+            if not self.periods_:
+                return table
+            return table_over_time(table, column, self.periods_, self.over_time_[j])
         if X is None or y is None:
             raise ValueError("binning_table needs X and y of another sample, or neither")
         codes = self.bin_numbers(X, [j])[:, j]
         bad = check_target(y, len(codes))
         weight = check_weight(sample_weight, len(codes))
-        return binning_table(counted(column, codes, bad, weight))
+        table = binning_table(counted(column, codes, bad, weight))
+        if period is None:
+            return table
+        names, in_period = check_period(period, len(codes))
+        sizes = missing_bin(column) + 2, len(names)
+        goods, bads = count_by_period(codes, bad, weight, in_period, *sizes)
+        over_time: OverTime = {"goods": goods[:, :-1], "bads": bads[:, :-1], "cells": None}
+        return table_over_time(table, column, names, over_time)
+
+    def frontier(self, feature: str | int) -> pd.DataFrame:
+        """Show what the order of a column's bins in every period costs in information value.
+
+        Parameters
+        ----------
+        feature : str or int
+            Name or position of the column.
+
+        Returns
+        -------
+        DataFrame
+            The bins that are best at some price of a reversal, from those of a price of 0 to those
+            of infinity: the least ``stability`` at which they are, their ``reversals``,
+            ``information_value`` (special and missing values included), number of ``bins``, and
+            the ``cuts`` or ``groups`` of levels, as a ``classing`` takes them. They are the best of
+            some ``max_prebins`` places and the cuts of `fit`, and where one has a price between
+            those of two others but at none is the best, it is not shown.
+
+        Raises
+        ------
+        ValueError
+            If ``fit`` had no periods, there is no such column, or its bins were decided by hand.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from rfmrisk.woe import WOEEncoder
+        >>> age = np.repeat([20, 30, 40, 50], 50)
+        >>> year = np.tile([2024, 2025], 100)
+        >>> risk = {20: (0.6, 0.6), 30: (0.4, 0.4), 40: (0.1, 0.3), 50: (0.2, 0.1)}
+        >>> rank = np.tile(np.repeat(np.arange(25), 2), 4) / 25
+        >>> y = [r < risk[a][t - 2024] for a, t, r in zip(age, year, rank)]
+        >>> encoder = WOEEncoder().fit(age[:, None], y, period=year)
+        >>> encoder.frontier("x0")[["stability", "reversals", "information_value"]].round(4)
+           stability  reversals  information_value
+        0     0.0000          1             0.6041
+        1     0.0171          0             0.5870
+        """
+        check_is_fitted(self)
+        if not self.periods_:
+            raise ValueError("frontier compares periods; fit had none: fit(X, y, period=...)")
+        j = self._position(feature)
+        name, column = self.column_names()[j], self.bins_[j]
+        cells = self.over_time_[j]["cells"]
+        if cells is None:
+            raise ValueError(f"the bins of {name!r} were decided by hand, in classing")
+        rules = self._rules(float(column["goods"].sum()), float(column["bads"].sum()))
+        rules = own_rules(rules, parse_column(self.classing_.get(name, {}), name))
+        shape: Shape = self._shape(name) if column["kind"] == "numeric" else "ascending"
+        return frontier(cells, column, shape, rules)
 
     def _position(self, feature: str | int) -> int:
         names = self.column_names()
@@ -647,6 +805,9 @@ default="auto"
                 parameter, "a number from 0", isinstance(value, Real) and 0 <= float(value) < np.inf
             )
         require("smoothing", "above 0", self.smoothing > 0)
+        price = self.stability
+        is_price = isinstance(price, Real) and not isinstance(price, bool) and float(price) >= 0
+        require("stability", "a price in information value from 0, or infinity", is_price)
         require("unseen", "'zero', 'missing' or 'error'", self.unseen in _UNSEEN)
         shapes = self.monotonic
         by_name = list(shapes.values()) if isinstance(shapes, Mapping) else [shapes]

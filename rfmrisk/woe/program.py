@@ -9,6 +9,10 @@ size, and a shape of the bad rates. The state is the last bin (i, j), and not on
 where it ends: the best bins up to j need not be the best ones that a bin after j may follow. For
 each place, the bins that end there are sorted by rate once, and a running maximum over them
 answers every bin that starts there, so k bins over m places cost O(k m^2 log m).
+
+Where bins are to keep their order in each of several periods, a bin that follows another pays for
+each period in which their rates are the other way round. Every pair of neighbours then counts by
+itself, at O(k m^3).
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 Shape = Literal["auto", "ascending", "descending", "peak", "valley", "auto_shape"] | None
@@ -50,17 +56,22 @@ class Rules(NamedTuple):
     total_bads: float
     smoothing: float = 0.0  # of the rarer class, added to bins that lack one
     pure: bool = False  # whether a bin may hold goods alone, or bads alone
+    price: float = 0.0  # of a period in which two neighbours are the other way round, in IV
 
 
 class Solution(NamedTuple):
-    """The indices of the inner boundaries, ascending, and the information value."""
+    """The indices of the inner boundaries, ascending, and the value: IV less what was paid."""
 
     places: NDArray[np.intp]
     value: float
 
 
 def partition(
-    size: NDArray[np.float64], bads: NDArray[np.float64], phases: Phases, rules: Rules
+    size: NDArray[np.float64],
+    bads: NDArray[np.float64],
+    phases: Phases,
+    rules: Rules,
+    periods: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
 ) -> Solution:
     """Solve the binning exactly over all given places.
 
@@ -73,6 +84,8 @@ def partition(
         The shape of the bad rates, one of those in `SHAPES`.
     rules : Rules
         The constraints.
+    periods : (ndarray, ndarray) or None, default=None
+        Of shape (p, m + 1): the same weights in each of p periods, for ``rules.price``.
 
     Returns
     -------
@@ -81,7 +94,11 @@ def partition(
     """
     gain, rate = _all_bins(size, bads, rules)
     last = len(size) - 1
-    links = [_links(rate, direction) for direction in phases]
+    links: Sequence[_Links | _PricedLinks]
+    if periods is None or not rules.price:
+        links = [_links(rate, direction) for direction in phases]
+    else:
+        links = [_priced_links(rate, direction, periods, rules.price) for direction in phases]
     # value[k][p][i, j]: the best of k + 1 bins of which the last is (i, j), in phase p
     nothing = np.full_like(gain, -np.inf)
     start = nothing.copy()
@@ -89,7 +106,7 @@ def partition(
     value = [[start, *([nothing] * (len(phases) - 1))]]
     for _ in range(rules.max_bins - 1):
         value.append(
-            [gain + _best_before(_before(value[-1], p), link) for p, link in enumerate(links)]
+            [gain + link.best_before(_before(value[-1], p)) for p, link in enumerate(links)]
         )
     tops = np.array([[table[:, last].max() for table in level] for level in value])
     best = float(tops.max())
@@ -102,8 +119,8 @@ def partition(
     while k > 0:
         places.append(i)
         k -= 1
-        follows = (phases[p] == 0) | (phases[p] * (rate[i, j] - rate[:, i]) > 0)
-        options = [np.where(follows, value[k][q][:, i], -np.inf) for q in range(p + 1)]
+        paid = links[p].paid(i, j)
+        options = [value[k][q][:, i] + paid for q in range(p + 1)]
         earliest = max(p - 1, 0)
         p = earliest + int(np.argmax([option.max() for option in options[earliest:]]))
         i, j = int(options[p].argmax()), i
@@ -157,10 +174,27 @@ def gain_of(
 
 
 class _Links(NamedTuple):
-    """Flat indices into the (n, n) tables, so that a step of the program is two gathers."""
+    """Which bin may follow which, as flat indices into the (n, n) tables.
 
+    A step of the program is two gathers.
+    """
+
+    rate: NDArray[np.float64]
+    direction: int
     ending: NDArray[np.intp]  # row i: the bins (h, i), sorted by rate
     follows: NDArray[np.intp]  # (i, j): the last of them that it may follow, in (n, n + 1)
+
+    def best_before(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """For each bin (i, j), find the best value of the bins (h, i) that it may follow."""
+        running = np.full((len(value), len(value) + 1), -np.inf)
+        np.maximum.accumulate(value.take(self.ending), axis=1, out=running[:, 1:])
+        return running.take(self.follows)
+
+    def paid(self, i: int, j: int) -> NDArray[np.float64]:
+        """Return what the bin (i, j) adds to the value of each (h, i): 0, or minus infinity."""
+        rate = self.rate
+        follows = (self.direction == 0) | (self.direction * (rate[i, j] - rate[:, i]) > 0)
+        return np.where(follows, 0.0, -np.inf)
 
 
 def _links(rate: NDArray[np.float64], direction: int) -> _Links:
@@ -168,18 +202,61 @@ def _links(rate: NDArray[np.float64], direction: int) -> _Links:
     n = len(rate)
     rows = np.arange(n)[:, None]
     if direction == 0:
-        return _Links(np.arange(n) * n + rows, np.broadcast_to(rows * (n + 1) + n, (n, n)))
+        follows = np.broadcast_to(rows * (n + 1) + n, (n, n))
+        return _Links(rate, direction, np.arange(n) * n + rows, follows)
     signed = direction * rate
     ending = signed.T.copy()
     order = np.argsort(ending, axis=1)  # NaN, what is not allowed, goes to the end
     ending = np.take_along_axis(ending, order, axis=1)
     np.copyto(signed, -np.inf, where=np.isnan(signed))
     count = np.array([row.searchsorted(new) for row, new in zip(ending, signed, strict=True)])
-    return _Links(order * n + rows, count + rows * (n + 1))
+    return _Links(rate, direction, order * n + rows, count + rows * (n + 1))
 
 
-def _best_before(value: NDArray[np.float64], links: _Links) -> NDArray[np.float64]:
-    """For each bin (i, j), find the best value of the bins (h, i) that it may follow."""
-    running = np.full((len(value), len(value) + 1), -np.inf)
-    np.maximum.accumulate(value.take(links.ending), axis=1, out=running[:, 1:])
-    return running.take(links.follows)
+class _PricedLinks(NamedTuple):
+    """What each bin pays to follow each other: minus infinity where it may not."""
+
+    prices: list[NDArray[np.float64]]  # at i, of shape (i, n - i - 1): what (h, i) and (i, j) cost
+
+    def best_before(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """For each bin (i, j), find the best of the bins (h, i), less what it pays for it."""
+        best = np.full_like(value, -np.inf)
+        for i, price in enumerate(self.prices[1:-1], start=1):
+            best[i, i + 1 :] = (value[:i, i, None] + price).max(axis=0)
+        return best
+
+    def paid(self, i: int, j: int) -> NDArray[np.float64]:
+        """Return what the bin (i, j) adds to the value of each (h, i)."""
+        paid = np.full(len(self.prices), -np.inf)
+        paid[:i] = self.prices[i][:, j - i - 1]
+        return paid
+
+
+def _priced_links(
+    rate: NDArray[np.float64],
+    direction: int,
+    periods: tuple[NDArray[np.float64], NDArray[np.float64]],
+    price: float,
+) -> _PricedLinks:
+    """Count, for all neighbours, the periods in which the order of their rates is another."""
+    size, bads = periods
+    prices, least = [], ROUNDING * float(size.max())
+    for i in range(len(rate)):
+        n, b = size[:, i, None], bads[:, i, None]
+        before = _rates(n - size[:, :i], b - bads[:, :i], least)
+        after = _rates(size[:, i + 1 :] - n, bads[:, i + 1 :] - b, least)
+        step = rate[i, None, i + 1 :] - rate[:i, i, None]
+        order = np.sign(step) if direction == 0 else np.full(step.shape, float(direction))
+        signed = (after[:, None, :] - before[:, :, None]) * order
+        n_reversals = np.count_nonzero(signed < -ROUNDING, axis=0)
+        paid = np.where(n_reversals > 0, -price * np.maximum(n_reversals, 1), 0.0)
+        paid[~((direction == 0) | (direction * step > 0))] = -np.inf
+        prices.append(paid)
+    return _PricedLinks(prices)
+
+
+def _rates(
+    size: NDArray[np.float64], bads: NDArray[np.float64], least: float
+) -> NDArray[np.float64]:
+    """Return the bad rates, NaN of nobody, whose order is never another."""
+    return np.divide(bads, size, out=np.full(size.shape, np.nan), where=size > least)

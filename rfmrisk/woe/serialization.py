@@ -10,7 +10,7 @@ from rfmrisk.woe.bins import ColumnBins
 from rfmrisk.woe.encoder import WOEEncoder
 
 # Parameters that only matter in fit, and may hold what JSON cannot.
-_FIT_ONLY = ("monotonic", "classing", "special_values")
+_FIT_ONLY = ("monotonic", "classing", "special_values", "stability")
 
 
 def encoder_to_plain(encoder: WOEEncoder) -> dict[str, Any]:
@@ -90,6 +90,7 @@ def encoder_from_plain(state: dict[str, Any]) -> WOEEncoder:
     encoder.separating_ = list(state["separating"])
     encoder.classing_ = dict(state["classing"])
     encoder.findings_ = list(state["findings"])
+    encoder.periods_ = []
     encoder.information_value_ = np.array([column["iv"].sum() for column in encoder.bins_])
     encoder.selected_ = encoder.information_value_ >= encoder.min_iv
     return encoder
