@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # The server has its own way of stopping.
         stopping = nullcontext() if options.run is _serve else _stopping_is_interrupting()
-        with _plain_warnings(), stopping:
+        with _plain_warnings(), _trusting(getattr(options, "trust", None)), stopping:
             return options.run(options) or 0
     except KeyboardInterrupt as interrupt:
         signalled = isinstance(interrupt.__cause__ or interrupt, Stopped)
@@ -86,6 +86,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, RuntimeError) as error:
         _complain(str(error))
         return FAILED
+
+
+@contextmanager
+def _trusting(names: str | None) -> Iterator[None]:
+    """Trust types by name, in this process and in those that it starts."""
+    if names is None:
+        yield
+        return
+    from rfmrisk.persistence import TRUSTED_VARIABLE, all_trusted
+
+    before = os.environ.get(TRUSTED_VARIABLE)
+    os.environ[TRUSTED_VARIABLE] = names if before is None else f"{before},{names}"
+    try:
+        all_trusted()  # a name that is none is told at once
+        yield
+    finally:
+        if before is None:
+            del os.environ[TRUSTED_VARIABLE]
+        else:
+            os.environ[TRUSTED_VARIABLE] = before
 
 
 class Stopped(KeyboardInterrupt):
@@ -204,6 +224,13 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(run=_report)
     report.add_argument("folder")
     add_validation(commands, _load_model, _keep_validation)
+    for name in ("upload", "score", "serve", "report", "validate", "monitor"):
+        commands.choices[name].add_argument(
+            "--trust",
+            metavar="TYPES",
+            help="types of your own that the model may hold, such as mymodule.MyAggregator, "
+            "separated by commas (beside those of RFMRISK_TRUSTED); their modules are imported",
+        )
     return parser
 
 

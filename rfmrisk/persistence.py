@@ -2,7 +2,8 @@
 
 skops reads a file as data and builds only types that it trusts: those of scikit-learn, NumPy and
 SciPy that it knows, the package's own in `TRUSTED_TYPES`, and those that the caller trusts by
-name. Nothing that a file says of itself adds to the list.
+name: in a call (``trusted=``), or for a whole process and its children in the variable
+``RFMRISK_TRUSTED``, names separated by commas. Nothing that a file says of itself adds to the list.
 
 A type of the list is made from its state alone: its constructor, to which a file could give a path
 to open, is never called. The nodes of trees are checked before scikit-learn follows them, which it
@@ -11,6 +12,7 @@ does without looking.
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,6 +54,8 @@ TRUSTED_TYPES = [
 ]
 
 
+TRUSTED_VARIABLE = "RFMRISK_TRUSTED"
+
 # How `dump` writes these types; written in another way they would be called. All others of the
 # list are made from their state.
 _LOADERS = {
@@ -79,7 +83,8 @@ def dump(estimator: Any, path: str | Path, *, trusted: Sequence[str] = ()) -> No
     path : str or Path
         Where to, by convention with the ending ``.skops``.
     trusted : sequence of str, default=()
-        Types of one's own that the estimator may hold, such as ``"mymodule.MyAggregator"``.
+        Types of one's own that the estimator may hold, such as ``"mymodule.MyAggregator"``,
+        beside those that ``RFMRISK_TRUSTED`` names.
 
     Raises
     ------
@@ -99,10 +104,7 @@ def dump(estimator: Any, path: str | Path, *, trusted: Sequence[str] = ()) -> No
     data = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED)
     unknown = untrusted_types(data, trusted)
     if unknown:
-        raise ModelFileError(
-            f"{type(estimator).__name__} holds types that a model file may not have: {unknown}. "
-            f"If they are yours, trust them by name: trusted={unknown}"
-        )
+        raise ModelFileError(f"{type(estimator).__name__} {refusal(unknown)}")
     write_whole(Path(path), data)
 
 
@@ -114,8 +116,8 @@ def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Any:
     path : str or Path
         A file in skops format.
     trusted : sequence of str, default=()
-        Types of one's own that the file may hold, such as ``"mymodule.MyAggregator"``; their
-        module is imported.
+        Types of one's own that the file may hold, such as ``"mymodule.MyAggregator"``, beside
+        those that ``RFMRISK_TRUSTED`` names; their module is imported.
 
     Returns
     -------
@@ -128,7 +130,7 @@ def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Any:
         scikit-learn's nor in `TRUSTED_TYPES` nor ``trusted``. No code of the file has run.
     """
     path = Path(path)
-    _check_trusted(trusted)
+    all_trusted(trusted)
     if not path.is_file():
         raise ModelFileError(f"there is no model file {str(path)!r}")
     return loads(path.read_bytes(), str(path), trusted=trusted)
@@ -136,30 +138,49 @@ def load(path: str | Path, *, trusted: Sequence[str] = ()) -> Any:
 
 def loads(data: bytes, name: str, *, trusted: Sequence[str] = ()) -> Any:
     """Load an estimator from the content of a file; ``name`` is for errors; as `load`."""
-    known = [*TRUSTED_TYPES, *trusted]
+    trusted = all_trusted(trusted)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _Inspection(archive, name, trusted).check()
-        estimator = skops.io.loads(data, trusted=known)
+        estimator = skops.io.loads(data, trusted=[*TRUSTED_TYPES, *trusted])
     except ModelFileError:
         raise
+    except ModuleNotFoundError as error:
+        owners = [each for each in trusted if each.startswith(f"{error.name}.")]
+        if not owners:
+            raise _broken(name, error) from error
+        raise ModelFileError(
+            f"{name!r} holds {owners[0]}, and there is no module {error.name!r}; put the folder of "
+            "it on PYTHONPATH"
+        ) from error
     except UntrustedTypesFoundException as error:
         raise ModelFileError(
             f"{name!r} is refused: it holds types that are not trusted. {error}"
         ) from error
     except Exception as error:
-        # A broken file raises whatever its place in the loader raises; what that says may be
-        # taken from the file.
-        raise ModelFileError(
-            f"{name!r} is not a whole model file in skops format ({type(error).__name__})"
-        ) from error
+        raise _broken(name, error) from error
     return estimator
+
+
+def _broken(name: str, error: Exception) -> ModelFileError:
+    """Say that a file cannot be read; what its error says may be taken from the file."""
+    return ModelFileError(
+        f"{name!r} is not a whole model file in skops format ({type(error).__name__})"
+    )
 
 
 def untrusted_types(data: bytes, trusted: Sequence[str] = ()) -> list[str]:
     """Return the types in a skops file that `load` would refuse."""
-    _check_trusted(trusted)
-    return sorted(set(skops.io.get_untrusted_types(data=data)) - {*TRUSTED_TYPES, *trusted})
+    known = {*TRUSTED_TYPES, *all_trusted(trusted)}
+    return sorted(set(skops.io.get_untrusted_types(data=data)) - known)
+
+
+def refusal(unknown: list[str]) -> str:
+    """Say why what holds such types is refused, and how they are trusted."""
+    return (
+        f"holds types that a model file may not have: {unknown}. If they are yours, trust them by "
+        f"name: trusted={unknown}, --trust or {TRUSTED_VARIABLE}"
+    )
 
 
 class _Inspection:
@@ -249,13 +270,23 @@ def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
             waiting += part
 
 
-def _check_trusted(trusted: Sequence[str]) -> None:
-    named = not isinstance(trusted, str) and all(
-        isinstance(name, str) and all(part.isidentifier() for part in name.split("."))
-        for name in trusted
-    )
-    if not named:
-        raise ValueError(
-            f"trusted must be a list of types by name, such as ['mymodule.MyAggregator']; "
-            f"got {trusted!r}"
-        )
+def all_trusted(trusted: Sequence[str] = ()) -> list[str]:
+    """Return the types of one's own that are trusted: those given, and those of the environment.
+
+    Raises
+    ------
+    ValueError
+        A name is none of a type.
+    """
+    by_environment = os.environ.get(TRUSTED_VARIABLE, "")
+    named = [name for name in map(str.strip, by_environment.split(",")) if name]
+    for source, names in (("trusted", trusted), (TRUSTED_VARIABLE, named)):
+        if isinstance(names, str) or not all(
+            isinstance(name, str) and all(part.isidentifier() for part in name.split("."))
+            for name in names
+        ):
+            raise ValueError(
+                f"{source} must be a list of types by name, such as ['mymodule.MyAggregator']; "
+                f"got {names!r}"
+            )
+    return [*trusted, *named]

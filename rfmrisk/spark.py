@@ -55,7 +55,7 @@ from rfmrisk.histories.options import (
 )
 from rfmrisk.histories.roles import Formats, Roles, find_formats_of
 from rfmrisk.histories.timestamps import check_known, parse_moment
-from rfmrisk.persistence import dump, load
+from rfmrisk.persistence import all_trusted, dump, load
 from rfmrisk.scoring.model import METADATA_FILE, MODEL_FILE, ScoringModel
 from rfmrisk.scoring.probability import bad_probability
 from rfmrisk.scoring.reasons import PhraseBook
@@ -542,10 +542,14 @@ def _arrow_kind(column: pd.Series) -> pa.DataType:
 
 @dataclasses.dataclass(frozen=True)
 class _Shipped:
-    """A model as the bytes of its files, which each Python process loads once."""
+    """A model as the bytes of its files, which each Python process loads once.
+
+    The types of one's own that are trusted travel with it: other machines have no variable.
+    """
 
     files: Any
     digest: str
+    trusted: list[str]
 
     @classmethod
     def of(cls, model: Any, session: SparkSession) -> "_Shipped":
@@ -557,10 +561,10 @@ class _Shipped:
             files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
         digest = sha256(b"".join(files.values())).hexdigest()
         try:
-            return cls(session.sparkContext.broadcast(files), digest)
+            return cls(session.sparkContext.broadcast(files), digest, all_trusted())
         except AttributeError:
             # Spark Connect has no broadcasts; the bytes travel with the work.
-            return cls(files, digest)
+            return cls(files, digest, all_trusted())
 
     def load(self) -> Any:
         if self.digest not in _LOADED:
@@ -568,8 +572,10 @@ class _Shipped:
             with TemporaryDirectory() as folder:
                 for name, data in files.items():
                     (Path(folder) / name).write_bytes(data)
-                saved = ScoringModel.load(folder) if METADATA_FILE in files else None
-                _LOADED[self.digest] = saved or load(Path(folder) / MODEL_FILE)
+                if METADATA_FILE in files:
+                    _LOADED[self.digest] = ScoringModel.load(folder, trusted=self.trusted)
+                else:
+                    _LOADED[self.digest] = load(Path(folder) / MODEL_FILE, trusted=self.trusted)
         return _LOADED[self.digest]
 
 

@@ -1,6 +1,7 @@
 """A trained pipeline with all that scoring needs beside it: probability, score, reasons."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -116,7 +117,7 @@ class ScoringModel:
             columns |= {f"{name}_{rank + 1}": texts[rank] for rank in range(n_reasons)}
         return pd.DataFrame(columns, index=histories.index)
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, trusted: Sequence[str] = ()) -> None:
         """Write ``model.skops`` and ``model.json`` into a folder.
 
         The second holds the hash of the first, so that files of two models are never taken for
@@ -126,19 +127,23 @@ class ScoringModel:
         ----------
         folder : str or Path
             An existing folder.
+        trusted : sequence of str, default=()
+            Types of one's own that it may hold; see `rfmrisk.persistence.dump`.
         """
         file = Path(folder) / MODEL_FILE
-        dump(self.pipeline, file)
+        dump(self.pipeline, file, trusted=trusted)
         metadata = replace(self.metadata, model_sha256=_sha256(file.read_bytes()))
         write_whole(Path(folder) / METADATA_FILE, metadata.to_json())
 
     @classmethod
-    def load(cls, folder: str | Path) -> "ScoringModel":
+    def load(cls, folder: str | Path, *, trusted: Sequence[str] = ()) -> "ScoringModel":
         """Load what `save` wrote.
 
         Parameters
         ----------
         folder : str or Path
+        trusted : sequence of str, default=()
+            Types of one's own that it may hold; see `rfmrisk.persistence.load`.
 
         Returns
         -------
@@ -157,7 +162,7 @@ class ScoringModel:
         if not file.is_file():
             raise ModelFileError(f"there is no model file {str(file)!r}")
         data = file.read_bytes()
-        pipeline = loads(data, str(file))
+        pipeline = loads(data, str(file), trusted=trusted)
         try:
             metadata = ModelMetadata.from_json(beside.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Self
 
+from rfmrisk.persistence import TRUSTED_VARIABLE
 from rfmrisk.scoring.naming import CHAMPION, alias_of
 
 _HASHED = re.compile(r"sha256:([0-9a-f]{64})", re.IGNORECASE)
@@ -101,7 +102,7 @@ class Settings:
             name = values.get("MODEL_NAME") or "credit_scoring_model"
             model = f"models:/{name}@{alias_of(values.get('MODEL_STAGE') or CHAMPION)}"
         variables = {f"RFMRISK_{name.upper()}" for name in _NUMBERS}
-        variables |= {"RFMRISK_API_KEYS", "RFMRISK_REASONS"}
+        variables |= {"RFMRISK_API_KEYS", "RFMRISK_REASONS", TRUSTED_VARIABLE}
         for name in values:
             if name.startswith("RFMRISK_") and name not in variables:
                 near = get_close_matches(name, variables, 1)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import sklearn
+import skops.io
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -17,6 +18,7 @@ from rfmrisk.aggregation import ApplicationColumns
 from rfmrisk.histories.integers import is_integer
 from rfmrisk.histories.matching import outcomes_of
 from rfmrisk.histories.plain_table import table_histories
+from rfmrisk.persistence import refusal, untrusted_types
 from rfmrisk.proxy.leakage import telltale_columns
 from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target, without_history
 from rfmrisk.proxy.worth import OutcomeCurve
@@ -25,6 +27,7 @@ from rfmrisk.scoring.features import check_names
 from rfmrisk.scoring.metadata import LabelWindow, ModelMetadata, TrackedRun
 from rfmrisk.scoring.model import ScoringModel, features_of, score_quantiles, typical_values
 from rfmrisk.scoring.probability import bounded_score
+from rfmrisk.scoring.scorer import check_servable
 from rfmrisk.training.candidates import (
     FeatureTables,
     Search,
@@ -233,8 +236,9 @@ def train(
     TypeError
         An option is unknown.
     ValueError
-        An option is not allowed, there are too few customers, all amounts are zero, the target
-        has fewer cases of one class than folds, or every candidate of every model failed.
+        An option is not allowed, a model could not be scored or its types not be kept, there are
+        too few customers, all amounts are zero, the target has fewer cases of one class than
+        folds, or every candidate of every model failed.
 
     Warns
     -----
@@ -255,6 +259,7 @@ def train(
     histories, options = _of_table(histories, y, options)
     check_histories(histories)
     check_names(histories)
+    _check_models(options, kept=tracker is not None)
     question = _Question.of(histories, y, options)
     task, target = question.task, question.target
     leakage = _leakage(task.histories, task.y) if target is None else {}
@@ -498,6 +503,19 @@ def _of_table(
     features = ApplicationColumns() if options.features is None else options.features
     # A proxy is made of a log.
     return table_histories(table), replace(options, features=features, proxy=False)
+
+
+def _check_models(options: TrainingOptions, *, kept: bool) -> None:
+    """Refuse a model that could not be scored, or is to be kept and holds types nobody trusts."""
+    for name, model in options.catalogue.items():
+        pipeline = model.pipeline(options.transformer, options.random_state)
+        try:
+            check_servable(pipeline)
+        except ValueError as error:
+            raise ValueError(f"the model {name!r} could not be scored: {error}") from None
+        unknown = untrusted_types(skops.io.dumps(pipeline)) if kept else []
+        if unknown:
+            raise ValueError(f"the model {name!r} could not be kept: it {refusal(unknown)}")
 
 
 def _leakage(histories: pd.DataFrame, y: np.ndarray) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from rfmrisk import __version__
-from rfmrisk.persistence import TRUSTED_TYPES
+from rfmrisk.persistence import TRUSTED_TYPES, all_trusted
 from rfmrisk.scoring.metadata import ModelMetadata, TrackedRun
 from rfmrisk.scoring.model import MODEL_FILE, ScoringModel
 from rfmrisk.scoring.naming import alias_of
@@ -379,7 +379,7 @@ class Tracker:
                 model.pipeline,
                 name="model",
                 serialization_format="skops",
-                skops_trusted_types=TRUSTED_TYPES,
+                skops_trusted_types=[*TRUSTED_TYPES, *all_trusted()],
                 pip_requirements=[
                     f"{name}=={number}"
                     for name, number in model.metadata.versions.items()
@@ -415,7 +415,7 @@ def load_model(folder_or_uri: str | Path) -> ScoringModel:
     folder_or_uri : str or Path
         A folder that `rfmrisk train` wrote, or a URI such as ``models:/name@champion`` or
         ``runs:/.../model``. Whatever MLflow says of a file, only the package's own trusted
-        types are loaded.
+        types are loaded, and those of one's own that ``RFMRISK_TRUSTED`` names.
 
     Returns
     -------
