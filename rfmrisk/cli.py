@@ -417,6 +417,13 @@ def _add_fitting(train: argparse.ArgumentParser) -> None:
         help="bins by hand for the scorecard: a JSON or YAML file by feature",
     )
     train.add_argument(
+        "--grades",
+        type=_grades,
+        metavar="NUMBER|EDGES",
+        help="grades of the score: at most so many, such as 6, or the least score of each but the "
+        "riskiest, such as 480,520,560",
+    )
+    train.add_argument(
         "--missed-bad-cost",
         type=float,
         metavar="COST",
@@ -612,6 +619,16 @@ def _counted(histories: pd.DataFrame, decided: DecidedHistories | None) -> str:
 def _names(text: str) -> list[str]:
     """Return names that are separated by commas."""
     return [name.strip() for name in text.split(",")]
+
+
+def _grades(text: str) -> int | list[float]:
+    """Return how many grades there may be, or their edges."""
+    try:
+        return int(text) if text.strip().isdecimal() else [float(edge) for edge in _names(text)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of grades, or scores separated by commas; got {text!r}"
+        ) from error
 
 
 def _with_fields(

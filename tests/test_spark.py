@@ -172,14 +172,14 @@ def test_other_columns_of_decisions(on_spark, log):
 
 
 def test_decisions_are_scored_with_their_attributes(session, on_spark, log):
-    """A model of histories and attributes gives the same scores and reasons as locally."""
+    """A model of histories and attributes gives the same scores, grades and reasons as locally."""
     ids = log["CustomerId"].unique()
     asked = pd.DataFrame({"customer": ids, "as_of": pd.Timestamp("2019-02-01")})
     asked["requested"] = np.random.default_rng(0).permutation(len(asked)) * 10.0
     asked["purpose"] = np.where(np.arange(len(asked)) % 3, "car", None)
     local = rfmrisk.to_histories(log, as_of=asked).sort_index()
     y = (local["requested"].to_numpy() > 5 * len(local)) ^ (np.arange(len(local)) % 7 == 0)
-    result = train(local, y.astype(int), models=["scorecard"], cv=2, proxy=False)
+    result = train(local, y.astype(int), models=["scorecard"], cv=2, proxy=False, grades=[500])
     assert "application__requested" in result.model.scorer.used
     made = spark.to_histories(on_spark(log), as_of=on_spark(asked))
     table = as_local(spark.predict(made, result.model).drop("history"))

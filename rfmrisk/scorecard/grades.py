@@ -140,9 +140,7 @@ class Grades(BaseEstimator):
             If a parameter is out of range, what the method needs is missing, or there are more
             grades than names.
         """
-        self._validate_params()
-        if (self.method == "edges") != (self.edges is not None):
-            raise ValueError("edges must be given with method='edges', and with no other")
+        self.check()
         if self.method == "edges":
             edges = _checked_edges(self.edges)
         else:
@@ -151,6 +149,27 @@ class Grades(BaseEstimator):
             edges = self._odds(scores) if self.method == "odds" else self._exact(scores, y, weight)
         self.edges_ = edges
         self.names_ = _names(self.names, len(edges) + 1)
+        return self
+
+    def check(self) -> Self:
+        """Raise on parameters with which no grades can be found, whatever the scores.
+
+        Returns
+        -------
+        Grades
+            As it is.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        self._validate_params()
+        if (self.method == "edges") != (self.edges is not None):
+            raise ValueError("edges must be given with method='edges', and with no other")
+        if self.method == "edges":
+            edges = _checked_edges(self.edges)
+            _names(self.names, len(edges) + 1)
         return self
 
     def _odds(self, score: NDArray[np.float64]) -> NDArray[np.float64]:

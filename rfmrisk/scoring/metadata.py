@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from rfmrisk.persistence import ModelFileError
+from rfmrisk.scorecard.grades import Grades
 
 _IN_EVERY_FILE = ("threshold", "base_score", "base_odds", "pdo", "features", "typical")
 
@@ -98,6 +99,42 @@ class ScoreDistribution:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MasterScale:
+    """The grades of the score, as `rfmrisk.Grades` writes them.
+
+    Attributes
+    ----------
+    edges : list of float
+        Ascending scores; a score at an edge is in the safer grade.
+    names : list of str
+        Of the ``len(edges) + 1`` grades, from the riskiest on.
+    """
+
+    edges: list[float]
+    names: list[str]
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.edges) + 1:
+            raise ValueError(
+                f"grades must have one name more than edges; got {len(self.names)} names and "
+                f"{len(self.edges)} edges"
+            )
+        try:
+            self.fitted()
+        except ValueError as error:
+            raise ValueError(f"grades cannot be used: {error}") from error
+
+    def fitted(self) -> Grades:
+        """Return what puts a score into its grade.
+
+        Returns
+        -------
+        Grades
+        """
+        return Grades.from_dict(asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrackedRun:
     """The MLflow run of a training.
 
@@ -138,6 +175,8 @@ class ModelMetadata:
         A usual value of each feature: the median or the most frequent one.
     scores : ScoreDistribution or None
         Of the held-out customers.
+    grades : MasterScale or None
+        Into which the score is put, where the model has grades.
     roles : dict of str to str
         Columns of ``customer``, ``time`` and ``amount`` in the log of the training.
     decision_roles : dict of str to str
@@ -211,6 +250,7 @@ class ModelMetadata:
     base_odds: float = 50
     pdo: float = 20
     scores: ScoreDistribution | None = field(default=None, repr=False)
+    grades: MasterScale | None = None
     roles: dict[str, str] = field(default_factory=dict)
     decision_roles: dict[str, str] = field(default_factory=dict)
     model: str = "model"

@@ -15,7 +15,7 @@ from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.whole_files import write_whole
 from rfmrisk.metrics import stability_cuts
 from rfmrisk.persistence import ModelFileError, dump, loads
-from rfmrisk.scorecard import Scorecard
+from rfmrisk.scorecard import Grades, Scorecard
 from rfmrisk.scoring.contributions import uncalibrated
 from rfmrisk.scoring.features import FeatureRecipe
 from rfmrisk.scoring.metadata import ModelMetadata, ScoreDistribution
@@ -71,11 +71,12 @@ class ScoringModel:
 
         Returns
         -------
-        DataFrame of shape (n_customers, 4 + 2 * n_reasons)
+        DataFrame of shape (n_customers, 4 + 2 * n_reasons), or one column more
             Index ``customer``; ``as_of``, ``probability`` of being high-risk, ``score``
-            (higher is safer), ``is_high_risk`` at the model's threshold, ``reason_1`` and on:
-            sentences that a customer understands, of what costs most points first, and
-            ``code_1`` and on: a short code of each; empty where nothing costs.
+            (higher is safer), ``grade`` where the model has grades, ``is_high_risk`` at the
+            model's threshold, ``reason_1`` and on: sentences that a customer understands, of
+            what costs most points first, and ``code_1`` and on: a short code of each; empty
+            where nothing costs.
 
         Raises
         ------
@@ -111,8 +112,10 @@ class ScoringModel:
             "as_of": histories["as_of"],
             "probability": scores.probability,
             "score": scores.score,
-            "is_high_risk": scores.high_risk.astype(np.int64),
         }
+        if scores.grade is not None:
+            columns["grade"] = scores.grade
+        columns["is_high_risk"] = scores.high_risk.astype(np.int64)
         for name, texts in zip(("reason", "code"), told, strict=True):
             columns |= {f"{name}_{rank + 1}": texts[rank] for rank in range(n_reasons)}
         return pd.DataFrame(columns, index=histories.index)
@@ -225,7 +228,14 @@ class ScoringModel:
             metadata.scale,
             metadata.threshold,
             from_proxy=metadata.asked.get("target") == "proxy",
+            grades=self.grades,
         )
+
+    @property
+    def grades(self) -> Grades | None:
+        """The grades of the score, such as ``Scorecard.to_sql(grades=...)`` takes them, or None."""
+        scale = self.metadata.grades
+        return None if scale is None else scale.fitted()
 
     @property
     def of_table(self) -> bool:

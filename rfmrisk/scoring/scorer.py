@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.proxy.updating import OutcomeUpdatedClassifier
+from rfmrisk.scorecard.grades import Grades
 from rfmrisk.scoring.features import (
     Columns,
     FeatureRecipe,
@@ -28,21 +29,24 @@ _PART = 50_000
 
 @dataclass
 class Scores:
-    """The answers for n customers: arrays, and a list of reasons each."""
+    """The answers for n customers: arrays, and a list of reasons each; grades if there are any."""
 
     probability: np.ndarray
     score: np.ndarray
     high_risk: np.ndarray
     reasons: list[list[Reason]]
+    grade: np.ndarray | None = None
 
     @classmethod
     def joined(cls, parts: list["Scores"]) -> "Scores":
         """Put the answers for some customers after those for others."""
+        grades = [part.grade for part in parts if part.grade is not None]
         return cls(
             np.concatenate([part.probability for part in parts]),
             np.concatenate([part.score for part in parts]),
             np.concatenate([part.high_risk for part in parts]),
             list(chain.from_iterable(part.reasons for part in parts)),
+            np.concatenate(grades) if grades else None,
         )
 
 
@@ -63,6 +67,8 @@ class Scorer:
     from_proxy : bool, default=False
         Whether no outcome was known in training. A customer without any history, of whom such a
         model has seen none, is then riskiest: probability 1 and the lowest score there is.
+    grades : Grades or None, default=None
+        Fitted; what puts the score into a grade.
 
     Attributes
     ----------
@@ -88,7 +94,9 @@ class Scorer:
         threshold: float,
         *,
         from_proxy: bool = False,
+        grades: Grades | None = None,
     ) -> None:
+        self.grades = grades
         self._rater = rater_of_model(model, typical, scale)
         self._typical = typical
         self.reference, self.used = self._rater.reference, self._rater.used
@@ -137,7 +145,8 @@ class Scorer:
         if n_reasons and self.reference and self._rater.features:
             reasons = self._reasons(rating, empty, n_reasons, book)
         high_risk = rating.probability >= self.threshold
-        return Scores(rating.probability, rating.score, high_risk, reasons)
+        grade = None if self.grades is None else self.grades.predict(rating.score)
+        return Scores(rating.probability, rating.score, high_risk, reasons, grade)
 
     def _reasons(
         self, rating: Rating, empty: np.ndarray, n_reasons: int, book: PhraseBook

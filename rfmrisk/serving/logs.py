@@ -44,7 +44,7 @@ from rfmrisk.serving.values import MOMENT, check_numbers, check_times, dates, mo
 
 CSV_TYPE = "text/csv"
 PARQUET_TYPE = "application/vnd.apache.parquet"
-COLUMNS = ["customer", "as_of", "probability", "score", "is_high_risk"]
+COLUMNS = ["customer", "as_of", "probability", "score"]
 
 # Customers whose answers are made and sent at once.
 BATCH = 1_000
@@ -98,24 +98,27 @@ def as_csv(batches: Batches, book: PhraseBook, *, spreadsheet: bool = False) -> 
     """Write scores as CSV, with the columns of ``rfmrisk score``; for a spreadsheet, defused."""
     ranks = range(1, N_REASONS + 1)
     named = [f"{name}_{rank}" for name in ("reason", "code") for rank in ranks]
-    yield ",".join([*COLUMNS, *named]) + "\n"
-    for part, scores in batches:
+    first = next(batches)
+    graded = [] if first[1].grade is None else ["grade"]
+    yield ",".join([*COLUMNS, *graded, "is_high_risk", *named]) + "\n"
+    for part, scores in chain([first], batches):
         text = io.StringIO()
         rows = []
         times = part["as_of"].to_numpy()
         as_of = np.where(times == NO_TIME, "", np.datetime_as_string(times, unit="s"))
-        for customer, moment, probability, score, high_risk, reasons in zip(
+        for customer, moment, probability, score, grade, high_risk, reasons in zip(
             part.index,
             as_of,
             scores.probability.tolist(),
             scores.score.tolist(),
+            [[]] * len(part) if scores.grade is None else scores.grade[:, None].tolist(),
             scores.high_risk.tolist(),
             scores.reasons,
             strict=True,
         ):
             rest = [""] * (N_REASONS - len(reasons))
             told = [*map(book.sentence, reasons), *rest, *(r.code for r in reasons), *rest]
-            rows.append([customer, moment, probability, score, int(high_risk), *told])
+            rows.append([customer, moment, probability, score, *grade, int(high_risk), *told])
         write_rows(
             ([defused(value) for value in row] for row in rows) if spreadsheet else rows, text
         )

@@ -38,6 +38,10 @@ class Prediction(msgspec.Struct, gc=False):
     score: Annotated[float, Meta(description="In points; a higher score is safer.")]
     is_high_risk: Annotated[bool, Meta(description="At the model's threshold.")]
     reasons: Annotated[list[ReasonText], Meta(description="What costs most points, at most three.")]
+    grade: Annotated[
+        str | msgspec.UnsetType,
+        Meta(description="Of the score, where the model has grades."),
+    ] = msgspec.UNSET
 
 
 class PredictResponse(msgspec.Struct):

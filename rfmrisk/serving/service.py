@@ -5,6 +5,7 @@ import ctypes
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -227,6 +228,7 @@ def _predictions(
         scores.score.tolist(),
         scores.high_risk.tolist(),
         told,
+        repeat(msgspec.UNSET) if scores.grade is None else scores.grade.tolist(),
     )
 
 

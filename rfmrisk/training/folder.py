@@ -70,6 +70,7 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
         "segments": result.segments,
         "gains": result.gains,
         "cutoffs": result.cutoffs,
+        "grades": result.grades,
         "candidates": result.candidates.set_index("model"),
         "customers": result.customers,
         "samples": result.samples,

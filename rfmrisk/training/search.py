@@ -53,6 +53,7 @@ from rfmrisk.training.figures import (
     points_of,
 )
 from rfmrisk.training.folds import folds_of
+from rfmrisk.training.grading import find_grades, grades_table, scale_of
 from rfmrisk.training.judging import (
     BASELINES,
     baselines,
@@ -109,6 +110,9 @@ class TrainingResult:
         What each cut-off of that score would accept, as `cutoff_table` lays it out, that of the
         threshold (``is_threshold``) among them; with a cost of missed bads also the profit, in
         units of what a good earns.
+    grades : DataFrame or None
+        The grades of the held-out samples, as `Grades.table` lays them out: expected and observed
+        rates, with a test of each; None where none were asked for.
     candidates : DataFrame
         Every candidate of every search with its cross-validated score, and whether it was chosen
         among those of its model.
@@ -163,6 +167,7 @@ class TrainingResult:
     segments: pd.DataFrame | None
     gains: pd.DataFrame
     cutoffs: pd.DataFrame
+    grades: pd.DataFrame | None
     candidates: pd.DataFrame
     customers: pd.DataFrame
     samples: pd.DataFrame
@@ -353,6 +358,10 @@ def train(
     metadata = replace(
         metadata, scores=score_quantiles(held_out_scores), reasons_note=model.reasons_note
     )
+    if options.grades is not None:
+        scale = metadata.scale if updating else scale_of(final[best.name], metadata.scale)
+        grades = find_grades(options.grades, judged, task.of(rows), task, scale)
+        metadata = replace(metadata, grades=grades)
     model = replace(model, metadata=metadata)
     fitted = {
         found.name: final[found.name]
@@ -362,6 +371,7 @@ def train(
     }
     samples = _samples(task, target, last, probabilities)
     past = task.sampled(task.histories)
+    held_out = past.iloc[task.test_rows]
     return TrainingResult(
         model=model,
         metrics=metrics.loc[[chosen, *(name for name in metrics.index if name != chosen)]],
@@ -374,6 +384,7 @@ def train(
             float(bounded_score(np.array(threshold), **metadata.scale)),
             options.missed_bad_cost,
         ),
+        grades=grades_table(model, held_out, task.y[task.test_rows]),
         candidates=candidates_table(searches),
         customers=samples if task.samples is None else _per_customer(samples),
         samples=samples,
@@ -481,6 +492,7 @@ def _asked(options: TrainingOptions, target: ProxyTarget | None) -> dict[str, An
         "proxy": None if target else options.proxy,
         "models": list(options.models),
         "classing": list(read_classing(options.classing)) or None,
+        "grades": plain(options.grades),
         "cv": options.cv if is_integer(options.cv) else repr(options.cv).splitlines()[0],
         "n_iter": options.n_iter if options.search == "random" else None,
     }

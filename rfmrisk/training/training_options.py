@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from rfmrisk.aggregation import customer_features
 from rfmrisk.histories.integers import check_integer, is_integer
 from rfmrisk.proxy.target import N_CUTOFFS, OUTCOMES
+from rfmrisk.scorecard import Grades
 from rfmrisk.training.catalogue import CATALOGUE, CatalogueModel
 from rfmrisk.woe import read_classing
 
@@ -82,6 +84,11 @@ class TrainingOptions:
     classing : dict, str, Path or None, default=None
         Bins by hand for the scorecard, as `WOEEncoder` takes them, or the file that holds them.
         Candidates without one of its columns fail and are left out.
+    grades : int, sequence of float, Grades or None, default=None
+        The grades of the score, which every answer of the model then has: at most so many, from
+        2 to 26, found by the exact program of `Grades`; or ascending scores, each the least of a
+        grade; or `Grades` with parameters of your own. What depends on scores is found on
+        out-of-fold scores of the training customers.
     missed_bad_cost : float or None, default=None
         What a missed bad costs, where a refused good costs 1. The threshold is that of the
         least cost on out-of-fold probabilities of the training customers
@@ -120,6 +127,7 @@ class TrainingOptions:
     class_weight: Literal["balanced"] | None = None
     calibrate: Literal["sigmoid", "isotonic"] | None = None
     classing: Mapping[str, Any] | str | Path | None = None
+    grades: int | Sequence[float] | Grades | None = None
     missed_bad_cost: float | None = None
     test_size: float = 0.2
     random_state: int = 42
@@ -157,6 +165,8 @@ class TrainingOptions:
             raise ValueError(f"test_size must be a share between 0 and 1; got {self.test_size!r}")
         if self.classing is not None:
             object.__setattr__(self, "classing", read_classing(self.classing))
+        if self.grades is not None:
+            object.__setattr__(self, "grades", _checked_grades(self.grades))
         cost = self.missed_bad_cost
         if cost is not None and not (_is_number(cost) and 0 < cost < np.inf):
             raise ValueError(
@@ -211,6 +221,24 @@ def _check_models(models: Any) -> None:
         f"models must be names of {list(CATALOGUE)}{missing}, or a dict of CatalogueModel; "
         f"got {models!r}"
     )
+
+
+def _checked_grades(grades: Any) -> Grades:
+    """Return grades that can be found, of a number, of edges, or as they were given."""
+    if is_integer(grades) and 2 <= grades <= len(ascii_uppercase):
+        return Grades(n_grades=int(grades))
+    if isinstance(grades, Grades):
+        return grades.check()
+    try:
+        edges = np.asarray(grades, dtype=np.float64)
+        if not edges.ndim or not len(edges):
+            raise ValueError("it is no list of scores")
+        return Grades("edges", edges=edges.tolist()).check()
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"grades must be how many there may be, from 2 to {len(ascii_uppercase)}, or ascending "
+            f"scores, each the least of a grade, or Grades(...); got {grades!r}"
+        ) from error
 
 
 def _is_number(value: Any) -> bool:

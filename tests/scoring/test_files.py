@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from rfmrisk import (
 )
 from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring.files import score_file
-from rfmrisk.scoring.metadata import ModelMetadata
+from rfmrisk.scoring.metadata import MasterScale, ModelMetadata
 from rfmrisk.scoring.model import ScoringModel, typical_values
 from rfmrisk.scoring.work_folder import work_folder
 
@@ -41,7 +42,11 @@ def bank(tmp_path_factory):
     metadata = ModelMetadata(threshold=0.5, features=list(typical), typical=typical)
     card = make_pipeline(features, Scorecard(WOEEncoder(), LogisticRegression()))
     plain = make_pipeline(features, WOEEncoder(), LogisticRegression())
-    models = [ScoringModel(made.fit(histories, y), metadata) for made in (card, plain)]
+    grades = MasterScale(edges=[480.0, 520.0], names=["C", "B", "A"])
+    models = [
+        ScoringModel(card.fit(histories, y), replace(metadata, grades=grades)),
+        ScoringModel(plain.fit(histories, y), metadata),
+    ]
     return path, histories, models
 
 

@@ -9,13 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfmrisk.persistence import ModelFileError
-from rfmrisk.scoring.metadata import DataSummary, ModelMetadata, ScoreDistribution, TrackedRun
+from rfmrisk.scoring.metadata import (
+    DataSummary,
+    MasterScale,
+    ModelMetadata,
+    ScoreDistribution,
+    TrackedRun,
+)
 
 WHOLE = ModelMetadata(
     threshold=0.25,
     features=["rfm__recency", "channel"],
     typical={"rfm__recency": 12.5, "channel": None},
     scores=ScoreDistribution(cuts=[500.0], counts=[3.0, 4.0]),
+    grades=MasterScale(edges=[480.0, 520.0], names=["C", "B", "A"]),
     roles={"customer": "who", "time": "when", "amount": "paid"},
     windows=["30D", None],
     data=DataSummary(name="log.csv", customers=7, first="2018-11-15T00:00:00"),
@@ -74,6 +81,13 @@ def test_what_is_kept_comes_back(threshold, base_score, pdo, odds):
         ("scores", {"cuts": [1.0], "counts": [1.0]}),
         ("scores", {"cuts": [2.0, 1.0], "counts": [1.0, 1.0, 1.0]}),
         ("scores", {"cuts": [1.0], "counts": [math.nan, 1.0]}),
+        ("grades", {"edges": [500.0]}),
+        ("grades", {"edges": [500.0], "names": ["A"]}),
+        ("grades", {"edges": [500.0, 480.0], "names": ["C", "B", "A"]}),
+        ("grades", {"edges": [math.inf], "names": ["B", "A"]}),
+        ("grades", {"edges": ["500"], "names": ["B", "A"]}),
+        ("grades", {"edges": [500.0], "names": ["A", "A"]}),
+        ("grades", [500.0]),
         ("windows_of_label", [{}]),
         ("windows_of_label", [5]),
         ("model_sha256", 5),

@@ -1,6 +1,7 @@
 """Files, metrics, the document of the interface, and the page in a real browser."""
 
 import io
+import json
 import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.histories import to_histories
 from rfmrisk.metrics import population_stability_index
 from rfmrisk.scoring import ScoringModel
+from rfmrisk.scoring.metadata import MasterScale
 from rfmrisk.serving import Settings, create_app
 from rfmrisk.serving.monitor import ScoreMonitor
 from rfmrisk.validation import monitor_model
@@ -83,6 +85,37 @@ def test_a_bad_log_is_refused_without_its_values(client, log, change, told):
     assert answer.status_code == 422
     assert told in answer.json()["detail"]
     assert "Jane" not in answer.text
+
+
+def test_a_model_with_grades_has_them_in_every_answer(card, client, log, settings):
+    """JSON and CSV have those of `ScoringModel.score`; without grades there is no such field."""
+    scale = MasterScale(edges=[500.0, 540.0], names=["C", "B", "A"])
+    graded = ScoringModel(card.pipeline, replace(card.metadata, grades=scale))
+    histories = to_histories(log)
+    expected = graded.score(histories)["grade"].tolist()
+    assert len(set(expected)) > 1
+    file, body = log.to_csv(index=False).encode(), body_of(histories)
+    with TestClient(create_app(graded, settings)) as other:
+        answers = [
+            other.post("/predict", json=body),
+            other.post("/score-file", content=file, headers=CSV | {"accept": "application/json"}),
+        ]
+        for answer in answers:
+            assert [c["grade"] for c in answer.json()["customers"]] == expected
+        read = pd.read_csv(io.StringIO(other.post("/score-file", content=file, headers=CSV).text))
+        assert list(read.columns[1:]) == list(graded.score(histories).columns)
+        assert read["grade"].tolist() == expected
+        features = card.features(histories)[sorted(card.scorer.used)]
+        records = json.loads(features.to_json(orient="records"))
+        asked = [{"customer_id": k, "features": each} for k, each in enumerate(records)]
+        answer = other.post("/predict/features", json={"customers": asked})
+        assert [c["grade"] for c in answer.json()["customers"]] == expected
+        assert other.get("/model").json()["metadata"]["grades"]["edges"] == scale.edges
+        schemas = other.get("/openapi.json").json()["components"]["schemas"]
+        (prediction,) = (schemas[name] for name in schemas if name.endswith("Prediction"))
+        assert prediction["properties"]["grade"]["oneOf"] == [{"type": "string"}]
+        assert "grade" not in prediction["required"]
+    assert "grade" not in client.post("/predict", json=body).json()["customers"][0]
 
 
 def test_metrics_count_requests_scores_and_drift(card, log):

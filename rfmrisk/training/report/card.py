@@ -52,6 +52,9 @@ def write_card(folder: str | Path) -> Path:
     names = [name for name in map(str, metrics) if not name.endswith(("_low", "_high"))]
     shown = figures(metrics, {name: name for name in names}).T.reset_index(names="figure")
     card.add_table(**{"All figures, with 95 % intervals": shown})
+    if metadata.grades:
+        grades = read_table(folder, "grades.csv").map(_short)
+        card.add_table(**{"Grades, on customers held out": grades})
     watch = "\n".join(f"- {finding}" for finding in to_watch(metadata, metrics, drift))
     changed = "\n".join(f"- {line}" for line in by_hand(folder, metadata))
     if changed:
@@ -60,6 +63,10 @@ def write_card(folder: str | Path) -> Path:
     partial = folder / f".{CARD_FILE}"
     partial.write_text(card.render(), encoding="utf-8")
     return partial.replace(folder / CARD_FILE)
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _sections(

@@ -98,6 +98,7 @@ def _content(folder: Path) -> dict[str, Any]:
         "segments": _optional(folder, "segments.csv", "segment"),
         "gains": _table(read_table(folder, "gains.csv", "band")),
         "cutoffs": _table(cutoffs),
+        "grades": _optional(folder, "grades.csv", "grade"),
         "cutoff_sentence": sentence_of(at_threshold, cutoffs.loc[at_threshold]),
         "last_as_of": samples.loc[samples["is_last"], "as_of"].min(),
         "n_resamples": N_RESAMPLES,

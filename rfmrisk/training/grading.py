@@ -1,0 +1,100 @@
+"""The grades of a training: found on out-of-fold scores, and judged on customers held out."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from rfmrisk.scorecard import Grades, Scorecard
+from rfmrisk.scoring.metadata import MasterScale
+from rfmrisk.scoring.model import ScoringModel
+from rfmrisk.scoring.probability import bounded_score
+from rfmrisk.training.split import Task
+
+
+def find_grades(
+    grades: Any, estimator: Any, rows: pd.DataFrame, task: Task, scale: dict[str, float]
+) -> MasterScale:
+    """Return the grades of a model's score.
+
+    Those that depend on scores are found on out-of-fold scores of the training customers, for
+    those of the fitted model are too good on these. Their edges are whole, as scores are.
+
+    Parameters
+    ----------
+    grades : Grades
+        As `TrainingOptions` has them.
+    estimator : classifier
+        Unfitted, or to be fitted again in each fold.
+    rows : DataFrame
+        The training rows.
+    task : Task
+    scale : dict
+        The ``base_score``, ``base_odds`` and ``pdo`` of the score.
+
+    Returns
+    -------
+    MasterScale
+    """
+    edges = grades.edges
+    if grades.method != "edges":
+        edges = _whole_edges(grades, *_out_of_fold(estimator, rows, task, scale), scale)
+    return MasterScale(**Grades("edges", edges=edges, names=grades.names).fit().to_dict())
+
+
+def _out_of_fold(
+    estimator: Any, rows: pd.DataFrame, task: Task, scale: dict[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return out-of-fold scores of the training rows that the folds judge, and their target."""
+    judged, scores = [], []
+    for fit, judge in task.folds.split():
+        fitted = clone(estimator).fit(rows.iloc[fit], task.y_train[fit])
+        probability = fitted.predict_proba(rows.iloc[judge])[:, 1]
+        judged.append(judge)
+        scores.append(np.rint(bounded_score(probability, **scale)))
+    return np.concatenate(scores), task.y_train[np.concatenate(judged)]
+
+
+def _whole_edges(
+    grades: Grades, score: np.ndarray, y: np.ndarray, scale: dict[str, float]
+) -> list[float]:
+    """Return the edges that are found on scores, rounded up, which parts whole scores alike."""
+    asked = clone(grades).set_params(scale=grades.scale or scale)
+    edges: list[float] = np.unique(np.ceil(asked.fit(score, y).edges_)).tolist()
+    if not edges:
+        warnings.warn(
+            "no two grades of the score have different bad rates, so all customers are in one",
+            stacklevel=4,
+        )
+    return edges
+
+
+def scale_of(model: Any, scale: dict[str, float]) -> dict[str, float]:
+    """Return the scale of a model's score: a scorecard's own, or the one that others are given."""
+    last = model[-1] if isinstance(model, Pipeline) else model
+    return last.scale_ if isinstance(last, Scorecard) else scale
+
+
+def grades_table(model: ScoringModel, held_out: pd.DataFrame, y: np.ndarray) -> pd.DataFrame | None:
+    """Lay out the grades of customers held out, expected against observed, with a test of each.
+
+    Parameters
+    ----------
+    model : ScoringModel
+    held_out : DataFrame
+        Their histories.
+    y : array
+        Their target.
+
+    Returns
+    -------
+    DataFrame or None
+        As `Grades.table`; None where the model has no grades.
+    """
+    if model.grades is None:
+        return None
+    scored = model.score(held_out, n_reasons=0)
+    return model.grades.table(scored["score"], y, scored["probability"])
