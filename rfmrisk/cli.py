@@ -275,6 +275,9 @@ def _add_decisions(train: argparse.ArgumentParser) -> None:
     train.add_argument("--decisions", help="CSV, Excel or Parquet file of decisions with outcomes")
     train.add_argument("--target", help="column of the outcome: 1 bad, 0 good, empty not known yet")
     train.add_argument(
+        "--weight", metavar="COLUMN", help="column of the decisions: what each counts, above 0"
+    )
+    train.add_argument(
         "--decision-customer", help="column of the customer in the decisions (default: the log's)"
     )
     train.add_argument(
@@ -472,7 +475,9 @@ def _train(options: argparse.Namespace) -> None:
                 decided = _decided(transactions, options, roles)
                 if options.log is None:
                     transactions.to_csv(folder / SAMPLE_FILE, index=False)
-            histories = decided.histories if decided else _histories(transactions, options, roles)
+            histories, weight = _weighted(
+                decided.histories if decided else _histories(transactions, options, roles), options
+            )
         _say(_counted(histories, decided))
         remarks = [] if options.table else remarks_of(transactions, histories, Roles(**roles))
         for remark in remarks:
@@ -489,6 +494,7 @@ def _train(options: argparse.Namespace) -> None:
                 histories,
                 decided.outcomes if decided else None,
                 options=asked,
+                sample_weight=weight,
                 tracker=tracker,
                 progress=sys.stdout.isatty(),
             )
@@ -592,14 +598,30 @@ def _columns_of_table(options: argparse.Namespace) -> dict[str, str]:
     return {role: column for role, column in given.items() if column != usual[role]}
 
 
+def _weighted(
+    histories: pd.DataFrame, options: argparse.Namespace
+) -> tuple[pd.DataFrame, pd.Series | None]:
+    """Return the histories without the column of the weights, and this, where there is one."""
+    if options.weight is None:
+        return histories, None
+    if options.target is None or options.weight not in histories:
+        raise ValueError(
+            "--weight must name a column of the --decisions, or of the --table, beside customer, "
+            f"time and outcome; got {options.weight!r}"
+        )
+    return histories.drop(columns=options.weight), histories[options.weight]
+
+
 def _decision_roles(options: argparse.Namespace) -> dict[str, str]:
-    """Return which columns of the decisions are the customer, the time and the outcome."""
+    """Return which columns of the decisions are the customer, the time, the outcome, the weight."""
+    weight = {"weight": options.weight} if options.weight else {}
     if options.table:
-        return {**_columns_of_table(options), "target": options.target}
+        return {**_columns_of_table(options), "target": options.target, **weight}
     return {
         "customer": options.decision_customer or options.customer,
         "time": options.decision_time,
         "target": options.target,
+        **weight,
     }
 
 

@@ -472,7 +472,13 @@ class WeightedReport:
         }
 
 
-def segment_report(y_true: ArrayLike, y_score: ArrayLike, segment: ArrayLike) -> pd.DataFrame:
+def segment_report(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    segment: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> pd.DataFrame:
     """Compute how a probability does in each segment.
 
     Parameters
@@ -483,6 +489,8 @@ def segment_report(y_true: ArrayLike, y_score: ArrayLike, segment: ArrayLike) ->
         Probability of being bad, or any score where higher is riskier.
     segment : array-like of shape (n,)
         The name of the segment that each row is in.
+    sample_weight : array-like of shape (n,) or None, default=None
+        Weights of the rows, for all but ``n``.
 
     Returns
     -------
@@ -504,7 +512,7 @@ def segment_report(y_true: ArrayLike, y_score: ArrayLike, segment: ArrayLike) ->
     new      2        0.5        0.25      1.0
     old      2        0.5        0.25      0.0
     """
-    bad, score, _ = _check_scores(y_true, y_score, None)
+    bad, score, weight = _check_scores(y_true, y_score, sample_weight)
     names = np.asarray(segment)
     if names.shape != bad.shape:
         raise ValueError(
@@ -514,11 +522,14 @@ def segment_report(y_true: ArrayLike, y_score: ArrayLike, segment: ArrayLike) ->
     for name in np.unique(names):
         own = names == name
         both = 0 < bad[own].sum() < own.sum()
+        w = None if weight is None else weight[own]
         rows[str(name)] = {
             "n": int(own.sum()),
-            "bad_share": float(bad[own].mean()),
-            "mean_score": float(score[own].mean()),
-            "roc_auc": float(roc_auc_score(bad[own], score[own])) if both else np.nan,
+            "bad_share": float(np.average(bad[own], weights=w)),
+            "mean_score": float(np.average(score[own], weights=w)),
+            "roc_auc": float(roc_auc_score(bad[own], score[own], sample_weight=w))
+            if both
+            else np.nan,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("segment")
 

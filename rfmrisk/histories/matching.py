@@ -8,7 +8,7 @@ import pandas as pd
 from rfmrisk.histories.segments import Floats
 
 
-def check_matched(y: Any, index: pd.Index) -> None:
+def check_matched(y: Any, index: pd.Index, name: str = "y") -> None:
     """Raise on a Series of outcomes that cannot be taken by position.
 
     Its index must be that of the histories, or a plain range, which says nothing of customers.
@@ -18,9 +18,11 @@ def check_matched(y: Any, index: pd.Index) -> None:
     Parameters
     ----------
     y : array-like
-        Outcomes; what is no Series has no index, and is taken by position.
+        Outcomes, or weights; what is no Series has no index, and is taken by position.
     index : Index
         Of the histories.
+    name : str, default="y"
+        What they are called, for errors.
 
     Raises
     ------
@@ -40,14 +42,16 @@ def check_matched(y: Any, index: pd.Index) -> None:
         return
     if set(y.index) == set(index):
         raise ValueError(
-            "y has the customers of the histories in another order: pass y.loc[histories.index]"
+            f"{name} has the customers of the histories in another order: pass "
+            f"{name}.loc[histories.index]"
         )
     if y.index.equals(pd.RangeIndex(len(index))):
         return
     shown = [f"{list(each[:3])} of type {each.dtype}" for each in (y.index, index)]
     raise ValueError(
-        f"y has another index than the histories ({shown[0]}, {shown[1]}): give it the ids of the "
-        "histories, and pass y.loc[histories.index]; or pass y.to_numpy() if its order is theirs"
+        f"{name} has another index than the histories ({shown[0]}, {shown[1]}): give it the ids of "
+        f"the histories, and pass {name}.loc[histories.index]; or pass {name}.to_numpy() if its "
+        "order is theirs"
     )
 
 

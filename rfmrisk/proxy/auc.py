@@ -21,6 +21,8 @@ def bootstrap_auc(
     customers: pd.Index,
     n_resamples: int,
     random_state: Any,
+    *,
+    sample_weight: Floats | None = None,
 ) -> Floats:
     """Return the AUC of each score in each bootstrap sample, all scores in the same samples.
 
@@ -35,6 +37,8 @@ def bootstrap_auc(
     customers : Index of length n
     n_resamples : int
     random_state : int, RandomState instance or None
+    sample_weight : ndarray of shape (n,) or None, default=None
+        What each row counts.
 
     Returns
     -------
@@ -43,7 +47,9 @@ def bootstrap_auc(
     """
     places = [np.unique(score, return_inverse=True)[1] for score in scores]
     found = np.empty((n_resamples + 1, len(scores)))
-    weights = chain([np.ones(len(bad))], bootstrap_weights(customers, n_resamples, random_state))
+    own = np.ones(len(bad)) if sample_weight is None else sample_weight
+    drawn = bootstrap_weights(customers, n_resamples, random_state)
+    weights = chain([own], (own * times for times in drawn))
     steps = progress(enumerate(weights), "bootstrap of the AUC", n_resamples + 1)
     for draw, weight in steps:
         found[draw] = [_auc(place, bad, weight) for place in places]

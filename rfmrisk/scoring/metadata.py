@@ -180,8 +180,8 @@ class ModelMetadata:
     roles : dict of str to str
         Columns of ``customer``, ``time`` and ``amount`` in the log of the training.
     decision_roles : dict of str to str
-        Columns of ``customer``, ``time`` and ``target`` in the decisions of the training, where
-        it had a table of them.
+        Columns of ``customer``, ``time``, ``target`` and ``weight`` in the decisions of the
+        training, where it had a table of them.
     model, title : str
         Name of the model in its catalogue, and in words.
     parameters : str
@@ -201,6 +201,8 @@ class ModelMetadata:
         not over.
     n_samples : int
         Rows that the model learned from and was judged on: customers, times outcome windows.
+    weighted : bool
+        Whether some rows counted more than others.
     windows_of_label : list of LabelWindow
         Of a proxy label.
     left_out_of_label : list of str
@@ -265,6 +267,7 @@ class ModelMetadata:
     n_unknown: int = 0
     n_immature: int = 0
     n_samples: int = 0
+    weighted: bool = False
     windows_of_label: list[LabelWindow] = field(default_factory=list, repr=False)
     left_out_of_label: list[str] = field(default_factory=list)
     drift_in_time: bool = False
@@ -308,6 +311,12 @@ class ModelMetadata:
     def word_of_bad(self) -> str:
         """What the customers are called whom the target marks: no proxy knows who is bad."""
         return "high-risk" if self.asked.get("target") == "proxy" else "bad"
+
+    @property
+    def columns_of_outcomes(self) -> list[str]:
+        """Columns of the decisions of the training that no new decision has: outcome and weight."""
+        roles = self.decision_roles
+        return [roles[role] for role in ("target", "weight") if role in roles]
 
     @property
     def scale(self) -> dict[str, float]:

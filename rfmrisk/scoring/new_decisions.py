@@ -37,8 +37,8 @@ def decisions_to_score(
     ----------
     model : ScoringModel
     decisions : str, Path or DataFrame
-        One row per decision. The column of the outcome that the model was trained on may be
-        among the columns; it is left out.
+        One row per decision. The columns of the outcome and of the weight that the model was
+        trained on may be among the columns; they are left out.
     log_customer : str
         The column of the customer in the log.
     id_type : pyarrow.DataType
@@ -82,7 +82,7 @@ def decisions_to_score(
                 "column"
             )
         table = table.assign(**{time: as_of})
-    table = table.drop(columns=trained_on.get("target", ""), errors="ignore")
+    table = table.drop(columns=model.metadata.columns_of_outcomes, errors="ignore")
     table = bind_decisions(table, log_customer, customer=customer, time=time)
     check_applications(model, table.drop(columns=[log_customer, "as_of"]))
     return table

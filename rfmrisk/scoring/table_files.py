@@ -32,7 +32,8 @@ def read_applications(
     model : ScoringModel
         Of a plain table.
     table : str, Path, Source or DataFrame
-        The column of the outcome that the model was trained on may be there; it is left out.
+        The columns of the outcome and of the weight that the model was trained on may be there;
+        they are left out.
         The columns of the customer and of the time are those of the training, where it had them.
     options : ReadingOptions
         How a file of text is written, where it can be read in two ways.
@@ -45,7 +46,7 @@ def read_applications(
     own = model.metadata.decision_roles
     if not isinstance(table, pd.DataFrame):
         table = read_table_of(model, table, options)
-    table = table.drop(columns=own.get("target", ""), errors="ignore")
+    table = table.drop(columns=model.metadata.columns_of_outcomes, errors="ignore")
     if own.get("customer") in table:
         table = table.set_index(own["customer"])
     if own.get("time") in table:

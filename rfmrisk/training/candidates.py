@@ -23,6 +23,7 @@ from sklearn.pipeline import Pipeline
 from rfmrisk.training.catalogue import CatalogueModel
 from rfmrisk.training.split import Task
 from rfmrisk.training.training_options import TrainingOptions
+from rfmrisk.training.weights import WeightedPipeline
 
 _PREFIX = "features__"
 _Setting = dict[str, Any]
@@ -162,9 +163,11 @@ def make_searcher(
     if options.class_weight is None:
         steps = model.make(options.random_state).steps
     else:
-        goods_to_a_bad = float(np.mean(task.y_train == 0) / np.mean(task.y_train == 1))
-        steps = model.weighted(options.random_state, goods_to_a_bad).steps
-    pipeline = Pipeline([("features", first), *steps])
+        weight = task.weights_of_train.get("sample_weight")
+        goods, bads = (np.average(task.y_train == k, weights=weight) for k in (0, 1))
+        steps = model.weighted(options.random_state, float(goods / bads)).steps
+    kind = Pipeline if task.weight is None else WeightedPipeline
+    pipeline = kind([("features", first), *steps])
     if options.classing and "scorecard__encoder" in pipeline.get_params():
         pipeline.set_params(scorecard__encoder__classing=options.classing)
     common = {
@@ -245,7 +248,9 @@ def choose(searches: list[Search], rule: str) -> list[Search]:
     return [searches[place] for place in order]
 
 
-def fit_search(searcher: Any, name: str, tables: pd.DataFrame, y: np.ndarray) -> str | None:
+def fit_search(
+    searcher: Any, name: str, tables: pd.DataFrame, y: np.ndarray, weights: dict[str, np.ndarray]
+) -> str | None:
     """Fit a search; candidates that fail are left out with a warning.
 
     Returns
@@ -257,7 +262,7 @@ def fit_search(searcher: Any, name: str, tables: pd.DataFrame, y: np.ndarray) ->
         warnings.simplefilter("always", FitFailedWarning)
         warnings.filterwarnings("always", message="One or more of the")
         try:
-            searcher.fit(tables, y)
+            searcher.fit(tables, y, **weights)
         except ValueError as error:
             # The scores of a search are set before its winner is fitted.
             if "fits failed" not in str(error) and not _none_left(searcher):

@@ -45,10 +45,18 @@ class Updating:
         return {name: model.predict_proba(histories)[:, 1] for name, model in models.items()}
 
 
-def is_wanted(options: TrainingOptions, outcomes: np.ndarray) -> bool:
-    """Whether outcomes update a proxy: if asked for, or some are unknown, or few are bad."""
-    if options.proxy is not None:
-        return options.proxy
+def is_wanted(options: TrainingOptions, outcomes: np.ndarray, *, weighted: bool = False) -> bool:
+    """Whether outcomes update a proxy: if asked for, or some are unknown, or few are bad.
+
+    Where outcomes are weighted they do not: the proxy's own samples have no weights.
+    """
+    if weighted and options.proxy:
+        raise ValueError(
+            "proxy=True takes no sample_weight: it is made of samples that have no weights. Leave "
+            "out either"
+        )
+    if options.proxy is not None or weighted:
+        return bool(options.proxy)
     return bool(np.isnan(outcomes).any() or np.nansum(outcomes) < MANY_BADS)
 
 

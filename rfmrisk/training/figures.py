@@ -118,7 +118,7 @@ def feature_figures(table: pd.DataFrame, task: Task) -> FeatureFigures:
     """Bin each feature of the training customers by the default encoder."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="each bin of", category=UserWarning)
-        encoder = WOEEncoder().fit(task.of(table), task.y_train)
+        encoder = WOEEncoder().fit(task.of(table), task.y_train, **task.weights_of_train)
     values = pd.Series(
         encoder.information_value_,
         index=table.columns.rename("feature"),

@@ -41,35 +41,30 @@ def find_grades(
     """
     edges = grades.edges
     if grades.method != "edges":
-        edges = _whole_edges(grades, *_out_of_fold(estimator, rows, task, scale), scale)
+        asked = clone(grades).set_params(scale=grades.scale or scale)
+        found = asked.fit(**_out_of_fold(estimator, rows, task, scale)).edges_
+        edges = np.unique(np.ceil(found)).tolist()
+        if not edges:
+            warnings.warn(
+                "no two grades of the score have different bad rates, so all customers are in one",
+                stacklevel=3,
+            )
     return MasterScale(**Grades("edges", edges=edges, names=grades.names).fit().to_dict())
 
 
 def _out_of_fold(
     estimator: Any, rows: pd.DataFrame, task: Task, scale: dict[str, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return out-of-fold scores of the training rows that the folds judge, and their target."""
+) -> dict[str, np.ndarray]:
+    """Return out-of-fold scores, and what `Grades.fit` asks for beside them."""
     judged, scores = [], []
     for fit, judge in task.folds.split():
-        fitted = clone(estimator).fit(rows.iloc[fit], task.y_train[fit])
+        weights = task.weights(task.train_rows[fit])
+        fitted = clone(estimator).fit(rows.iloc[fit], task.y_train[fit], **weights)
         probability = fitted.predict_proba(rows.iloc[judge])[:, 1]
         judged.append(judge)
         scores.append(np.rint(bounded_score(probability, **scale)))
-    return np.concatenate(scores), task.y_train[np.concatenate(judged)]
-
-
-def _whole_edges(
-    grades: Grades, score: np.ndarray, y: np.ndarray, scale: dict[str, float]
-) -> list[float]:
-    """Return the edges that are found on scores, rounded up, which parts whole scores alike."""
-    asked = clone(grades).set_params(scale=grades.scale or scale)
-    edges: list[float] = np.unique(np.ceil(asked.fit(score, y).edges_)).tolist()
-    if not edges:
-        warnings.warn(
-            "no two grades of the score have different bad rates, so all customers are in one",
-            stacklevel=4,
-        )
-    return edges
+    samples = task.train_rows[np.concatenate(judged)]
+    return {"score": np.concatenate(scores), "y": task.y[samples], **task.weights(samples)}
 
 
 def scale_of(model: Any, scale: dict[str, float]) -> dict[str, float]:

@@ -18,6 +18,7 @@ from rfmrisk.proxy.auc import bootstrap_auc, bootstrap_weights, interval
 from rfmrisk.proxy.labeler import ProxyLabeler
 from rfmrisk.scorecard import Scorecard, cutoff_table
 from rfmrisk.training.split import Task
+from rfmrisk.training.weights import asking_for_weights
 
 RECENCY = "recency alone"
 RANK = "rfm_rank"
@@ -37,12 +38,12 @@ def calibrated(
         return estimator
     model = CalibratedClassifierCV(
         estimator, method=method, cv=task.folds, ensemble=False, n_jobs=n_jobs
-    ).fit(rows, task.y_train)
+    ).fit(rows, task.y_train, **task.weights_of_train)
     # The rows of these folds mean nothing to a later fit, and would bloat the saved model.
     return model.set_params(cv=task.folds.get_n_splits(), n_jobs=None)
 
 
-def with_points(model: Any, rows: pd.DataFrame, y: np.ndarray) -> Any:
+def with_points(model: Any, rows: pd.DataFrame, task: Task) -> Any:
     """Return a calibrated scorecard as a scorecard whose points are issued again.
 
     Other models are returned as they are; so is a scorecard behind an isotonic calibration, which
@@ -54,8 +55,7 @@ def with_points(model: Any, rows: pd.DataFrame, y: np.ndarray) -> Any:
         As `calibrated` returns it.
     rows : DataFrame
         The training rows.
-    y : array
-        Their target.
+    task : Task
     """
     if not isinstance(model, CalibratedClassifierCV) or model.method != "sigmoid":
         return model
@@ -67,7 +67,9 @@ def with_points(model: Any, rows: pd.DataFrame, y: np.ndarray) -> Any:
     if sigmoid.a_ >= 0:  # out of fold, a higher score was no safer
         return model
     table = steps[:-1].transform(rows) if len(steps) > 1 else rows
-    card = steps[-1].reissued(-sigmoid.b_, -sigmoid.a_, float(np.mean(y)), table)
+    weights = task.weights_of_train
+    rate = float(np.average(task.y_train, weights=weights.get("sample_weight")))
+    card = steps[-1].reissued(-sigmoid.b_, -sigmoid.a_, rate, table, **weights)
     return Pipeline([*steps.steps[:-1], (steps.steps[-1][0], card)])
 
 
@@ -91,20 +93,16 @@ def choose_threshold(
         scoring = make_scorer(_separation)
     else:
         scoring = make_scorer(_cost, greater_is_better=False, missed_bad_cost=missed_bad_cost)
-    tuned = TunedThresholdClassifierCV(
-        estimator,
-        scoring=scoring,
-        response_method="predict_proba",
-        thresholds=N_THRESHOLDS,
-        cv=task.folds,
-        n_jobs=n_jobs,
-    )
+    options = {"thresholds": N_THRESHOLDS, "cv": task.folds, "n_jobs": n_jobs}
     try:
-        tuned.fit(rows, task.y_train)
+        with asking_for_weights(estimator, scoring, task.weight) as (asking, scorer):
+            tuned = TunedThresholdClassifierCV(
+                asking, scoring=scorer, response_method="predict_proba", **options
+            ).fit(rows, task.y_train, **task.weights_of_train)
     except ValueError as error:
         if "constant predictions" not in str(error):
             raise
-        share = float(np.mean(task.y_train))
+        share = float(np.average(task.y_train, weights=task.weights_of_train.get("sample_weight")))
         warnings.warn(
             "the model gives all customers of a fold the same probability, so no threshold could "
             f"be searched; it is the share of bads, {share:.3f}",
@@ -114,17 +112,26 @@ def choose_threshold(
     return float(np.clip(tuned.best_threshold_, 0, 1))
 
 
-def _separation(y: np.ndarray, called: np.ndarray) -> float:
+def _separation(
+    y: np.ndarray, called: np.ndarray, sample_weight: np.ndarray | None = None
+) -> float:
     """Return the share of bads that are called bad less that of goods: Youden's J."""
     called = called == 1
-    return float(np.mean(called[y == 1]) - np.mean(called[y == 0]))
+    if sample_weight is None:
+        return float(np.mean(called[y == 1]) - np.mean(called[y == 0]))
+    of_bads, of_goods = (np.average(called[y == k], weights=sample_weight[y == k]) for k in (1, 0))
+    return float(of_bads - of_goods)
 
 
-def _cost(y: np.ndarray, called: np.ndarray, missed_bad_cost: float) -> float:
+def _cost(
+    y: np.ndarray,
+    called: np.ndarray,
+    missed_bad_cost: float,
+    sample_weight: np.ndarray | None = None,
+) -> float:
     """Return the mean cost of a decision, where a refused good costs 1."""
-    refused = np.sum((y == 0) & (called == 1))
-    missed = np.sum((y == 1) & (called == 0))
-    return float((refused + missed_bad_cost * missed) / len(y))
+    cost = np.where(y == 0, 1.0, missed_bad_cost) * (called != y)
+    return float(np.average(cost, weights=sample_weight))
 
 
 def baselines(task: Task, monetary: Literal["gross", "net"]) -> dict[str, np.ndarray]:
@@ -182,14 +189,18 @@ def held_out_metrics(
     random_state : int
     """
     test = task.test_rows
-    y = task.y[test]
+    y, weights = task.y[test], task.weights(test)
+    weight = weights.get("sample_weight")
     rows: dict[str, Any] = {
-        name: risk_report(y, p[test], threshold=threshold)
-        | {"mean_probability": float(np.mean(p[test])), "bad_share": float(np.mean(y))}
+        name: risk_report(y, p[test], threshold=threshold, **weights)
+        | {
+            "mean_probability": float(np.average(p[test], weights=weight)),
+            "bad_share": float(np.average(y, weights=weight)),
+        }
         for name, p in probabilities.items()
     }
     scores = np.array([score[test] for score in (probabilities | plain).values()])
-    aucs = bootstrap_auc(scores, y == 1, task.customers[test], N_RESAMPLES, random_state)
+    aucs = bootstrap_auc(scores, y == 1, task.customers[test], N_RESAMPLES, random_state, **weights)
     for name in plain:
         auc = aucs[0, len(rows)]
         rows[name] = {"roc_auc": auc, "gini": 2 * auc - 1}
@@ -230,11 +241,16 @@ def by_history(probability: np.ndarray, task: Task) -> pd.DataFrame | None:
     names = np.select(
         [lengths == 0, lengths <= 2], ["0 transactions", "1 or 2 transactions"], "3 or more"
     )
-    return segment_report(task.y[task.test_rows], probability[task.test_rows], names)
+    test = task.test_rows
+    return segment_report(task.y[test], probability[test], names, **task.weights(test))
 
 
 def cutoffs_of(
-    y: np.ndarray, score: np.ndarray, at_threshold: float, missed_bad_cost: float | None
+    y: np.ndarray,
+    score: np.ndarray,
+    at_threshold: float,
+    missed_bad_cost: float | None,
+    sample_weight: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return what whole scores as cut-offs would accept, that of the threshold among them.
 
@@ -247,6 +263,7 @@ def cutoffs_of(
         The score from which on downwards customers are called bad.
     missed_bad_cost : float or None
         What an accepted bad costs, where an accepted good earns 1.
+    sample_weight : array of shape (n,) or None, default=None
     """
     chosen = np.floor(at_threshold) + 1
     even = np.floor(np.quantile(score, np.arange(N_CUTOFFS) / N_CUTOFFS))
@@ -256,6 +273,7 @@ def cutoffs_of(
         cutoffs=np.append(even, chosen).astype(int),
         profit_good=None if missed_bad_cost is None else 1.0,
         loss_bad=missed_bad_cost,
+        sample_weight=sample_weight,
     )
     return table.assign(is_threshold=table.index == chosen)
 
@@ -270,7 +288,9 @@ def _bootstrap_figures(
         name: WeightedReport(bad, p[task.test_rows], threshold) for name, p in probabilities.items()
     }
     draws: dict[str, list[dict[str, float]]] = {name: [] for name in probabilities}
-    for weight in bootstrap_weights(customers, N_RESAMPLES_OF_FIGURES, random_state):
+    own = task.weights(task.test_rows).get("sample_weight", np.ones(len(bad)))
+    for times in bootstrap_weights(customers, N_RESAMPLES_OF_FIGURES, random_state):
+        weight = own * times
         if len(np.unique(bad[weight > 0])) == 2:
             for name, report in reports.items():
                 draws[name].append(report.figures(weight))

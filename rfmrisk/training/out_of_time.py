@@ -105,24 +105,24 @@ def out_of_time(
         has_enough(task.customers[rows], task.y[rows]) for rows in (fit_on, *parts.values())
     ):
         return None
-    judge = clone(estimator).fit(table[fit_on], task.y[fit_on])
+    judge = clone(estimator).fit(table[fit_on], task.y[fit_on], **task.weights(fit_on))
     in_time = np.full(len(task.y), np.nan)
     in_time[last] = judge.predict_proba(table[last])[:, 1]
     found = {}
     for name, rows in parts.items():
         own = probability if name == HELD_OUT else in_time
-        y, customers = task.y[rows], task.customers[rows]
+        y, customers, weights = task.y[rows], task.customers[rows], task.weights(rows)
         scores = np.array([own[rows], *(score[rows] for score in plain.values())])
-        aucs = bootstrap_auc(scores, y == 1, customers, N_RESAMPLES, random_state)
+        aucs = bootstrap_auc(scores, y == 1, customers, N_RESAMPLES, random_state, **weights)
         low, high = interval(aucs[1:, 0])
         found[name] = {
             "customers": customers.nunique(),
-            "bad_share": float(np.mean(y)),
+            "bad_share": float(np.average(y, weights=weights.get("sample_weight"))),
             "roc_auc": aucs[0, 0],
             "roc_auc_low": low,
             "roc_auc_high": high,
             "gini": 2 * aucs[0, 0] - 1,
-            "ks": ks_statistic(y, own[rows]),
+            "ks": ks_statistic(y, own[rows], **weights),
             **dict(zip(plain, aucs[0, 1:], strict=True)),
         }
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("judged on")

@@ -44,11 +44,14 @@ class HeldOut:
         1 is bad.
     is_last : array of bool of shape (n_samples,)
         Whether the decision is among the last.
+    sample_weight : array of shape (n_samples,) or None
+        What each counts; None where all count alike.
     """
 
     histories: pd.DataFrame
     target: np.ndarray
     is_last: np.ndarray
+    sample_weight: np.ndarray | None = None
 
     def enough(self, rows: np.ndarray) -> bool:
         """Whether rows have customers enough of either class to compare models on."""
@@ -274,7 +277,10 @@ def _judge(
             "rfmrisk promote VERSION moves the alias by hand"
         )
     bad = held_out.target[rows] == 1
-    aucs = bootstrap_auc(np.array(risks), bad, histories.index, N_RESAMPLES, 0)
+    weight = None if held_out.sample_weight is None else held_out.sample_weight[rows]
+    aucs = bootstrap_auc(
+        np.array(risks), bad, histories.index, N_RESAMPLES, 0, sample_weight=weight
+    )
     gains = aucs[:, 0] - aucs[:, 1]
     low, high = interval(gains[1:])
     made_by = other.metadata.versions.get("rfmrisk", "unknown")

@@ -67,6 +67,7 @@ from rfmrisk.training.judging import (
 from rfmrisk.training.out_of_time import last_and_earlier, out_of_time
 from rfmrisk.training.split import Task, check_histories, check_target, describe, package_versions
 from rfmrisk.training.training_options import TrainingOptions
+from rfmrisk.training.weights import relative_weights, without_weights
 from rfmrisk.woe import read_classing
 
 
@@ -123,7 +124,8 @@ class TrainingResult:
         cluster, ``n_windows`` and ``n_high_risk`` behind that share, and mean probabilities.
     samples : DataFrame
         What was learned and judged: one row per customer and outcome ``window``, with the same
-        columns, where ``target`` is 0 or 1, and ``is_last`` where the decision is among the last.
+        columns, where ``target`` is 0 or 1, and ``is_last`` where the decision is among the last;
+        ``weight`` where rows have weights, in units of the mean.
     features : DataFrame
         The customer feature table, in the order of ``samples``.
     histories : DataFrame
@@ -203,6 +205,7 @@ def train(
     y: Any = None,
     *,
     options: TrainingOptions | None = None,
+    sample_weight: Any = None,
     tracker: Tracking | None = None,
     progress: bool = False,
     **changes: Any,
@@ -224,6 +227,10 @@ def train(
         a Series must have the index of the histories or a plain range, whatever its types.
     options : TrainingOptions or None, default=None
         What is asked for; None is the defaults.
+    sample_weight : array-like of shape (n_customers,) or None, default=None
+        What each row counts, above 0, in any unit: in the search and its scores, the fits, the
+        threshold and the figures on held-out customers. The split is stratified without; the
+        table of grades and the drift count customers. Only with ``y``, and no proxy is updated.
     tracker : Tracker or None, default=None
         Where to track: one MLflow run for the training, in it one for each search and, by
         ``mlflow.sklearn.autolog``, one for each candidate.
@@ -243,7 +250,7 @@ def train(
     ValueError
         An option is not allowed, a model could not be scored or its types not be kept, there are
         too few customers, all amounts are zero, the target has fewer cases of one class than
-        folds, or every candidate of every model failed.
+        folds, every candidate of every model failed, or there are weights for a proxy target.
 
     Warns
     -----
@@ -261,11 +268,16 @@ def train(
     TrainingResult(best='decision_tree', held-out ROC-AUC ..., rfm rank ..., recency alone ..., ...)
     """
     options = replace(options or TrainingOptions(), **changes)
+    if sample_weight is not None and y is None:
+        raise ValueError(
+            "sample_weight needs outcomes, y: a proxy target has samples of its own, of several "
+            "windows, which have no weights"
+        )
     histories, options = _of_table(histories, y, options)
     check_histories(histories)
     check_names(histories)
     _check_models(options, kept=tracker is not None)
-    question = _Question.of(histories, y, options)
+    question = _Question.of(histories, y, sample_weight, options)
     task, target = question.task, question.target
     leakage = _leakage(task.histories, task.y) if target is None else {}
     asked = _asked(options, target)
@@ -294,7 +306,7 @@ def train(
         n_jobs=options.n_jobs,
     )
     final = {
-        found.name: with_points(final[found.name], task.of(found.table), task.y_train)
+        found.name: without_weights(with_points(final[found.name], task.of(found.table), task))
         for found in searches
     }
     probabilities = {
@@ -337,6 +349,7 @@ def train(
         n_test=task.customers[task.test_rows].nunique(),
         n_unknown=question.n_unknown,
         n_samples=len(task.y),
+        weighted=task.weight is not None,
         windows_of_label=[] if target is None else [_described(w) for w in target.windows],
         left_out_of_label=[] if target is None else target.left_out,
         drift_in_time=in_time is not None,
@@ -366,25 +379,27 @@ def train(
     fitted = {
         found.name: final[found.name]
         if isinstance(final[found.name], Pipeline)
-        else found.estimator
+        else without_weights(found.estimator)
         for found in searches
     }
     samples = _samples(task, target, last, probabilities)
     past = task.sampled(task.histories)
-    held_out = past.iloc[task.test_rows]
+    held_out, y_held_out = past.iloc[task.test_rows], task.y[task.test_rows]
+    weight = task.weights(task.test_rows).get("sample_weight")
     return TrainingResult(
         model=model,
         metrics=metrics.loc[[chosen, *(name for name in metrics.index if name != chosen)]],
         out_of_time=in_time,
         segments=by_history(probabilities[chosen], task),
-        gains=gains_table(task.y[task.test_rows], held_out_scores),
+        gains=gains_table(y_held_out, held_out_scores, sample_weight=weight),
         cutoffs=cutoffs_of(
-            task.y[task.test_rows],
+            y_held_out,
             held_out_scores,
             float(bounded_score(np.array(threshold), **metadata.scale)),
             options.missed_bad_cost,
+            weight,
         ),
-        grades=grades_table(model, held_out, task.y[task.test_rows]),
+        grades=grades_table(model, held_out, y_held_out),
         candidates=candidates_table(searches),
         customers=samples if task.samples is None else _per_customer(samples),
         samples=samples,
@@ -438,8 +453,10 @@ class _Question:
     updates: bool
 
     @classmethod
-    def of(cls, histories: pd.DataFrame, y: Any, options: TrainingOptions) -> "_Question":
-        target, n_unknown, updates, rows = None, 0, False, None
+    def of(
+        cls, histories: pd.DataFrame, y: Any, sample_weight: Any, options: TrainingOptions
+    ) -> "_Question":
+        target, n_unknown, updates, rows, weight = None, 0, False, None, None
         past, cv = histories, options.cv
         if y is None:
             target = derive_target(
@@ -457,9 +474,13 @@ class _Question:
             outcomes = outcomes_of(y, histories.index)
             known = ~np.isnan(outcomes)
             n_unknown = int((~known).sum())
-            updates = is_wanted(options, outcomes) and not without_history(histories).all()
+            weighted = sample_weight is not None
+            updates = is_wanted(options, outcomes, weighted=weighted)
+            updates = updates and not without_history(histories).all()
             if not is_integer(cv):
                 cv = folds_of(cv, histories, outcomes).within(np.flatnonzero(known))
+            if weighted:
+                weight = relative_weights(sample_weight, known, histories.index)
             histories = past = histories[known] if n_unknown else histories
             y = outcomes[known]
         n_folds = cv if is_integer(cv) else cv.get_n_splits()
@@ -468,6 +489,7 @@ class _Question:
             past,
             y,
             rows,
+            weight,
             cv=cv,
             test_size=options.test_size,
             random_state=options.random_state,
@@ -569,6 +591,8 @@ def _samples(
     part[task.test_rows] = "test"
     as_of = task.sampled(task.histories[["as_of"]])["as_of"]
     told = {"as_of": as_of.to_numpy(), "target": task.y, "part": part, "is_last": last}
+    if task.weight is not None:
+        told["weight"] = task.weight
     if target is not None and len(target.windows) > 1:
         names = [window.name for window in target.windows]
         told["window"] = np.repeat(names, [window.n_customers for window in target.windows])
@@ -602,7 +626,9 @@ def _search(
         if progress:
             show_progress(searcher)
         with tracker.watch(name) if tracker else nullcontext():
-            failed = fit_search(searcher, name, task.of(tables), task.y_train)
+            failed = fit_search(
+                searcher, name, task.of(tables), task.y_train, task.weights_of_train
+            )
         if failed:
             failures.append(failed)
         else:

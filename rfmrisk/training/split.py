@@ -70,6 +70,8 @@ class Task:
         Of the training part, by positions in it.
     samples : ndarray of shape (n_samples,) or None
         Which row of the histories each sample is of; None where each is a sample of its own.
+    weight : ndarray of shape (n_samples,) or None
+        What each sample counts, in units of the mean; None where all count alike.
     """
 
     histories: pd.DataFrame
@@ -78,6 +80,7 @@ class Task:
     test_rows: np.ndarray
     folds: Folds
     samples: np.ndarray | None = None
+    weight: np.ndarray | None = None
 
     @classmethod
     def divided(
@@ -85,6 +88,7 @@ class Task:
         histories: pd.DataFrame,
         y: np.ndarray,
         samples: np.ndarray | None = None,
+        weight: np.ndarray | None = None,
         *,
         cv: int | Folds,
         test_size: float,
@@ -100,7 +104,7 @@ class Task:
             folds = cv.within(train_rows).check_classes(y[train_rows])
         else:
             folds = make_folds(sampled.iloc[train_rows], y[train_rows], cv, random_state)
-        return cls(histories, y, train_rows, test_rows, folds, samples)
+        return cls(histories, y, train_rows, test_rows, folds, samples, weight)
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -127,6 +131,15 @@ class Task:
         if self.samples is None:
             return self.histories.iloc[self.train_rows]
         return self.histories.iloc[np.unique(self.samples[self.train_rows])]
+
+    def weights(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the weights of samples, where there are some, as a keyword of fits and figures."""
+        return {} if self.weight is None else {"sample_weight": self.weight[rows]}
+
+    @property
+    def weights_of_train(self) -> dict[str, np.ndarray]:
+        """The same of the training samples."""
+        return self.weights(self.train_rows)
 
     def of(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the training samples' rows of a table."""

@@ -272,6 +272,7 @@ class Tracker:
             read_histories(folder / HELD_OUT_FILE),
             test["target"].to_numpy(),
             test["is_last"].to_numpy(bool),
+            test["weight"].to_numpy() if "weight" in test else None,
         )
         example = pd.DataFrame(json.loads(read_file(folder, EXAMPLE_FILE)))
         tracked, data = model.metadata.tracking, model.metadata.data

@@ -71,7 +71,8 @@ class TrainingOptions:
         See `ProxyTargetClassifier`.
     proxy : bool or None, default=None
         Whether outcomes that are given update a proxy (`OutcomeUpdatedClassifier`), whose target
-        needs none. None does so where some outcomes are not known, or fewer than 200 are bad.
+        needs none. None does so where some outcomes are not known, or fewer than 200 are bad, and
+        where they have no weights.
     monetary : {"gross", "net"}, default="gross"
         Of the RFM that a labeler gets, and of the default features.
     class_weight : {"balanced"} or None, default=None

@@ -66,6 +66,11 @@ def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame
             f"{metadata.n_immature:,} decisions are younger than the performance window and are "
             "left out."
         )
+    if metadata.weighted:
+        said.append(
+            "Rows have weights: figures and probabilities are those of the customers that the "
+            "weights stand for, not of those in the file."
+        )
     bads = int(best[["tp", "fn"]].to_numpy().sum())
     if bads < FEW_BADS:
         said.append(
