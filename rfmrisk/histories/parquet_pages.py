@@ -1,4 +1,6 @@
-"""How much a Parquet file unpacks to, from the heads of its pages, before any is unpacked.
+"""Read a Parquet file of somebody else within limits.
+
+How much it unpacks to is told by the heads of its pages, before any is unpacked.
 
 The footer of a file says how many rows and bytes there are, and may say anything: Arrow allocates
 what the head of a page claims, and a page of 16 kB can hold gigabytes of zeros.
@@ -11,6 +13,11 @@ from collections.abc import Collection
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet, types
+
+from rfmrisk.histories.columns import is_text
+from rfmrisk.histories.sources import Limits
 
 _DELTA_BYTE_ARRAY = 7
 _V1, _DICTIONARY, _V2 = 5, 7, 8  # fields of a PageHeader
@@ -18,6 +25,34 @@ _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (
     0, 1, 2, 3, 7, 8, 9, 10, 11, 12,
 )  # fmt: skip
 _DEEPEST = 8
+
+
+def read_bounded(data: bytes, columns: list[str], limits: Limits) -> pa.Table:
+    """Read columns, none of them nested, that unpack to no more than they may.
+
+    Raises
+    ------
+    BeyondLimitError
+        There are more rows or bytes than there may be.
+    pyarrow.ArrowException, OSError
+        The file is broken, or written so that a few bytes make texts of any length.
+    """
+    file = parquet.ParquetFile(pa.BufferReader(data))
+    schema = pa.schema([file.schema_arrow.field(name).remove_metadata() for name in columns])
+    texts = [field.name for field in schema if is_text(field.type)]
+    limits.check_rows(file.metadata.num_rows)
+    limits.check_bytes(unpacked_bytes(data, file.metadata, columns))
+    # Texts as they are stored: one of a dictionary is there once, until it is known how often.
+    file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
+    table = file.read(columns=columns, use_threads=False).select(columns)
+    written = 0
+    for name in texts:
+        if types.is_dictionary(table[name].type):
+            for chunk in table[name].chunks:
+                lengths = pc.binary_length(chunk.dictionary).take(chunk.indices)
+                written += pc.sum(lengths.cast(pa.int64())).as_py() or 0
+    limits.check_bytes(written)
+    return table.cast(schema)
 
 
 def unpacked_bytes(data: bytes, metadata: Any, columns: Collection[str]) -> int:

@@ -35,6 +35,7 @@ from rfmrisk.histories.sources import (
     BROKEN,
     PARQUET,
     SPREADSHEET,
+    Limits,
     Source,
     as_csv,
     is_parquet,
@@ -225,10 +226,12 @@ def read_parquet(path: Path) -> pa.Table:
         raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
 
 
-def read_header(source: Source, roles: Roles, options: ReadingOptions = RECOGNISED) -> list[str]:
-    """Return the columns of a file of text."""
+def read_header(
+    source: Source, is_header: Callable[[list[str]], bool], options: ReadingOptions = RECOGNISED
+) -> list[str]:
+    """Return the columns of a file of text; ``is_header`` knows the names of its header."""
     text, encoding = as_utf8(source.read(), options.encoding)
-    return find_dialect(text, encoding, options.separator, roles.found_in).names
+    return find_dialect(text, encoding, options.separator, is_header).names
 
 
 def read_columns(path: Path, options: ReadingOptions = RECOGNISED) -> list[str]:
@@ -253,6 +256,8 @@ def read_sources(
     options: ReadingOptions = RECOGNISED,
     on_bad: OnBad = "raise",
     texts: Collection[str] = (),
+    *,
+    limits: Limits | None = None,
 ) -> LogTable:
     """Read a log from files of text, or spreadsheets, as `read_table` does."""
     parquets = [source.name for source in sources if source.suffix in PARQUET]
@@ -266,7 +271,7 @@ def read_sources(
     left_out = []
     for source in sources:
         try:
-            table, dialect_of_one, lines = read_text(source, roles.found_in, options)
+            table, dialect_of_one, lines = read_text(source, roles.found_in, options, limits)
         except UNREADABLE as error:
             raise ValueError(f"{source.name!r} cannot be read: {error}") from error
         dialect = dialect or dialect_of_one
@@ -304,7 +309,10 @@ _WITH_GAPS: dict[str, Any] = {
 
 
 def read_text(
-    source: Source, is_header: Callable[[list[str]], bool], options: ReadingOptions
+    source: Source,
+    is_header: Callable[[list[str]], bool],
+    options: ReadingOptions,
+    limits: Limits | None = None,
 ) -> tuple[pa.Table, Dialect, BrokenLines]:
     """Read a file of text, every column as text; ``is_header`` knows the names of its header."""
     separator, encoding = options.separator, options.encoding
@@ -326,7 +334,7 @@ def read_text(
 
     def leave_out(row: csv.InvalidRow) -> str:
         uneven.append((row.text, row.expected_columns, row.actual_columns))
-        return "skip"
+        return "skip" if limits is None or len(uneven) <= limits.rows else "error"
 
     quoted = text.find(dialect.quote.encode(), dialect.begin) >= 0
     parse = csv.ParseOptions(
@@ -340,7 +348,10 @@ def read_text(
         uneven.clear()
         read = csv.ReadOptions(column_names=names, block_size=block)
         try:
-            table = csv.read_csv(pa.BufferReader(body), read, parse, convert)
+            if limits is None:
+                table = csv.read_csv(pa.BufferReader(body), read, parse, convert)
+            else:
+                table = _counted(csv.open_csv(pa.BufferReader(body), read, parse, convert), limits)
             break
         except pa.ArrowInvalid as error:
             # A row may be longer than a block.
@@ -349,6 +360,16 @@ def read_text(
     if uneven:
         broken += find_lines(text, uneven, dialect)
     return _named(table, dialect.names), dialect, broken
+
+
+def _counted(batches: csv.CSVStreamingReader, limits: Limits) -> pa.Table:
+    """Read rows while there are no more than there may be."""
+    read, n_rows = [], 0
+    for batch in batches:
+        n_rows += len(batch)
+        limits.check_rows(n_rows)
+        read.append(batch)
+    return pa.Table.from_batches(read, batches.schema)
 
 
 def _named(table: pa.Table, names: list[str]) -> pa.Table:

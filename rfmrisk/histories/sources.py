@@ -22,6 +22,37 @@ BROKEN = (EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, Runtime
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How much a file of somebody else may hold.
+
+    Attributes
+    ----------
+    rows : int
+    n_bytes : int
+        Of the columns that are needed, unpacked.
+    """
+
+    rows: int
+    n_bytes: int
+
+    def check_rows(self, n_rows: int) -> None:
+        """Raise where there are more rows than there may be."""
+        if n_rows > self.rows:
+            raise BeyondLimitError(f"rows may be at most {self.rows:,} in a file")
+
+    def check_bytes(self, n_bytes: int) -> None:
+        """Raise where columns unpack to more bytes than they may."""
+        if n_bytes > self.n_bytes:
+            raise BeyondLimitError(
+                f"the columns that are needed may unpack to at most {self.n_bytes:,} bytes"
+            )
+
+
+class BeyondLimitError(ValueError):
+    """A file holds more than its limits allow."""
+
+
+@dataclass(frozen=True)
 class Source:
     """A file of a log.
 

@@ -11,7 +11,7 @@ from rfmrisk.histories.columns import check_columns, parse_times
 from rfmrisk.histories.options import RECOGNISED, OptionNeededError, ReadingOptions
 from rfmrisk.histories.reading import UNREADABLE, as_frame, read_parquet, read_text
 from rfmrisk.histories.roles import Formats
-from rfmrisk.histories.sources import PARQUET, Source, is_parquet, open_sources
+from rfmrisk.histories.sources import PARQUET, Limits, Source, is_parquet, open_sources
 from rfmrisk.histories.text_columns import as_ids, as_typed, without_blanks
 
 
@@ -25,6 +25,7 @@ def read_frame(
     time: str | None = None,
     texts: Collection[str] = (),
     options: ReadingOptions = RECOGNISED,
+    limits: Limits | None = None,
 ) -> pd.DataFrame:
     """Read a table from a file, as `read_transactions` reads a log.
 
@@ -47,6 +48,8 @@ def read_frame(
         as categories.
     options : ReadingOptions
         How the log beside it is written. They count where the table can be read in two ways.
+    limits : Limits or None, default=None
+        How many rows a file of text may have, which are counted as they are read.
 
     Raises
     ------
@@ -60,7 +63,7 @@ def read_frame(
         if not isinstance(path, Source) and is_parquet(Path(path)):
             table = read_parquet(Path(path))
         else:
-            table = _read_texts(path, needed, options)
+            table = _read_texts(path, needed, options, limits)
             for position, name in enumerate(table.column_names):
                 column = table[name]
                 if name == ids:
@@ -89,7 +92,10 @@ def read_frame(
 
 
 def _read_texts(
-    path: str | Path | Source, needed: Collection[str], options: ReadingOptions
+    path: str | Path | Source,
+    needed: Collection[str],
+    options: ReadingOptions,
+    limits: Limits | None,
 ) -> pa.Table:
     """Read files of text, every column as text."""
     tables = []
@@ -98,7 +104,7 @@ def _read_texts(
             if source.suffix in PARQUET:
                 raise ValueError(f"{source.name!r} is in Parquet and packed: give it unpacked")
             table, _, broken = read_text(
-                source, lambda names: bool(needed) and {*needed} <= {*names}, options
+                source, lambda names: bool(needed) and {*needed} <= {*names}, options, limits
             )
             if broken.count:
                 raise ValueError(f"{source.name!r}: {broken}. Mend them")

@@ -21,7 +21,7 @@ from rfmrisk.scoring.features import FeatureRecipe
 from rfmrisk.scoring.metadata import ModelMetadata, ScoreDistribution
 from rfmrisk.scoring.raters import pipelines_of
 from rfmrisk.scoring.reasons import PhraseBook
-from rfmrisk.scoring.scorer import Scorer, check_servable
+from rfmrisk.scoring.scorer import Scorer, Scores, check_servable
 
 __all__ = ["ScoringModel"]
 
@@ -104,21 +104,7 @@ class ScoringModel:
         """
         book = PhraseBook.read(reasons)
         scores = self.scorer.score(flatten(histories), n_reasons, book)
-        told = np.full((2, n_reasons, len(histories)), "", dtype=object)
-        for row, found in enumerate(scores.reasons):
-            for rank, reason in enumerate(found):
-                told[:, rank, row] = book.sentence(reason), reason.code
-        columns = {
-            "as_of": histories["as_of"],
-            "probability": scores.probability,
-            "score": scores.score,
-        }
-        if scores.grade is not None:
-            columns["grade"] = scores.grade
-        columns["is_high_risk"] = scores.high_risk.astype(np.int64)
-        for name, texts in zip(("reason", "code"), told, strict=True):
-            columns |= {f"{name}_{rank + 1}": texts[rank] for rank in range(n_reasons)}
-        return pd.DataFrame(columns, index=histories.index)
+        return scores_table(histories, scores, n_reasons, book)
 
     def save(self, folder: str | Path, *, trusted: Sequence[str] = ()) -> None:
         """Write ``model.skops`` and ``model.json`` into a folder.
@@ -272,6 +258,27 @@ class ScoringModel:
             customer = self.scorer.reference
             note = f"The model's own contributions, in points below the {customer} customer"
         return f"{note}{'' if uncalibrated(steps) is steps else ', before the calibration'}."
+
+
+def scores_table(
+    histories: pd.DataFrame, scores: Scores, n_reasons: int, book: PhraseBook
+) -> pd.DataFrame:
+    """Return scores as the table of `ScoringModel.score`."""
+    told = np.full((2, n_reasons, len(histories)), "", dtype=object)
+    for row, found in enumerate(scores.reasons):
+        for rank, reason in enumerate(found):
+            told[:, rank, row] = book.sentence(reason), reason.code
+    columns = {
+        "as_of": histories["as_of"],
+        "probability": scores.probability,
+        "score": scores.score,
+    }
+    if scores.grade is not None:
+        columns["grade"] = scores.grade
+    columns["is_high_risk"] = scores.high_risk.astype(np.int64)
+    for name, texts in zip(("reason", "code"), told, strict=True):
+        columns |= {f"{name}_{rank + 1}": texts[rank] for rank in range(n_reasons)}
+    return pd.DataFrame(columns, index=histories.index)
 
 
 def _sha256(data: bytes) -> str:

@@ -58,8 +58,7 @@ def decisions_to_score(
     """
     trained_on = model.metadata.decision_roles
     recipe = model.scorer.recipe
-    customer = customer or trained_on.get("customer") or log_customer
-    time = time or trained_on.get("time") or "as_of"
+    customer, time = columns_of_decisions(model, log_customer, customer, time)
     if isinstance(decisions, pd.DataFrame):
         table = decisions
         if customer not in table and "customer" in table:  # as to_histories takes it
@@ -86,6 +85,17 @@ def decisions_to_score(
     table = bind_decisions(table, log_customer, customer=customer, time=time)
     check_applications(model, table.drop(columns=[log_customer, "as_of"]))
     return table
+
+
+def columns_of_decisions(
+    model: "ScoringModel", log_customer: str, customer: str | None, time: str | None
+) -> tuple[str, str]:
+    """Return the columns of the customer and of the time: those given, or those of the training."""
+    trained_on = model.metadata.decision_roles
+    return (
+        customer or trained_on.get("customer") or log_customer,
+        time or trained_on.get("time") or "as_of",
+    )
 
 
 def check_applications(model: "ScoringModel", applications: pd.DataFrame) -> None:

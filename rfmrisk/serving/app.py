@@ -26,13 +26,14 @@ from prometheus_client import generate_latest
 from rfmrisk import __version__
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring.model import ScoringModel
+from rfmrisk.scoring.values import InvalidInputError
 from rfmrisk.serving import service as work
 from rfmrisk.serving.champion import Champion, ChampionHolder
 from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.log_config import LOGGING, access_log
-from rfmrisk.serving.logs import CSV_TYPE, PARQUET_TYPE, as_csv, score_log
-from rfmrisk.serving.openapi import KEY, TEXT, document, of_routes, problems, taking
-from rfmrisk.serving.problems import MEDIA_TYPE, Problem
+from rfmrisk.serving.logs import CSV_TYPE, FORM_TYPE, PARQUET_TYPE, as_csv, score_log
+from rfmrisk.serving.openapi import FILES, KEY, TEXT, document, of_routes, problems, taking
+from rfmrisk.serving.problems import MEDIA_TYPE, Problem, of_input
 from rfmrisk.serving.schemas import (
     Health,
     ModelCard,
@@ -57,6 +58,9 @@ _ROLES = {
     "amount": "The column of the amount; by default that of the training.",
     "as_of": "The moment of decision, such as 2018-12-01, with a zone where the times have one (a "
     "+ is written %2B); by default the midnight that ends the last day.",
+    "decision_customer": "The column of the customer in the decisions; by default that of the "
+    "training.",
+    "decision_time": "The column of the time in the decisions; by default that of the training.",
     "spreadsheet": "true puts an apostrophe before texts that a spreadsheet would compute.",
 }
 
@@ -131,6 +135,7 @@ class ScoringApp(Litestar):
             lifespan=[_lifespan],
             exception_handlers={
                 Problem: _answer_problem,
+                InvalidInputError: lambda request, error: _answer_problem(request, of_input(error)),
                 HTTPException: _answer_http,
                 Exception: _answer_failure,
             },
@@ -262,18 +267,18 @@ async def predict_features(request: Request) -> Response[PredictResponse]:
     security=KEY,
     responses=_OF_A_BODY,
     operation_class=taking(
-        {CSV_TYPE: TEXT, PARQUET_TYPE: TEXT},
+        {CSV_TYPE: TEXT, PARQUET_TYPE: TEXT, FORM_TYPE: FILES},
         {CSV_TYPE: TEXT, "application/json": "PredictResponse"},
         _ROLES,
     ),
 )
 async def score_file(request: Request) -> Response:
-    """Score the customers of a CSV or Parquet log; answer as CSV, or as JSON if asked to."""
+    """Score the customers of a CSV or Parquet log, or decisions beside it, as CSV or JSON."""
     service: Service = request.app.state.service
     champion = service.champion()
     given = dict(request.query_params)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await service.body(request, {CSV_TYPE, PARQUET_TYPE})
+    kind = request.headers.get("content-type", "")
+    body = await service.body(request, {CSV_TYPE, PARQUET_TYPE, FORM_TYPE})
     # The first customers are scored here: what fails can still be told by the status.
     batches = await service.beside(score_log, champion, body, kind, given)
     del body

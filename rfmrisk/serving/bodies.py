@@ -23,9 +23,17 @@ from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.histories.ranks import encode
 from rfmrisk.histories.segments import Ints, segment_of
 from rfmrisk.histories.timestamps import midnight_after
-from rfmrisk.serving.problems import Problem, from_msgspec, not_allowed, too_large
+from rfmrisk.scoring.values import (
+    LEVEL,
+    InvalidInputError,
+    check_numbers,
+    dates,
+    moments,
+    moments_of_decision,
+    not_allowed,
+)
+from rfmrisk.serving.problems import from_msgspec
 from rfmrisk.serving.settings import Settings
-from rfmrisk.serving.values import LEVEL, check_numbers, dates, moments, moments_of_decision
 
 CustomerId = str | int
 
@@ -224,7 +232,7 @@ def decoded_by(
 
     Raises
     ------
-    Problem
+    InvalidInputError, Problem
         Names the first field at fault, and what is allowed.
     """
     try:
@@ -244,11 +252,15 @@ def decoded_by(
 def check_customers(n: int, limits: Settings) -> None:
     """Refuse more customers than there may be in a request."""
     if n > limits.max_customers:
-        raise too_large(f"customers may be at most {limits.max_customers:,} in a request")
+        raise InvalidInputError(
+            f"customers may be at most {limits.max_customers:,} in a request", too_large=True
+        )
 
 
-def _too_many_transactions(limits: Settings) -> Problem:
-    return too_large(f"transactions may be at most {limits.max_transactions:,} in a request")
+def _too_many_transactions(limits: Settings) -> InvalidInputError:
+    return InvalidInputError(
+        f"transactions may be at most {limits.max_transactions:,} in a request", too_large=True
+    )
 
 
 def _application(columns: Mapping[str, FieldType], ignored: Collection[str]) -> Any:

@@ -8,10 +8,9 @@ import msgspec
 import numpy as np
 
 from rfmrisk.scoring.features import Columns, of_values
+from rfmrisk.scoring.values import check_numbers, not_allowed, shown
 from rfmrisk.serving.bodies import CustomerId, check_customers, decoded_by
-from rfmrisk.serving.problems import not_allowed, shown
 from rfmrisk.serving.settings import Settings
-from rfmrisk.serving.values import check_numbers
 
 
 class FeatureReader:

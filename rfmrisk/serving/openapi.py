@@ -27,6 +27,13 @@ from rfmrisk.serving.schemas import FeaturesRequest, ProblemDetails
 
 KEY = [{"key": list[str]()}]  # what a route asks for that is not open to all
 TEXT = Schema(type=OpenAPIType.STRING)
+FILES = Schema(
+    type=OpenAPIType.OBJECT,
+    description="A log, and beside it decisions to score, one line each, with what the model needs "
+    "of an application. Each is CSV or Parquet.",
+    properties={"log": TEXT, "decisions": TEXT},
+    required=["log"],
+)
 
 _WHY = {
     400: "The body is not JSON, or not in UTF-8, or the request cannot be read.",

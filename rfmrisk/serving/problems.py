@@ -6,6 +6,8 @@ from http import HTTPStatus
 
 import msgspec
 
+from rfmrisk.scoring.values import InvalidInputError, not_allowed, shown
+
 MEDIA_TYPE = "application/problem+json"
 
 _PATH = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)
@@ -64,24 +66,13 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
         return msgspec.json.encode(body)
 
 
-def not_allowed(field: str, allowed: str) -> Problem:
-    """Return the problem of one field.
-
-    Examples
-    --------
-    >>> not_allowed("customers[0].as_of", "must be a moment").detail
-    'customers[0].as_of must be a moment'
-    """
-    return Problem(422, f"{field or 'the body'} {allowed}", {field: allowed})
+def of_input(error: InvalidInputError) -> Problem:
+    """Return the problem of what was sent."""
+    return Problem(413 if error.too_large else 422, str(error), error.fields)
 
 
-def too_large(detail: str) -> Problem:
-    """Return the problem of a request beyond a limit."""
-    return Problem(413, detail)
-
-
-def from_msgspec(error: Exception, body: bytes) -> Problem:
-    """Return what msgspec says of a body as a problem.
+def from_msgspec(error: Exception, body: bytes) -> Problem | InvalidInputError:
+    """Return what msgspec says of a body.
 
     Examples
     --------
@@ -91,12 +82,11 @@ def from_msgspec(error: Exception, body: bytes) -> Problem:
     ...     try:
     ...         msgspec.json.decode(body, type=Payment)
     ...     except msgspec.DecodeError as error:
-    ...         problem = from_msgspec(error, body)
-    ...         print(problem.status, problem.detail)
-    422 amount must be a number; got text
-    422 amount is required
-    422 amount must be finite: no NaN, no infinity, no number beyond 64 bits
-    422 b is not a known field
+    ...         print(from_msgspec(error, body))
+    amount must be a number; got text
+    amount is required
+    amount must be finite: no NaN, no infinity, no number beyond 64 bits
+    b is not a known field
     """
     if not isinstance(error, msgspec.ValidationError):
         at = _place_of_non_finite(error, body)
@@ -167,8 +157,3 @@ def _reason(error: Exception) -> str:
 
 def _told(kinds: str) -> str:
     return " or ".join(_KINDS.get(kind, kind) for kind in kinds.split(" | "))
-
-
-def shown(name: str) -> str:
-    """Return the client's own word for a field, of which there may be too much."""
-    return name if len(name) <= 60 else f"{name[:60]}..."

@@ -22,7 +22,7 @@ from rfmrisk.serving.bodies import CustomerId
 from rfmrisk.serving.champion import N_REASONS, NO_MODEL, Champion, ChampionHolder
 from rfmrisk.serving.guard import Guard, overloaded
 from rfmrisk.serving.monitor import RequestMonitor
-from rfmrisk.serving.problems import Problem, too_large
+from rfmrisk.serving.problems import Problem
 from rfmrisk.serving.schemas import (
     ModelName,
     Prediction,
@@ -154,7 +154,7 @@ class _Place:
     def take(self, size: int) -> None:
         limits = self.service.settings
         if size > limits.max_body:
-            raise too_large(f"the body may have at most {limits.max_body:,} bytes")
+            raise Problem(413, f"the body may have at most {limits.max_body:,} bytes")
         if size > SMALL and not self.taken:
             if self.service.large >= limits.max_large:
                 raise overloaded()
@@ -252,6 +252,7 @@ def _check_media_type(headers: dict[bytes, bytes], allowed: set[str]) -> None:
     charset = parameters.strip().lower().replace('"', "")
     encoded = headers.get(b"content-encoding", b"identity").lower() != b"identity"
     known = charset in ("", "charset=utf-8", "header=present", "header=absent")
+    known |= given.strip().lower() == "multipart/form-data"
     if given.strip().lower() not in allowed or encoded or not known:
         kinds = " or ".join(sorted(allowed))
         raise Problem(415, f"the body must be {kinds}, in UTF-8 and not compressed")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from litestar.testing import TestClient
 
-from rfmrisk import to_histories
+from rfmrisk import cli, to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring.table_files import read_applications
 from rfmrisk.serving import Settings, bodies, create_app
@@ -17,6 +17,7 @@ from rfmrisk.training.exchange import to_records
 
 from .conftest import body_of
 
+PARQUET = "application/vnd.apache.parquet"
 COLUMNS = ["asked", "age", "purpose", "married", "note"]
 
 
@@ -235,3 +236,152 @@ def test_a_table_at_fault_is_refused_without_its_values(of_table, table, change,
     assert answer.status_code == 422
     assert told in answer.json()["detail"]
     assert "secret" not in answer.text
+
+
+@pytest.fixture(scope="module")
+def asked(histories):
+    """Give new decisions, at several times, of known and unknown customers."""
+    asked = histories.drop(columns="history").iloc[:150].reset_index()
+    asked = asked.rename(columns={"customer": "CustomerId"})
+    asked["as_of"] += pd.to_timedelta(np.arange(len(asked)) % 40 - 60, unit="D")
+    again = asked.iloc[:20].assign(as_of=pd.Timestamp("2019-03-05 10:30:00"))
+    strangers = asked.iloc[:3].assign(CustomerId=["new 1", "new 2", "new 3"])
+    return pd.concat([asked, again, strangers], ignore_index=True)
+
+
+def written(frame, path) -> bytes:
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    else:
+        frame.to_csv(path, index=False)
+    return path.read_bytes()
+
+
+def form(log, decisions, kinds=("text/csv", "text/csv")):
+    """Write a form of two files."""
+    parts = zip(("log", "decisions"), (log, decisions), kinds, strict=True)
+    return {name: (f"{name}.file", content, kind) for name, content, kind in parts}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "own_times"), [(".csv", True), (".csv", False), (".parquet", True)]
+)
+def test_decisions_beside_a_log_are_scored_as_the_command_does(  # noqa: PLR0917
+    client, model, asked, tmp_path, suffix, own_times
+):
+    """Each decision has the line of `rfmrisk score LOG --decisions`, in order, to the last bit."""
+    log = make_transactions(400, random_state=3)
+    asked = asked.rename(columns={"CustomerId": "who", "as_of": "when"})
+    given = {"decision_customer": "who", "decision_time": "when"}
+    if not own_times:
+        asked, given = asked.drop(columns="when"), given | {"as_of": "2019-02-20"}
+    files = [tmp_path / f"{name}{suffix}" for name in ("log", "asked")]
+    bodies = [written(frame, file) for frame, file in zip((log, asked), files, strict=True)]
+    model.save(tmp_path)
+    output = tmp_path / "scores.csv"
+    flags = [
+        text for name, value in given.items() for text in (f"--{name.replace('_', '-')}", value)
+    ]
+    command = ["score", str(files[0]), "--decisions", str(files[1]), "--model", str(tmp_path)]
+    assert cli.main([*command, *flags, "-o", str(output)]) == 0
+    expected = pd.read_csv(output, dtype=str, keep_default_na=False)
+
+    for kind in ("application/octet-stream", {".csv": "text/csv"}.get(suffix, PARQUET)):
+        answer = client.post("/score-file", params=given, files=form(*bodies, (kind, kind)))
+        assert answer.status_code == 200, answer.text
+        got = pd.read_csv(io.StringIO(answer.text), dtype=str, keep_default_na=False)
+        assert len(got) == len(asked)
+        pd.testing.assert_series_equal(
+            pd.to_datetime(got.pop("as_of"), format="ISO8601"),
+            pd.to_datetime(expected["as_of"], format="ISO8601"),
+        )
+        pd.testing.assert_frame_equal(got, expected.drop(columns="as_of"))
+    answer = client.post(
+        "/score-file", params=given, files=form(*bodies), headers={"accept": "application/json"}
+    )
+    if suffix == ".csv":
+        told = [str(each["probability"]) for each in answer.json()["customers"]]
+        assert told == expected["probability"].tolist()
+
+
+def test_a_model_without_applications_takes_decisions(card):
+    """Decisions are then customers and times alone."""
+    log = make_transactions(30, random_state=5)
+    asked = pd.DataFrame({"CustomerId": log["CustomerId"].unique()[:9], "as_of": "2019-03-01"})
+    expected = card.score(to_histories(log, as_of=asked))
+    files = form(log.to_csv(index=False), asked.to_csv(index=False))
+    with TestClient(create_app(card, Settings())) as client:
+        answer = client.post("/score-file", files=files, headers={"accept": "application/json"})
+        alone = client.post("/score-file", files={"log": files["log"]})
+    got = [customer["probability"] for customer in answer.json()["customers"]]
+    assert got == expected["probability"].tolist()
+    assert len(alone.text.splitlines()) == 1 + log["CustomerId"].nunique()
+
+
+def wide(decisions):
+    names = [f"c{number}" for number in range(1_001)]
+    return pd.DataFrame(1, index=decisions.index, columns=names)
+
+
+SECRET = "Jane Doe"  # noqa: S105 - stands for what no answer or log line may repeat
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "told"),
+    [
+        (lambda d: d.drop(columns="asked"), 422, "column(s) 'asked' not found in the decisions"),
+        (lambda d: d.drop(columns="as_of"), 422, "decisions: as_of"),
+        (lambda d: d.drop(columns="CustomerId"), 422, "decisions: CustomerId"),
+        (lambda d: d.assign(**{SECRET: 1}), 422, "decisions: column 8 is none that the training"),
+        (lambda d: d.assign(asked=SECRET), 422, "decisions: asked must hold numbers"),
+        (lambda d: d.assign(asked=1e300), 422, "decisions: asked, row 1 must be from -1e+15"),
+        (lambda d: d.assign(as_of=SECRET), 422, "decisions: as_of, row 1 must have a time"),
+        (lambda d: d.assign(as_of="0019-01-01"), 422, "decisions: as_of, row 1 must be from 1900"),
+        (lambda d: d.assign(as_of="2001-01-01"), 422, "must be after the first transaction"),
+        (lambda d: d.assign(CustomerId=""), 422, "decisions: CustomerId, row 1 must have an id"),
+        (lambda d: d.iloc[:0], 422, "the decisions holds no application"),
+        (lambda d: pd.concat([d] * 9), 413, "rows may be at most 9,999"),
+        (lambda d: pd.concat([d, wide(d)], axis=1), 413, "columns may be at most"),
+    ],
+)
+def test_decisions_at_fault_are_refused_by_file_and_column(  # noqa: PLR0917
+    model, asked, caplog, capfd, change, status, told
+):
+    """What is wrong is told by file, column and row; nothing of the file is repeated."""
+    log = make_transactions(400, random_state=3)
+    asked = pd.concat([asked] * 7, ignore_index=True)
+    files = form(log.to_csv(index=False), change(asked).to_csv(index=False))
+    limits = Settings(max_transactions=9_999)
+    assert len(asked) < len(log) < limits.max_transactions < 9 * len(asked)
+    with TestClient(create_app(model, limits)) as client:
+        answer = client.post("/score-file", files=files)
+    assert answer.status_code == status, answer.text
+    problem = answer.json()
+    assert told in problem["detail"] + str(problem.get("errors"))
+    assert SECRET not in answer.text + caplog.text + "".join(capfd.readouterr())
+
+
+def test_a_form_at_fault_is_refused(client, of_table, asked, table):
+    """Parts are the log and the decisions, each once, of a known type, and whole."""
+    log, decisions = make_transactions(9, random_state=0).to_csv(), asked.to_csv(index=False)
+    whole = form(log, decisions)
+    type_of_form = {"content-type": "multipart/form-data; boundary=x"}
+    for sent, status, told in (
+        ({"files": {"decisions": whole["decisions"]}}, 422, "log is required"),
+        ({"files": {"log": whole["log"]}}, 422, "a second file, of decisions"),
+        ({"files": whole | {"third": whole["log"]}}, 400, "not a whole form"),
+        ({"files": {"logs": whole["log"]}}, 422, "logs must be log or decisions"),
+        ({"files": form(log, decisions, ("text/csv", "image/png"))}, 415, "decisions must be text"),
+        ({"content": b"--x\r\n", "headers": type_of_form}, 400, "not a whole form"),
+        ({"content": b"", "headers": type_of_form}, 400, "not a whole form"),
+        ({"content": b"", "headers": {"content-type": "multipart/form-data"}}, 400, "not a whole"),
+    ):
+        answer = client.post("/score-file", **sent)
+        assert answer.status_code == status, (told, answer.text)
+        assert told in answer.json()["detail"]
+    both = client.post("/score-file?as_of=2019-02-01", files=whole)
+    assert both.json()["errors"][0]["field"] == "as_of"
+    with TestClient(create_app(of_table, Settings())) as another:
+        answer = another.post("/score-file", files=form(table.to_csv(index=False), decisions))
+    assert answer.status_code == 422
+    assert "needs no decisions" in answer.json()["detail"]

@@ -5,6 +5,7 @@ const SHOWN = 200;
 const UNREACHABLE = "The app cannot be reached.";
 
 let file = null; // a chosen file, instead of the text
+let decisions = null; // a second file, of decisions to score
 let customers = []; // the answer, riskiest first
 let explained = false; // whether the model gives reasons
 let shown = SHOWN;
@@ -70,11 +71,33 @@ function choose(chosen) {
   $("file").value = ""; // so that the same file can be chosen again
 }
 
+function decide(chosen) {
+  decisions = chosen;
+  $("decisions-name").textContent = chosen ? chosen.name : "No decisions: customers are scored";
+  $("no-decisions").hidden = !chosen;
+  $("decisions").value = "";
+}
+
+function typeOf(chosen) {
+  const parquet = chosen?.name.toLowerCase().endsWith(".parquet");
+  return parquet ? "application/vnd.apache.parquet" : "text/csv";
+}
+
+// A log alone is the body itself; with decisions both are parts of a form, whose type the browser
+// writes.
+function request(log) {
+  if (!decisions) return { headers: { "Content-Type": typeOf(file) }, body: log };
+  const body = new FormData();
+  body.set("log", new Blob([log], { type: typeOf(file) }), "log");
+  body.set("decisions", new Blob([decisions], { type: typeOf(decisions) }), "decisions");
+  return { headers: {}, body };
+}
+
 async function score(event) {
   event.preventDefault();
   complain("");
-  const body = file ?? $("log").value;
-  if (!file && !body.trim()) {
+  const log = file ?? $("log").value;
+  if (!file && !log.trim()) {
     forget();
     complain("Paste a log, choose a file, or take the sample.");
     $("log").focus();
@@ -84,15 +107,14 @@ async function score(event) {
   for (const [name, value] of new FormData($("form"))) {
     if (typeof value === "string" && value.trim()) given.set(name, value.trim());
   }
-  const parquet = file?.name.toLowerCase().endsWith(".parquet");
-  const type = parquet ? "application/vnd.apache.parquet" : "text/csv";
+  const sent = request(log);
   $("score").disabled = true;
   $("progress").textContent = "Scoring …";
   try {
     const response = await fetch(`/score-file?${given}`, {
       method: "POST",
-      headers: headers({ "Content-Type": type, Accept: "application/json" }),
-      body,
+      headers: headers({ ...sent.headers, Accept: "application/json" }),
+      body: sent.body,
     });
     if (response.ok) {
       show(parsed(await response.text()));
@@ -299,6 +321,8 @@ async function takeSample() {
 $("form").addEventListener("submit", score);
 $("sample").addEventListener("click", takeSample);
 $("file").addEventListener("change", () => choose($("file").files[0] ?? null));
+$("decisions").addEventListener("change", () => decide($("decisions").files[0] ?? null));
+$("no-decisions").addEventListener("click", () => decide(null));
 $("log").addEventListener("input", () => choose(null));
 $("key").addEventListener("input", takeKey);
 $("filter").addEventListener("input", draw);

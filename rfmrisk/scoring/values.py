@@ -1,14 +1,14 @@
-"""What times, numbers and levels may be: one rule and one wording, for bodies and for files."""
+"""What times and numbers of others may be: one rule and one wording, for requests and for files."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 
 from rfmrisk.histories.columns import microseconds, read_times, whole
 from rfmrisk.histories.segments import Ints
-from rfmrisk.serving.problems import not_allowed
 
 MOMENT = "ISO-8601 text, such as 2018-11-15T02:18:49Z"
 LEVEL = "text, true or false, a whole number of 64 bits, or null, and all of one type"
@@ -24,6 +24,47 @@ _MICROSECONDS = pa.timestamp("us")
 _ZONED_MICROSECONDS = pa.timestamp("us", "UTC")
 _TIME_OF_DAY = re.compile(r"\d[Tt ]\d")
 _ZONED = re.compile(r"\d[Tt ]\d.*([Zz]|[+-]\d{1,2}(:?\d{2})?)\s*$")
+
+
+class InvalidInputError(ValueError):
+    """What somebody sent cannot be scored; what is said of it repeats none of its values.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what is allowed.
+    fields : mapping of str to str, default={}
+        What each field at fault must be.
+    too_large : bool, default=False
+        Whether it is more than a limit allows.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        fields: Mapping[str, str] = MappingProxyType({}),
+        *,
+        too_large: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.fields = dict(fields)
+        self.too_large = too_large
+
+
+def not_allowed(field: str, allowed: str) -> InvalidInputError:
+    """Return the error of one field.
+
+    Examples
+    --------
+    >>> not_allowed("customers[0].as_of", "must be a moment")
+    InvalidInputError('customers[0].as_of must be a moment')
+    """
+    return InvalidInputError(f"{field or 'the body'} {allowed}", {field: allowed})
+
+
+def shown(name: str) -> str:
+    """Return somebody's own word for a field, of which there may be too much."""
+    return name if len(name) <= 60 else f"{name[:60]}..."
 
 
 def moments(texts: pa.Array, at: At) -> tuple[Ints, bool]:
