@@ -260,6 +260,22 @@ class ScoringModel:
         return f"{note}{'' if uncalibrated(steps) is steps else ', before the calibration'}."
 
 
+def version_of_folder(folder: str | Path) -> str:
+    """Return what tells the model of a folder from another: the start of its files' SHA-256.
+
+    Raises
+    ------
+    ModelFileError
+        There is no such file.
+    """
+    digest = hashlib.sha256()
+    for file in (Path(folder) / MODEL_FILE, Path(folder) / METADATA_FILE):
+        if not file.is_file():
+            raise ModelFileError(f"there is no model file {str(file)!r}")
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def scores_table(
     histories: pd.DataFrame, scores: Scores, n_reasons: int, book: PhraseBook
 ) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from rfmrisk.histories.segments import Ints
 MOMENT = "ISO-8601 text, such as 2018-11-15T02:18:49Z"
 LEVEL = "text, true or false, a whole number of 64 bits, or null, and all of one type"
 LARGEST = 1e15  # beyond it sums of squares lose all meaning, and far beyond it they overflow
+WITHIN = f"must be from -{LARGEST:g} to {LARGEST:g}"
 
 # Names the field of a row.
 At = Callable[[int], str]
@@ -113,8 +114,7 @@ def check_numbers(numbers: np.ndarray, at: At) -> None:
     """Refuse infinite numbers, and those that would make others so; missing ones are NaN."""
     beyond = np.abs(numbers) > LARGEST
     if beyond.any():
-        allowed = f"must be from -{LARGEST:g} to {LARGEST:g}"
-        raise not_allowed(at(int(beyond.argmax())), allowed)
+        raise not_allowed(at(int(beyond.argmax())), WITHIN)
 
 
 def _unusual(texts: pa.Array, at: At) -> tuple[pa.ChunkedArray, bool]:

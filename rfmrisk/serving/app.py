@@ -244,7 +244,13 @@ async def predict(request: Request) -> Response[PredictResponse]:
     """Score customers by their transactions."""
     service: Service = request.app.state.service
     champion = service.champion()
-    return _bytes(await service.predict(champion, await service.body(request, JSON)))
+    if champion.model.of_table:
+        raise InvalidInputError(
+            "the model was trained on a plain table of applications, without transactions: "
+            "POST /predict/features takes its columns, and POST /score-file a table"
+        )
+    body = await service.body(request, JSON)
+    return _bytes(await service.scored(work.predict, champion, body, b"["))
 
 
 @post(
@@ -258,7 +264,8 @@ async def predict_features(request: Request) -> Response[PredictResponse]:
     """Score customers by their features."""
     service: Service = request.app.state.service
     champion = service.champion()
-    return _bytes(await service.predict_features(champion, await service.body(request, JSON)))
+    body = await service.body(request, JSON)
+    return _bytes(await service.scored(work.predict_features, champion, body, b"{"))
 
 
 @post(

@@ -1,21 +1,20 @@
-"""From the bytes of a request to flat arrays: the strict door of the app.
+"""From the bytes of a request to flat arrays or features, checked field by field.
 
-msgspec decodes only the fields that the model uses; times, levels and numbers go straight into
-the arrays that the aggregators compute on. What to_histories guarantees is checked here and
-named by field: the order of the transactions, and that all lie before ``as_of``.
+msgspec decodes only the fields that the model uses, and holds them to their types and ranges; the
+same types are the schema of the request. What to_histories guarantees is checked here and named by
+field: the order of the transactions, and that all lie before ``as_of``.
 """
 
-import re
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import codecs
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from msgspec import Meta
 
 from rfmrisk.aggregation.base import FieldType
 from rfmrisk.histories.columns import whole
@@ -23,10 +22,11 @@ from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.histories.ranks import encode
 from rfmrisk.histories.segments import Ints, segment_of
 from rfmrisk.histories.timestamps import midnight_after
+from rfmrisk.scoring.features import Columns, of_values
 from rfmrisk.scoring.values import (
+    LARGEST,
     LEVEL,
     InvalidInputError,
-    check_numbers,
     dates,
     moments,
     moments_of_decision,
@@ -37,37 +37,58 @@ from rfmrisk.serving.settings import Settings
 
 CustomerId = str | int
 
-# A larger body is decoded in pieces of about this size: msgspec holds the interpreter's lock while
-# it decodes, and all other requests wait. A whole body of 86 MB would hold it for 0.3 CPU seconds;
-# in pieces /health takes 2 ms in the median beside three of them (python -m benchmarks serving).
-PIECE = 256_000
-# Who gives the lock back often, and takes it at once again, leaves none to a thread that must wake
-# up first: so many seconds between two pieces are time enough.
-_BREATH = 0.0002
+# Transactions that are put into arrays at once. To make or free very many objects in one operation
+# holds the interpreter's lock, and with it all other requests.
+BATCH = 10_000
 
-_HEAD = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"customers"[ \t\r\n]*:[ \t\r\n]*\[')
-_TAIL = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
-_BETWEEN = re.compile(
-    rb'\}[ \t\r\n]*(,)[ \t\r\n]*\{[ \t\r\n]*"(?:customer_id|as_of|application|'
-    rb'transactions|features)"[ \t\r\n]*:'
-)
+_Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+_Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _JSON_TYPES: dict[FieldType, Any] = {
-    "number": float | None,
-    "category": str | int | bool | None,
-    "date": str | None,
+    "number": _Number | None,
+    "category": str | _Whole | bool | None,
+    "date": Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None,
 }
-_APPLICATION_TYPES: dict[FieldType, Any] = {"number": float | None, "category": str | bool | None}
+_APPLICATION_TYPES: dict[FieldType, Any] = {
+    "number": _Number | None,
+    "category": str | bool | None,
+}
+_ARROW_TYPES = {"number": pa.float64(), "date": pa.string()}
+_ARROW_CATEGORIES = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
 
 
-@dataclass
-class Decoded:
-    """The customers of a request, as they came."""
+def _moment(description: str) -> Any:
+    example, form = "2018-11-15T02:18:49Z", {"format": "date-time"}
+    return Annotated[str, Meta(description=description, examples=[example], extra_json_schema=form)]
 
-    ids: list[CustomerId]
-    as_of: list[str | None]
-    applications: list[Any]
-    lengths: list[int]
-    columns: dict[str, list[pa.Array]] = field(default_factory=dict)  # of each piece
+
+_TIME = _moment("Not before the transaction that precedes it.")
+_AS_OF = _moment(
+    "The moment of decision, after all transactions, and with a zone where they have one; by "
+    "default the midnight that ends the request's last day."
+)
+
+
+def _struct(name: str, fields: list[tuple], doc: str = "", **options: Any) -> Any:
+    """Return a type of objects, whose fields may have names that are no Python names.
+
+    msgspec holds the interpreter's lock while it decodes. That each object calls a function of
+    Python lets others have it: beside bodies of 86 MB /health takes milliseconds (python -m
+    benchmarks serving).
+    """
+    names = [f"field_{number}" for number in range(len(fields))]
+    return msgspec.defstruct(
+        name,
+        [(own, *field[1:]) for own, field in zip(names, fields, strict=True)],
+        rename=dict(zip(names, [field[0] for field in fields], strict=True)),
+        namespace={"__doc__": doc, "__post_init__": lambda _: None},
+        gc=False,
+        **options,
+    )
+
+
+def _request(customer: Any) -> Any:
+    customers = Annotated[list[customer], Meta(min_length=1)]
+    return msgspec.defstruct("Request", [("customers", customers)], forbid_unknown_fields=True)
 
 
 class BodyReader:
@@ -83,6 +104,11 @@ class BodyReader:
         The columns of the application that the model uses, and what they must hold.
     ignored : collection of str, default=()
         Further columns that an application may have.
+
+    Attributes
+    ----------
+    request : type
+        Of a whole request.
     """
 
     def __init__(
@@ -92,188 +118,179 @@ class BodyReader:
         columns: Mapping[str, FieldType] = MappingProxyType({}),
         ignored: Collection[str] = (),
     ) -> None:
-        self.fields = fields
-        self.settings = settings
-        self.columns = columns
-        self.ignored = ignored
-        # Field names of a log need not be Python names, so they are the encoded ones.
-        attributes = {name: f"field_{place}" for place, name in enumerate(fields)}
-        further = [(attributes[name], _JSON_TYPES[kind]) for name, kind in fields.items()]
-        # In Arrow; levels are what they are found to be.
-        self._kinds: dict[str, pa.DataType | None] = {"time": pa.string(), "amount": pa.float64()}
-        arrow = {"number": pa.float64(), "category": None, "date": pa.string()}
-        self._kinds |= {name: arrow[kind] for name, kind in fields.items()}
-        transaction = msgspec.defstruct(
+        self.fields, self.settings, self.columns = fields, settings, columns
+        transaction = _struct(
             "Transaction",
-            [("time", str), ("amount", float), *further],
-            rename={attribute: name for name, attribute in attributes.items()},
-            gc=False,
+            [
+                ("time", _TIME),
+                ("amount", _Number),
+                *((name, _JSON_TYPES[dtype]) for name, dtype in fields.items()),
+            ],
+            "In order of time. Fields that the model does not use are ignored.",
         )
-        application = _application(columns, ignored)
+        application = _struct(
+            "Application",
+            [
+                *((name, _APPLICATION_TYPES[dtype]) for name, dtype in columns.items()),
+                *((name, Any, None) for name in ignored),
+            ],
+            "What is known at the decision beside the history. Columns of the training that the "
+            "model does not use are ignored.",
+            forbid_unknown_fields=True,
+        )
+        needed = ("application", application) if columns else None
         customer = msgspec.defstruct(
             "Customer",
             [
                 ("customer_id", CustomerId),
                 ("transactions", list[transaction]),  # type: ignore[valid-type]
-                ("application", application)
-                if columns
-                else ("application", application | None, None),
-                ("as_of", str | None, None),
+                needed or ("application", application | None, None),
+                ("as_of", _AS_OF | None, None),
             ],
             forbid_unknown_fields=True,
         )
-        request: Any = msgspec.defstruct(
-            "PredictRequest",
-            [("customers", list[customer])],  # type: ignore[valid-type]
-            forbid_unknown_fields=True,
-        )
-        self._whole = msgspec.json.Decoder(request)
-        self._piece = msgspec.json.Decoder(list[customer])  # type: ignore[valid-type]
+        self.request = _request(customer)
+        self._decoder = msgspec.json.Decoder(self.request)
 
     def read(self, body: bytes) -> tuple[list[CustomerId], FlatHistories]:
         """Return the ids of the customers of a request and their histories.
 
         Raises
         ------
-        Problem
+        InvalidInputError, Problem
             Names the first field at fault, and what is allowed.
         """
-        decoded = self._decode(body)
-        return decoded.ids, self._histories(decoded)
-
-    def _histories(self, decoded: Decoded) -> FlatHistories:
-        ends = np.cumsum(np.array(decoded.lengths, dtype=np.int64))
-        starts = ends - decoded.lengths
-        where = Places(starts, ends)
-        columns = decoded.columns
-        texts = whole(pa.chunked_array(columns["time"]))
-        times, zoned = moments(texts, lambda row: where.field(row, "time"))
-        as_of = _as_of(decoded.as_of, times, zoned)
+        limits = self.settings
+        # Each transaction and each customer is an object, and has one application at most.
+        if body.count(b"{") > limits.max_transactions + 2 * limits.max_customers + 1:
+            raise _too_many("transactions", limits.max_transactions)
+        customers = _decoded(self._decoder, body, limits)
+        ids, histories, applications, as_of = zip(
+            *map(msgspec.structs.astuple, customers), strict=True
+        )
+        ends = np.cumsum(np.fromiter(map(len, histories), np.int64, len(ids)))
+        where = Places(np.append(0, ends[:-1]), ends)
+        if ends[-1] > limits.max_transactions:
+            raise _too_many("transactions", limits.max_transactions)
+        columns = self._columns(histories, where)
+        times, zoned = moments(whole(columns.pop("time")), lambda row: where.field(row, "time"))
         arrays: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
-        for name in ("amount", *self.fields):
-            read = _READERS[self.fields.get(name, "number")]
-            arrays[name] = read(columns[name], name, where)
-        _check_order(times, as_of, where)
+        for name, column in columns.items():
+            arrays[name] = self._read(whole(column), name, where)
+        moments_asked = _as_of(list(as_of), times, zoned)
+        _check_order(times, moments_asked, where)
         transactions = pa.StructArray.from_arrays(list(arrays.values()), names=list(arrays))
         order = _order_of_ties(times, where, arrays)
         if order is not None:
             transactions = transactions.take(pa.array(order))
-        return FlatHistories(
-            as_of,
-            starts,
-            ends,
+        return list(ids), FlatHistories(
+            moments_asked,
+            where.starts,
+            where.ends,
             times,
             transactions,
-            range(len(decoded.ids)),
-            decisions=self._decisions(decoded.applications),
+            range(len(ids)),
+            decisions=self._decisions(applications),
         )
 
-    def _decisions(self, applications: list[Any]) -> dict[str, pa.Array]:
+    def _columns(
+        self, histories: tuple[list[Any], ...], where: "Places"
+    ) -> dict[str, pa.ChunkedArray]:
+        """Return the fields of all transactions in Arrow."""
+        dtypes = {"time": pa.string(), "amount": pa.float64()}
+        dtypes |= {name: _ARROW_TYPES.get(dtype, pa.null()) for name, dtype in self.fields.items()}
+        read: dict[str, list[pa.Array]] = {name: [] for name in dtypes}
+        first = 0
+        for rows in _batches(histories):
+            # Row after row in one list, of which a column is each value after as many others as
+            # there are columns: this is twice as fast as to ask each row for each field.
+            values = list(chain.from_iterable(map(msgspec.structs.astuple, rows)))
+            for position, name in enumerate(dtypes):
+                column = values[position :: len(dtypes)]
+                if self.fields.get(name) == "category":
+                    for found in dict.fromkeys(type(v) for v in column if v is not None):
+                        if dtypes[name] not in (pa.null(), _ARROW_CATEGORIES[found]):
+                            row = first + _first_of_another_type(column, dtypes[name])
+                            raise not_allowed(where.field(row, name), f"must be {LEVEL}")
+                        dtypes[name] = _ARROW_CATEGORIES[found]
+                read[name].append(pa.array(column, dtypes[name]))
+            first += len(rows)
+        return {
+            name: pa.chunked_array([array.cast(dtypes[name]) for array in arrays], dtypes[name])
+            for name, arrays in read.items()
+        }
+
+    def _read(self, column: pa.Array, name: str, where: "Places") -> pa.Array:
+        dtype = self.fields.get(name, "number")
+        if dtype == "date":
+            return dates(column, name, lambda row: where.field(row, name))
+        if dtype == "number":
+            # Adding 0 turns -0.0 into 0.0, as to_histories does.
+            numbers = column.to_numpy(zero_copy_only=False) + 0.0
+            return pa.array(numbers, from_pandas=True)
+        return column
+
+    def _decisions(self, applications: tuple[Any, ...]) -> dict[str, pa.Array]:
         """Return the columns of the applications, categories as text."""
         decisions: dict[str, pa.Array] = {}
         for position, (name, dtype) in enumerate(self.columns.items()):
-            values = [getattr(each, f"column_{position}") for each in applications]
+            values = [getattr(each, f"field_{position}") for each in applications]
             if dtype == "number":
-                numbers = np.array(values, dtype=np.float64)
-                check_numbers(
-                    numbers,
-                    lambda row, name=name: f"customers[{row}].application.{name}",  # type: ignore[misc]
-                )
-                decisions[name] = pa.array(numbers, from_pandas=True)
+                decisions[name] = pa.array(np.array(values, dtype=np.float64), from_pandas=True)
             else:
                 texts = [str(v).lower() if isinstance(v, bool) else v for v in values]
                 decisions[name] = pa.array(texts, pa.string())
         return decisions
 
-    def _decode(self, body: bytes) -> Decoded:
-        limits = self.settings
-        # Each transaction and each customer is an object, and has one application at most.
-        if body.count(b"{") > limits.max_transactions + 2 * limits.max_customers + 1:
-            raise _too_many_transactions(limits)
-        return decoded_by(self._whole, self._piece, body, self._collect)
 
-    def _collect(self, pieces: Iterator[list[Any]]) -> Decoded:
-        decoded = Decoded([], [], [], [])
-        decoded.columns = {name: [] for name in self._kinds}
-        limits, total = self.settings, 0
-        for customers in pieces:
-            if not customers:
-                continue
-            of_each = map(msgspec.structs.astuple, customers)
-            ids, histories, applications, as_of = zip(*of_each, strict=True)
-            decoded.ids += ids
-            decoded.applications += applications
-            decoded.as_of += as_of
-            decoded.lengths += map(len, histories)
-            rows = list(chain.from_iterable(histories))
-            total += len(rows)
-            check_customers(len(decoded.ids), limits)
-            if total > limits.max_transactions:
-                raise _too_many_transactions(limits)
-            # Row after row in one list, of which a column is every so-manieth value: this is
-            # twice as fast as to ask each row for each field.
-            values = list(chain.from_iterable(map(msgspec.structs.astuple, rows)))
-            for place, (name, kind) in enumerate(self._kinds.items()):
-                column = values[place :: len(self._kinds)]
-                read = pa.array(column, kind) if kind else _level_array(column, name, decoded)
-                decoded.columns[name].append(read)
-        if not decoded.ids:
-            raise not_allowed("customers", "must be a list of at least one customer")
-        return decoded
+class FeatureReader:
+    """Reads requests of customers with their features.
 
-
-def decoded_by(
-    whole: msgspec.json.Decoder,
-    piece: msgspec.json.Decoder,
-    body: bytes,
-    collect: Callable[[Iterator[list[Any]]], Any],
-) -> Any:
-    """Decode the customers of a body, a large one in pieces, and collect them.
-
-    Raises
-    ------
-    InvalidInputError, Problem
-        Names the first field at fault, and what is allowed.
+    Parameters
+    ----------
+    typical : mapping of str to float, str or None
+        A usual value of each feature of the model.
+    used : collection of str
+        Those that a request must have.
+    settings : Settings
+        The limits.
     """
-    try:
-        if not body.isascii():
-            str(body, "utf-8")
-        if len(body) > PIECE:
-            try:
-                return collect(map(piece.decode, _pieces(body)))
-            except msgspec.DecodeError:
-                # A boundary lay inside a text, or the body is bad: the whole of it tells.
-                pass
-        return collect(iter([whole.decode(body).customers]))
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise from_msgspec(error, body) from error
 
+    def __init__(
+        self, typical: Mapping[str, Any], used: Collection[str], settings: Settings
+    ) -> None:
+        self._settings = settings
+        self._used = {name: value for name, value in typical.items() if name in used}
 
-def check_customers(n: int, limits: Settings) -> None:
-    """Refuse more customers than there may be in a request."""
-    if n > limits.max_customers:
-        raise InvalidInputError(
-            f"customers may be at most {limits.max_customers:,} in a request", too_large=True
+        def dtype(value: Any) -> Any:
+            return str | None if isinstance(value, str) else _Number | None
+
+        others = [(name, dtype(value), None) for name, value in typical.items() if name not in used]
+        needed = [(name, dtype(value)) for name, value in self._used.items()]
+        features = _struct("Features", [*needed, *others], forbid_unknown_fields=True)
+        customer = msgspec.defstruct(
+            "Customer",
+            [("customer_id", CustomerId), ("features", features)],
+            forbid_unknown_fields=True,
         )
+        self._decoder = msgspec.json.Decoder(_request(customer))
 
+    def read(self, body: bytes) -> tuple[list[CustomerId], Columns]:
+        """Return the ids of the customers of a request and their features.
 
-def _too_many_transactions(limits: Settings) -> InvalidInputError:
-    return InvalidInputError(
-        f"transactions may be at most {limits.max_transactions:,} in a request", too_large=True
-    )
-
-
-def _application(columns: Mapping[str, FieldType], ignored: Collection[str]) -> Any:
-    """Return the type of an application: what the model uses is required."""
-    used: list[Any] = [
-        (f"column_{position}", _APPLICATION_TYPES[dtype])
-        for position, dtype in enumerate(columns.values())
-    ]
-    unused: list[Any] = [(f"ignored_{position}", Any, None) for position in range(len(ignored))]
-    names = dict(zip([name for name, *_ in [*used, *unused]], [*columns, *ignored], strict=True))
-    return msgspec.defstruct(
-        "Application", [*used, *unused], rename=names, forbid_unknown_fields=True, gc=False
-    )
+        Raises
+        ------
+        InvalidInputError, Problem
+            Names the first field at fault, and what is allowed.
+        """
+        customers = _decoded(self._decoder, body, self._settings)
+        rows = [msgspec.structs.astuple(customer.features) for customer in customers]
+        columns: Columns = {}
+        for position, (name, typical) in enumerate(self._used.items()):
+            values = [row[position] for row in rows]
+            is_text = isinstance(typical, str)
+            columns[name] = of_values(values) if is_text else np.array(values, dtype=np.float64)
+        return [customer.customer_id for customer in customers], columns
 
 
 class Places:
@@ -289,45 +306,43 @@ class Places:
         return f"customers[{customer}].transactions[{row - self.starts[customer]}].{name}"
 
 
-def _pieces(body: bytes) -> Iterator[bytes]:
-    """Cut the list of customers between customers, about every `PIECE` bytes.
-
-    Where every piece is a whole list of customers, so is the body: each then ends outside of
-    any text or bracket. A cut that a text has feigned leaves a piece that cannot be decoded.
-    """
-    head, tail = _HEAD.match(body), _TAIL.search(body, len(body) - 64)
-    if not head or not tail:
-        raise msgspec.DecodeError("the customers are not all that the body holds")
-    start, end = head.end(), tail.start()
-    at = start + PIECE
-    while at < end:
-        cut = _BETWEEN.search(body, at, min(at + PIECE, end))
-        if cut:
-            yield b"[%b]" % body[start : cut.start(1)]
-            start = at = cut.end(1)
-            time.sleep(_BREATH)
-        at += PIECE
-    yield b"[%b]" % body[start:end]
-
-
-def _level_array(values: Sequence[Any], name: str, decoded: Decoded) -> pa.Array:
+def _decoded(decoder: msgspec.json.Decoder, body: bytes, limits: Settings) -> list[Any]:
     try:
-        return pa.array(values)
-    except (pa.ArrowException, OverflowError, TypeError):
-        # Whole numbers beyond 64 bits, or levels of more than one type.
-        counts = np.array(decoded.lengths, dtype=np.int64)
-        ends = np.cumsum(counts)
-        first = type(next(value for value in values if value is not None))
-        rows = (row for row, value in enumerate(values) if not _fits(value, first))
-        row = int(ends[-1]) - len(values) + next(rows)
-        at = Places(ends - counts, ends).field(row, name)
-        raise not_allowed(at, f"must be {LEVEL}") from None
+        if not body.isascii():  # what is ignored must be text too
+            text = codecs.getincrementaldecoder("utf-8")()
+            for at in range(0, len(body), 2**20):
+                text.decode(body[at : at + 2**20], at + 2**20 >= len(body))
+        customers = decoder.decode(body).customers
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise from_msgspec(error, body) from error
+    if len(customers) > limits.max_customers:
+        raise _too_many("customers", limits.max_customers)
+    return customers
 
 
-def _fits(value: Any, kind: type) -> bool:
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return False
-    return value is None or type(value) is kind
+def _too_many(what: str, most: int) -> InvalidInputError:
+    return InvalidInputError(f"{what} may be at most {most:,} in a request", too_large=True)
+
+
+def _batches(histories: tuple[list[Any], ...]) -> Iterator[list[Any]]:
+    """Give the transactions some at a time, and keep none of them."""
+    rows: list[Any] = []
+    for history in histories:
+        rows += history
+        history.clear()
+        while len(rows) >= BATCH:
+            yield rows[:BATCH]
+            del rows[:BATCH]
+    if rows:
+        yield rows
+
+
+def _first_of_another_type(values: list[Any], dtype: pa.DataType) -> int:
+    return next(
+        row
+        for row, value in enumerate(values)
+        if value is not None and _ARROW_CATEGORIES[type(value)] != dtype
+    )
 
 
 def _as_of(texts: list[str | None], times: Ints, zoned: bool) -> Ints:
@@ -349,35 +364,6 @@ def _as_of(texts: list[str | None], times: Ints, zoned: bool) -> Ints:
         )
         as_of[list(places)] = read
     return as_of
-
-
-def _numbers(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
-    # Adding 0 turns -0.0 into 0.0, as to_histories does.
-    numbers = np.concatenate([piece.to_numpy(zero_copy_only=False) for piece in pieces]) + 0.0
-    check_numbers(numbers, lambda row: where.field(row, name))
-    return pa.array(numbers, from_pandas=True)
-
-
-def _levels(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
-    if len(pieces) == 1:
-        return pieces[0]
-    kinds = [piece.type for piece in pieces]
-    kind = next((kind for kind in kinds if not pa.types.is_null(kind)), pa.null())
-    row = 0
-    for piece in pieces:
-        if piece.type != kind and not pa.types.is_null(piece.type):
-            raise not_allowed(where.field(row, name), f"must be {LEVEL}")
-        row += len(piece)
-    known = [piece if piece.type == kind else piece.cast(kind) for piece in pieces]
-    return whole(pa.chunked_array(known, kind))
-
-
-def _dates(pieces: list[pa.Array], name: str, where: Places) -> pa.Array:
-    texts = whole(pa.chunked_array(pieces, pa.string()))
-    return dates(texts, name, lambda row: where.field(row, name))
-
-
-_READERS = {"number": _numbers, "category": _levels, "date": _dates}
 
 
 def _check_order(times: Ints, as_of: Ints, where: Places) -> None:

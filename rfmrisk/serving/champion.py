@@ -2,10 +2,8 @@
 
 import asyncio
 import datetime as dt
-import hashlib
 import logging
 import math
-import os
 import re
 import threading
 import time
@@ -14,7 +12,6 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -23,12 +20,11 @@ import pandas as pd
 from rfmrisk.datasets import make_transactions
 from rfmrisk.histories.options import AMOUNT, CUSTOMER, TIME
 from rfmrisk.persistence import ModelFileError
-from rfmrisk.scoring.model import METADATA_FILE, MODEL_FILE, ScoringModel
+from rfmrisk.scoring.model import ScoringModel, version_of_folder
 from rfmrisk.scoring.passwords import without_passwords
 from rfmrisk.scoring.reasons import PhraseBook
 from rfmrisk.scoring.scorer import Scorer
-from rfmrisk.serving.bodies import BodyReader
-from rfmrisk.serving.feature_bodies import FeatureReader
+from rfmrisk.serving.bodies import BodyReader, FeatureReader
 from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.monitor import ScoreMonitor
 from rfmrisk.serving.settings import Settings
@@ -262,53 +258,18 @@ class _OwnNumber:
     value: int = 0
 
 
+# A worker that serves a folder needs nothing of training and of MLflow.
+def _identify(source: str) -> tuple[str, str, str]:
+    if ":/" not in source:
+        return "", version_of_folder(source), source
+    from rfmrisk.training.addresses import identify
+
+    return identify(source)
+
+
 def _load(source: str) -> ScoringModel:
     if ":/" not in source:
         return ScoringModel.load(source)
-    from rfmrisk.training.tracking import load_model
+    from rfmrisk.training.addresses import load_address
 
-    try:
-        return load_model(source)
-    except ModelFileError as error:
-        raise _told_of_registry(error.__cause__, source) or error from error
-
-
-def _identify(source: str) -> tuple[str, str, str]:
-    """Return the name and version of what a source names now, and the URI of that version."""
-    if ":/" not in source:
-        digest = hashlib.sha256()
-        for file in (Path(source) / MODEL_FILE, Path(source) / METADATA_FILE):
-            if not file.is_file():
-                raise ModelFileError(f"there is no model file {str(file)!r}")
-            digest.update(file.read_bytes())
-        return "", digest.hexdigest()[:12], source
-    # MLflow would wait for two minutes, several times.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    if not source.startswith("models:/"):
-        return "", source.rsplit("/", 1)[-1], source
-    from rfmrisk.training.store import outside_failures, quiet_mlflow
-
-    mlflow = quiet_mlflow()
-    name, at, alias = source.removeprefix("models:/").partition("@")
-    if not at:
-        name, _, version = name.partition("/")
-        return name, version, source
-    try:
-        found = mlflow.MlflowClient().get_model_version_by_alias(name, alias)
-    except outside_failures() as error:
-        missing = ModelFileError(f"the registry has no {source!r}")
-        raise _told_of_registry(error, source) or missing from error
-    return name, str(found.version), f"models:/{name}/{found.version}"
-
-
-def _told_of_registry(error: BaseException | None, source: str) -> ModelFileError | None:
-    """Return that the registry cannot be used, if that is what the error means."""
-    from rfmrisk.training.store import REFUSED, out_of_reach, quiet_mlflow
-
-    where = f"the registry at {quiet_mlflow().get_registry_uri()!r}"
-    if out_of_reach(error):
-        return ModelFileError(f"{where} cannot be reached, so {source!r} cannot be loaded")
-    code = getattr(error, "error_code", None)
-    if code in REFUSED:
-        return ModelFileError(f"{where} refuses to give {source!r}: {code}")
-    return None
+    return load_address(source)

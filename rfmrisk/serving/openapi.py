@@ -21,9 +21,11 @@ from litestar.openapi.spec import (
 from litestar.openapi.spec.enums import OpenAPIType
 
 from rfmrisk import __version__
+from rfmrisk.serving.bodies import BodyReader
 from rfmrisk.serving.champion import Champion
 from rfmrisk.serving.problems import MEDIA_TYPE
 from rfmrisk.serving.schemas import FeaturesRequest, ProblemDetails
+from rfmrisk.serving.settings import Settings
 
 KEY = [{"key": list[str]()}]  # what a route asks for that is not open to all
 TEXT = Schema(type=OpenAPIType.STRING)
@@ -153,55 +155,17 @@ def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _predict_request(champion: Champion | None) -> dict[str, Any]:
-    kinds = {
-        "number": {"type": ["number", "null"], "minimum": -1e15, "maximum": 1e15},
-        "category": {"type": ["string", "boolean", "integer", "null"]},
-        "date": {"type": ["string", "null"], "format": "date-time"},
-    }
-    fields = champion.reader.fields if champion else {}
-    columns = champion.reader.columns if champion else {}
-    application = {
-        "type": "object",
-        "description": "What is known at the decision beside the history. Columns of the training "
-        "that the model does not use are ignored.",
-        "properties": {
-            name: kinds["number"] if dtype == "number" else {"type": ["string", "boolean", "null"]}
-            for name, dtype in columns.items()
-        }
-        | {name: {} for name in (champion.reader.ignored if champion else ())},
-        "required": list(columns),
-        "additionalProperties": False,
-    }
-    moment = {"type": "string", "format": "date-time", "examples": ["2018-11-15T02:18:49Z"]}
-    transaction = {
-        "type": "object",
-        "description": "In order of time. Fields that the model does not use are ignored.",
-        "properties": {
-            "time": {**moment, "description": "Not before the transaction that precedes it."},
-            "amount": {"type": "number", "minimum": -1e15, "maximum": 1e15},
-            **{name: kinds[kind] for name, kind in fields.items()},
-        },
-        "required": ["time", "amount", *fields],
-    }
-    customer = {
-        "type": "object",
-        "properties": {
-            "customer_id": {"type": ["string", "integer"]},
-            "as_of": {
-                **moment,
-                "type": ["string", "null"],
-                "description": "The moment of decision, after all transactions, and with a zone "
-                "where they have one; by default the midnight that ends the request's last day.",
-            },
-            "transactions": {"type": "array", "items": transaction},
-            "application": application if columns else {**application, "type": ["object", "null"]},
-        },
-        "required": ["customer_id", "transactions", *(["application"] if columns else [])],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "object",
-        "properties": {"customers": {"type": "array", "items": customer, "minItems": 1}},
-        "required": ["customers"],
-        "additionalProperties": False,
-    }
+    """Return the schema of the types by which requests are read."""
+    reader = champion.reader if champion else BodyReader({}, Settings())
+    schema = msgspec.json.schema(reader.request)
+    return _inlined(schema, schema["$defs"])
+
+
+def _inlined(part: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(part, list):
+        return [_inlined(each, definitions) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _inlined(definitions[part["$ref"].rpartition("/")[2]], definitions)
+    return {name: _inlined(each, definitions) for name, each in part.items()}

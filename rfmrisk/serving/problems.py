@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from rfmrisk.scoring.values import InvalidInputError, not_allowed, shown
+from rfmrisk.scoring.values import LEVEL, WITHIN, InvalidInputError, not_allowed, shown
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -17,6 +17,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _STOPPED = re.compile(r"\(byte (\d+)\)")
 _NON_FINITE = re.compile(rb"NaN|Infinity")
 _TOKEN = re.compile(rb'[][{},:]|"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_BOUND = re.compile(r"Expected `(float|int)` [<>]= .+")
 _EMPTY = "Expected `array` of length >= 1"
 _FINITE = "must be finite: no NaN, no infinity, no number beyond 64 bits"
 # To name a field takes a second for each ten million bytes before it.
@@ -103,6 +104,9 @@ def from_msgspec(error: Exception, body: bytes) -> Problem | InvalidInputError:
         named = pattern.fullmatch(message)
         if named:
             return not_allowed(f"{path}.{shown(named[1])}".removeprefix("."), allowed)
+    beyond = _BOUND.fullmatch(message)
+    if beyond:
+        return not_allowed(path, WITHIN if beyond[1] == "float" else f"must be {LEVEL}")
     kinds = _EXPECTED.fullmatch(message)
     if kinds:
         return not_allowed(path, f"must be {_told(kinds[1])}; got {_told(kinds[2])}")

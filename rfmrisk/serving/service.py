@@ -3,9 +3,9 @@
 import asyncio
 import ctypes
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
-from itertools import repeat
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 # Bodies up to so many bytes, of up to so many customers, take the event loop a few milliseconds and
-# stay on it; a customer without a transaction costs a model as much as any other.
+# stay on it.
 SMALL = 256_000
 SMALL_CUSTOMERS = 250
+
+BATCH = 1_000  # customers whose answers are written at once
 
 _encoder = msgspec.json.Encoder()
 
@@ -111,19 +113,20 @@ class Service:
             seconds = self.settings.body_seconds
             raise Problem(408, f"the body must arrive within {seconds:g} seconds") from None
 
-    async def predict(self, champion: Champion, body: bytes) -> bytes:
-        """Answer a request of customers with their transactions."""
-        # Each customer has a list of transactions.
-        if is_large(body, body.count(b"[")):
-            return await self.beside(predict, champion, body)
-        return predict(champion, body)
+    async def scored(
+        self,
+        score: Callable[[Champion, bytes], bytes],
+        champion: Champion,
+        body: bytes,
+        sign: bytes,
+    ) -> bytes:
+        """Score a body at once, or on a thread where it has many bytes or many customers.
 
-    async def predict_features(self, champion: Champion, body: bytes) -> bytes:
-        """Answer a request of customers with their features."""
-        # Each customer is an object and has one.
-        if is_large(body, body.count(b"{") // 2):
-            return await self.beside(predict_features, champion, body)
-        return predict_features(champion, body)
+        A customer has one ``sign`` or more, and one without a transaction costs as much as others.
+        """
+        if len(body) > SMALL or body.count(sign) > SMALL_CUSTOMERS:
+            return await self.beside(score, champion, body)
+        return score(champion, body)
 
     async def beside(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function on a thread."""
@@ -171,42 +174,37 @@ class _Place:
                     self.service.executor.submit(give_back)
 
 
-def is_large(body: bytes, n_customers: int) -> bool:
-    """Tell whether a body is too much work for the event loop."""
-    return len(body) > SMALL or n_customers > SMALL_CUSTOMERS
-
-
 def predict(champion: Champion, body: bytes) -> bytes:
     """Answer a request of customers with their transactions."""
     ids, flat = champion.reader.read(body)
-    return answer(
-        champion, ids, _moments(flat.as_of), champion.scorer.score(flat, N_REASONS, champion.book)
-    )
+    scores = champion.scorer.score(flat, N_REASONS, champion.book)
+    return _answer(champion, ids, _moments(flat.as_of), scores)
 
 
 def predict_features(champion: Champion, body: bytes) -> bytes:
     """Answer a request of customers with their features."""
     ids, columns = champion.features.read(body)
     scores = champion.scorer.score_features(columns, N_REASONS, champion.book)
-    return answer(champion, ids, [None] * len(ids), scores)
+    return _answer(champion, ids, [None] * len(ids), scores)
 
 
 def as_json(champion: Champion, batches: Iterator[tuple[pd.DataFrame, Scores]]) -> Iterator[bytes]:
     """Write the answer to a log, whose scores are counted already, as `predict` writes its own."""
-    begun, end = _encode(champion, []), b"]}"
-    yield begun.removesuffix(end)
-    for number, (part, scores) in enumerate(batches):
-        as_of = part["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64)
-        moments = _moments(as_of) if as_of.any() else [None] * len(part)
-        customers = _predictions(champion, part.index.tolist(), moments, scores)
-        yield b"," * (number > 0) + _encoder.encode(list(customers))[1:-1]
-    yield end
+    customers = (
+        _predictions(
+            champion,
+            part.index.tolist(),
+            _moments(part["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64)),
+            scores,
+        )
+        for part, scores in batches
+    )
+    return _written(champion, chain.from_iterable(customers))
 
 
-def answer(champion: Champion, ids: list[CustomerId], as_of: list[Any], scores: Scores) -> bytes:
-    """Write the answers and count them."""
+def _answer(champion: Champion, ids: list[CustomerId], as_of: list[Any], scores: Scores) -> bytes:
     champion.monitor.add(scores.score, scores.high_risk)
-    return _encode(champion, _predictions(champion, ids, as_of, scores))
+    return b"".join(_written(champion, _predictions(champion, ids, as_of, scores)))
 
 
 def _predictions(
@@ -232,14 +230,21 @@ def _predictions(
     )
 
 
-def _encode(champion: Champion, customers: Iterable[Prediction]) -> bytes:
+def _written(champion: Champion, customers: Iterator[Prediction]) -> Iterator[bytes]:
+    """Write an answer some customers at a time: very many at once would hold up all others."""
     name = ModelName(champion.name, champion.version)
-    source, note = champion.reasons_are
-    answer = PredictResponse(name, source, note, list(customers))
-    return _encoder.encode(answer)
+    begun, end = _encoder.encode(PredictResponse(name, *champion.reasons_are, [])), b"]}"
+    yield begun.removesuffix(end)
+    between = b""
+    while some := list(islice(customers, BATCH)):
+        yield between + _encoder.encode(some)[1:-1]
+        between = b","
+    yield end
 
 
-def _moments(as_of: Ints) -> list[str]:
+def _moments(as_of: Ints) -> list[Any]:
+    if not as_of.any():  # of a plain table without times
+        return [None] * len(as_of)
     unit: Literal["us", "s"] = "us" if (as_of % 1_000_000).any() else "s"
     # Most often it is one moment for all.
     moments: Any = as_of[:1] if (as_of == as_of[0]).all() else as_of

@@ -1,7 +1,6 @@
 """What an application holds beside the history is scored as in Python, and checked by name."""
 
 import io
-import json
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from litestar.testing import TestClient
 from rfmrisk import cli, to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring.table_files import read_applications
-from rfmrisk.serving import Settings, bodies, create_app
+from rfmrisk.serving import Settings, create_app
 from rfmrisk.training import train
 from rfmrisk.training.exchange import to_records
 
@@ -89,17 +88,12 @@ def test_an_application_is_scored_as_in_python(client, model, histories):
     assert "application__asked" in features
 
 
-def test_a_large_request_is_cut_before_any_key(client, model, histories, monkeypatch):
-    """Pieces of a large request give the same answers, where each begins with the application."""
-    some = histories.iloc[:60]
-    whole = client.post("/predict", json=request_of(some)).json()
-    monkeypatch.setattr(bodies, "PIECE", 20_000)
-    body = request_of(some)
+def test_fields_may_come_in_any_order(client, histories):
+    """A request gives the same answers where each customer begins with the application."""
+    body = request_of(histories.iloc[:60])
+    whole = client.post("/predict", json=body).json()
     customers = [{"application": each.pop("application"), **each} for each in body["customers"]]
-    body = json.dumps({"customers": customers}).encode()
-    assert len(list(bodies._pieces(body))) > 3
-    answer = client.post("/predict", content=body, headers={"content-type": "application/json"})
-    assert answer.json() == whole
+    assert client.post("/predict", json={"customers": customers}).json() == whole
 
 
 def changed(change):
@@ -216,6 +210,19 @@ def test_a_plain_table_is_served(of_table, table, kind):
         got = pd.DataFrame(answer.json()["customers"])
     assert got["score"].tolist() == expected["score"].tolist()
     assert got["as_of"].isna().all()
+
+
+def test_a_model_of_a_table_says_which_path_takes_its_columns(of_table):
+    """Whatever is sent to /predict, which is for histories, is told where it belongs."""
+    application = {"asked": 900.0, "purpose": "01", "married": True}
+    with TestClient(create_app(of_table, Settings())) as client:
+        for customer in (
+            {"customer_id": 1, "transactions": [], "application": application},
+            {"customer_id": 1, "features": application},
+        ):
+            answer = client.post("/predict", json={"customers": [customer]})
+            assert answer.status_code == 422
+            assert "POST /predict/features takes its columns" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

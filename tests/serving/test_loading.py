@@ -15,6 +15,7 @@ from litestar.testing import TestClient
 
 from rfmrisk.datasets import make_transactions
 from rfmrisk.serving import Settings, app, champion, create_app
+from rfmrisk.training import addresses
 
 from .conftest import eventually, free_port, running, small_body, started
 
@@ -142,7 +143,7 @@ def test_a_registry_that_refuses_is_told_to():
         "mlflow.exceptions", reason="the extra 'train' is not installed"
     )
     refused = exceptions.MlflowException("no", error_code=1004)  # PERMISSION_DENIED
-    told = champion._told_of_registry(refused, "models:/risk@champion")
+    told = addresses.told_of_registry(refused, "models:/risk@champion")
     assert str(told).endswith("refuses to give 'models:/risk@champion': PERMISSION_DENIED")
 
 

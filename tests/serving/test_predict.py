@@ -176,15 +176,16 @@ def test_contributions_add_up_to_the_score(trained, many_histories):
     )
 
 
-def test_pieces_read_as_the_whole(card, many_histories, monkeypatch):
-    """A body cut into pieces is the same request, even where a text looks like a boundary."""
+def test_batches_read_as_the_whole(card, many_histories, monkeypatch):
+    """Transactions that are put into arrays some at a time are the same histories."""
     body = body_of(many_histories.iloc[:60])
-    body["customers"][7]["transactions"][0]["note"] = '},{"customer_id": 1, "x": [{'
+    for transaction in body["customers"][7]["transactions"]:
+        transaction["ProductId"] = None
     data = json.dumps(body).encode()
     reader = BodyReader(card.scorer.recipe.fields, Settings())
     ids, flat = reader.read(data)
-    for size in (500, 4_000, 60_000):
-        monkeypatch.setattr(bodies, "PIECE", size)
+    for size in (1, 7, 100):
+        monkeypatch.setattr(bodies, "BATCH", size)
         again_ids, again = reader.read(data)
         assert again_ids == ids
         assert again.transactions.equals(flat.transactions)
@@ -203,14 +204,15 @@ def test_parts_score_as_the_whole(card, many_histories, monkeypatch):
         assert parts.reasons == whole.reasons
 
 
-def test_errors_in_pieces_are_named_by_their_place(card, many_histories, monkeypatch):
-    """A field at fault in a late piece has its place in the whole list."""
-    body = body_of(many_histories.iloc[:60])
-    body["customers"][41]["transactions"][0]["amount"] = "12"
-    monkeypatch.setattr(bodies, "PIECE", 2_000)
+def test_errors_in_batches_are_named_by_their_place(card, many_histories, monkeypatch):
+    """A field at fault in a late batch has its place in the whole list."""
+    monkeypatch.setattr(bodies, "BATCH", 3)
     with TestClient(create_app(card, Settings())) as client:
-        answer = client.post("/predict", json=body)
-    assert answer.json()["errors"][0]["field"] == "customers[41].transactions[0].amount"
+        for name, value in (("amount", "12"), ("ProductId", 5), ("time", "soon")):
+            body = body_of(many_histories.iloc[:60])
+            body["customers"][41]["transactions"][0][name] = value
+            answer = client.post("/predict", json=body)
+            assert answer.json()["errors"][0]["field"] == f"customers[41].transactions[0].{name}"
 
 
 def test_a_newcomer_is_scored(client):
