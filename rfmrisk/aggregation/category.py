@@ -10,6 +10,7 @@ from scipy import sparse
 
 from rfmrisk.aggregation.base import FieldType, HistoryAggregator, check_list
 from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.histories.missing import missing_where
 from rfmrisk.histories.ranks import encode
 from rfmrisk.histories.segments import Segments, ratio
 
@@ -182,7 +183,7 @@ def _conformed(field: pa.Array, column: str, dtype: str) -> pa.Array:
     own = _dtype(field)
     plain = own == "text" and not pa.types.is_dictionary(field.type)
     if plain and pc.min(pc.binary_length(field)).as_py() == 0:
-        field = pc.if_else(pc.equal(field, ""), None, field)
+        field = missing_where(pc.equal(field, ""), field)
     if own in (dtype, "") or not dtype:
         return field
     if pa.types.is_dictionary(field.type):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rfmrisk.histories.missing import missing_unless, missing_where
 from rfmrisk.histories.options import OptionNeededError, ReadingOptions
 
 
@@ -153,13 +154,13 @@ def _digits(values: pa.Array) -> pa.Array:
     """Return the signed digits of each value, currency and spaces left out."""
     parts = _parts(values)
     digits = pc.replace_substring_regex(pc.struct_field(parts, "digits"), _SPACES, "")
-    digits = pc.if_else(pc.match_substring_regex(digits, r"\d"), digits, None)
+    digits = missing_unless(r"\d", digits)
     signs = [pc.struct_field(parts, part) for part in ("sign", "second", "last")]
     opened, closed = pc.equal(signs[0], "("), pc.equal(signs[2], ")")
     minus = opened
     for sign in signs:
         minus = pc.or_(minus, pc.equal(sign, "-"))
-    digits = pc.if_else(pc.equal(opened, closed), digits, None)
+    digits = missing_where(pc.not_equal(opened, closed), digits)
     return pc.if_else(minus, pc.binary_join_element_wise("-", digits, ""), digits)
 
 
@@ -171,7 +172,7 @@ def _is_written(digits: pa.Array, written: NumberFormat) -> pa.Array:
 
 
 def _read(digits: pa.Array, written: NumberFormat) -> pa.Array:
-    digits = pc.if_else(_is_written(digits, written), digits, None)
+    digits = missing_where(pc.invert(_is_written(digits, written)), digits)
     digits = pc.replace_substring(digits, written.thousands, "")
     return pc.replace_substring(digits, written.decimal, ".").cast(pa.float64())
 

@@ -13,6 +13,7 @@ from pyarrow import types
 
 from rfmrisk.histories.amounts import NumberFormat, parse_number_text
 from rfmrisk.histories.datetimes import Zones, parse_number_times, parse_text_times
+from rfmrisk.histories.missing import missing_where
 from rfmrisk.histories.options import RECOGNISED, ReadingOptions
 from rfmrisk.histories.segments import Ints
 
@@ -99,7 +100,7 @@ def parse_ids(column: pa.ChunkedArray, name: str) -> Parsed:
     elif is_number(kind):
         # A missing value turns integers into floats in pandas.
         if types.is_floating(kind):
-            ids = pc.if_else(pc.is_nan(ids), None, ids)
+            ids = missing_where(pc.is_nan(ids), ids)
         try:
             ids = ids.cast(pa.uint64() if types.is_uint64(kind) else pa.int64())
         except pa.ArrowInvalid as error:
@@ -113,9 +114,9 @@ def _named(ids: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return ids of text, those missing that are blank or spell a missing value."""
     lengths = pc.min_max(pc.binary_length(ids)).as_py()
     if lengths["min"] is not None and lengths["min"] <= _LONGEST_MISSING:
-        ids = pc.if_else(pc.is_in(ids, value_set=_MISSING_IDS), None, ids)
+        ids = missing_where(pc.is_in(ids, value_set=_MISSING_IDS), ids)
     if pc.any(pc.starts_with(ids, " ")).as_py():
-        ids = pc.if_else(pc.equal(pc.utf8_trim_whitespace(ids), ""), None, ids)
+        ids = missing_where(pc.equal(pc.utf8_trim_whitespace(ids), ""), ids)
     return ids
 
 
@@ -198,6 +199,9 @@ def microseconds(times: pa.Array | pa.ChunkedArray) -> Ints:
 
 def arrow_column(column: pd.Series) -> pa.ChunkedArray:
     """Return a pandas column in Arrow's form; objects must be of one type, and of one zone."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        utc = arrow_column(column.dt.tz_convert(None))
+        return utc.cast(pa.timestamp(column.dtype.unit, column.dtype.tz))
     if column.dtype in _PLAIN:
         # Arrow looks for gaps five times slower than NumPy, and copies what has none all the same.
         values = column.to_numpy()
@@ -206,7 +210,7 @@ def arrow_column(column: pd.Series) -> pa.ChunkedArray:
             return pa.chunked_array([pa.array(values.view(np.int64)).view(kind)])
     try:
         # Without its index: Arrow asks a Series for attributes, and pandas then hashes all labels.
-        values = pa.chunked_array(column.reset_index(drop=True))
+        values = pa.array(column.reset_index(drop=True))
     except (pa.ArrowException, TypeError) as error:
         if (column.dropna().map(type) == UUID).all():  # which Arrow knows from version 24 on
             return pa.chunked_array([pa.array(column.map(str, na_action="ignore"), pa.string())])
@@ -214,6 +218,8 @@ def arrow_column(column: pd.Series) -> pa.ChunkedArray:
             f"column {str(column.name)!r} holds values of mixed or unknown types: {error}. "
             "Give it one type, or leave it out"
         ) from error
+    if isinstance(values, pa.Array):
+        values = pa.chunked_array([values])
     if column.dtype == object and types.is_timestamp(values.type):
         # Arrow takes objects with and without a zone for one and the same.
         moments = [moment for moment in column.dropna() if isinstance(moment, datetime)]
@@ -264,8 +270,8 @@ def _in_calendar(times: pa.ChunkedArray) -> pa.ChunkedArray:
         spread = pc.min_max(counted).as_py()
         first, last = _FIRST_SECOND * per_second, _LAST_SECOND * per_second
         if spread["min"] is not None and (spread["min"] < first or spread["max"] >= last):
-            inside = pc.and_(pc.greater_equal(counted, first), pc.less(counted, last))
-            times = pc.if_else(inside, times, None)
+            outside = pc.or_(pc.less(counted, first), pc.greater_equal(counted, last))
+            times = missing_where(outside, times)
     return times.cast(pa.timestamp(dtype.unit)).cast(pa.timestamp("us"))
 
 
@@ -285,4 +291,4 @@ def _uuid_text(raw: pa.Array) -> pa.Array:
         np.stack((octets >> 4, octets & 15), axis=-1).reshape(-1, 32)
     ]
     written = pa.array(text.view("S36").ravel()).cast(pa.large_string())
-    return pc.if_else(raw.is_valid(), written, None)
+    return missing_where(raw.is_null(), written)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from rfmrisk.histories.missing import missing_unless, missing_where
 from rfmrisk.histories.options import OptionNeededError, ReadingOptions
 from rfmrisk.histories.timestamps import DAY
 
@@ -211,7 +212,7 @@ def _read(values: pa.Array, written: str, options: ReadingOptions) -> tuple[pa.A
     if written == ISO:
         loose, _ = _split(values, written)
         # pandas reads "now" and "today" too.
-        dated = pc.if_else(pc.match_substring_regex(values, r"^\d{4}"), values, None)
+        dated = missing_unless(r"^\d{4}", values)
         parsed = pd.to_datetime(dated.to_pandas(), format="ISO8601", errors="coerce", utc=True)
         times = pc.coalesce(_of_pandas(parsed), loose)
         zoned = pc.fill_null(pc.match_substring_regex(values, _ZONED), False)
@@ -244,7 +245,7 @@ def _split(values: pa.Array, written: str) -> tuple[pa.Array, np.ndarray]:
 
     def number(name: str, missing: int = 0) -> np.ndarray:
         part = pc.struct_field(parts, name)
-        digits = pc.if_else(pc.match_substring_regex(part, r"^\d+$"), part, None)
+        digits = missing_unless(r"^\d+$", part)
         filled = pc.fill_null(digits.cast(pa.int64()), missing)
         return filled.to_numpy(zero_copy_only=False)
 
@@ -348,11 +349,11 @@ def _cleaned(values: pa.Array) -> pa.Array:
 
 def _number_or_nan(values: pa.Array) -> np.ndarray:
     """Return texts of digits as numbers, the others as NaN; integers where all are such."""
-    digits = pc.if_else(pc.match_substring_regex(values, r"^\d{1,18}(\.0*)?$"), values, None)
+    digits = missing_unless(r"^\d{1,18}(\.0*)?$", values)
     whole = pc.replace_substring_regex(digits, r"\.0*$", "").cast(pa.int64())
     if not whole.null_count:
         return whole.to_numpy()
-    numbers = pc.if_else(pc.match_substring_regex(values, r"^\d{1,18}([.]\d*)?$"), values, None)
+    numbers = missing_unless(r"^\d{1,18}([.]\d*)?$", values)
     numbers = numbers.cast(pa.float64())
     return numbers.to_numpy(zero_copy_only=False)
 
@@ -367,7 +368,8 @@ def _as_numpy(numbers: pa.ChunkedArray) -> np.ndarray:
 def _digits(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return whole numbers as text."""
     if types.is_floating(numbers.type):
-        numbers = pc.if_else(pc.is_finite(numbers), numbers, None).cast(pa.int64(), safe=False)
+        numbers = missing_where(pc.invert(pc.is_finite(numbers)), numbers)
+        numbers = numbers.cast(pa.int64(), safe=False)
     return numbers.cast(pa.large_string())
 
 

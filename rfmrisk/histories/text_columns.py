@@ -8,6 +8,7 @@ from pyarrow import types
 
 from rfmrisk.histories.amounts import NumberFormat, parse_number_text, pointed
 from rfmrisk.histories.datetimes import DAY_FIRST, ISO, MONTH_FIRST, parse_text_times
+from rfmrisk.histories.missing import missing_where
 from rfmrisk.histories.options import ReadingOptions
 from rfmrisk.histories.roles import Formats
 
@@ -48,7 +49,7 @@ def as_ids(text: pa.ChunkedArray) -> pa.ChunkedArray:
     plain = _plain_numbers(text) if len(text) and not text.null_count else None
     if plain is not None and types.is_integer(plain.type):
         return plain
-    ids = pc.if_else(pc.is_in(text, value_set=_GAPS), None, text)
+    ids = missing_where(pc.is_in(text, value_set=_GAPS), text)
     numeric = pc.match_substring_regex(ids, _ID)
     if ids.null_count == len(ids) or not pc.all(numeric, min_count=0).as_py():
         return text
@@ -63,7 +64,7 @@ def without_blanks(text: pa.ChunkedArray) -> pa.ChunkedArray:
         if pc.all(pc.or_(padded, pc.equal(text, ""))).as_py():
             text = pc.utf8_trim_whitespace(text)
     if len(text) and pc.min(pc.binary_length(text)).as_py() == 0:
-        text = pc.if_else(pc.equal(text, ""), None, text)
+        text = missing_where(pc.equal(text, ""), text)
     return text
 
 
@@ -101,7 +102,7 @@ def as_typed(
             return numbers
     head = text.drop_null().slice(0, _HEAD)
     if pc.any(pc.match_substring_regex(head, r"^[-+(]?[.,]?\d")).as_py():
-        filled = pc.if_else(pc.is_in(text, value_set=_GAPS), None, text)
+        filled = missing_where(pc.is_in(text, value_set=_GAPS), text)
         found = (
             _plain_numbers(filled)
             or _marked_numbers(filled, name, options, formats.amount)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from rfmrisk import customer_features, rewind, to_histories
+from rfmrisk.histories.columns import arrow_column
 from rfmrisk.histories.flat import flatten
 
 ROLES = {"customer": "who", "time": "when", "amount": "paid"}
@@ -384,7 +385,7 @@ def _through_split(histories):
 
 
 def _sliced(histories):
-    lists = pa.chunked_array(histories["history"]).combine_chunks()
+    lists = arrow_column(histories["history"]).combine_chunks()
     twice = pa.concat_arrays([lists, lists]).slice(len(lists))
     return histories.assign(history=pd.arrays.ArrowExtensionArray(twice))
 

@@ -22,7 +22,7 @@ def clean():
     return pd.DataFrame(
         {
             "id": [f"c{k}" for k in random.integers(0, 40, n)],
-            "t": pd.Timestamp("2018-01-01").as_unit("us") + pd.to_timedelta(seconds, unit="s"),
+            "t": np.datetime64("2018-01-01", "us") + seconds.astype("timedelta64[s]"),
             "a": np.round(random.normal(900, 900, n), 2),
             "region": random.choice(["Paris", "Réunion", "Corse", "NA", "001"], n),
             "n": random.integers(1, 9, n),
