@@ -19,6 +19,7 @@ from rfmrisk import __version__
 from rfmrisk.histories.options import (
     AMOUNT,
     CUSTOMER,
+    ROLES,
     ROWS_PER_PART,
     TIME,
     OptionNeededError,
@@ -175,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         help="CSV, Excel or Parquet file, or folder; without one, the embedded sample bank",
     )
-    _add_roles(train, CUSTOMER, TIME, AMOUNT)
+    _add_roles(train, CUSTOMER, TIME, AMOUNT, "keep")
     train.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
     train.add_argument(
         "--outcome",
@@ -351,7 +352,7 @@ def _add_score(commands: Any) -> None:
     score.add_argument("log", help="CSV, Excel or Parquet file, or folder")
     score.add_argument("--model", required=True, help="folder of a training, or an MLflow URI")
     score.add_argument("-o", "--output", required=True, help="CSV or Parquet file to write")
-    _add_roles(score, None, None, None)
+    _add_roles(score, None, None, None, None)
     score.add_argument(
         "--table", action="store_true", help="the file is a plain table of applications, no log"
     )
@@ -391,13 +392,24 @@ def _add_reasons(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_roles(
-    parser: argparse.ArgumentParser, customer: str | None, time: str | None, amount: str | None
+    parser: argparse.ArgumentParser,
+    customer: str | None,
+    time: str | None,
+    amount: str | None,
+    duplicates: str | None,
 ) -> None:
     for role, default in (("customer", customer), ("time", time), ("amount", amount)):
         known = f"default {default}" if default else "default: as in training"
         parser.add_argument(f"--{role}", default=default, help=f"column of the {role} ({known})")
     parser.add_argument(
         "--order", help="column of the order, where rows are its lines (default: they are not)"
+    )
+    parser.add_argument(
+        "--duplicates",
+        choices=["keep", "drop"],
+        default=duplicates,
+        help="of rows that are equal in all columns (default "
+        f"{duplicates or 'as in training'}; drop: take one)",
     )
     parser.add_argument(
         "--on-bad",
@@ -450,9 +462,7 @@ def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> N
 
 
 def _train(options: argparse.Namespace) -> None:
-    from rfmrisk.histories.roles import Roles
     from rfmrisk.proxy import suggest_outcome
-    from rfmrisk.proxy.log_check import remarks_of
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
     from rfmrisk.training.judging import RECENCY
     from rfmrisk.training.run import write_run
@@ -461,7 +471,7 @@ def _train(options: argparse.Namespace) -> None:
     from rfmrisk.training.training_options import TrainingOptions
 
     output = Path(options.output or f"rfmrisk-run-{datetime.now():%Y%m%d-%H%M%S}")
-    roles = {role: getattr(options, role) for role in ("customer", "time", "amount", "order")}
+    roles = {role: getattr(options, role) for role in ROLES}
     registry = _registry(options)
     asked = TrainingOptions.from_namespace(options)
     tracker = Tracker(options.experiment)
@@ -479,9 +489,7 @@ def _train(options: argparse.Namespace) -> None:
                 decided.histories if decided else _histories(transactions, options, roles), options
             )
         _say(_counted(histories, decided))
-        remarks = [] if options.table else remarks_of(transactions, histories, Roles(**roles))
-        for remark in remarks:
-            _say(f"mind    {remark}")
+        remarks = [] if options.table else _remarks(transactions, histories, roles)
         if asked.outcome == "auto" and decided is None:
             asked = replace(asked, outcome=suggest_outcome(histories))
             _say(f"outcome window {asked.outcome}")
@@ -767,7 +775,7 @@ def _score(options: argparse.Namespace) -> None:
             reasons=options.reasons,
             rows_per_part=options.rows_per_part,
             spreadsheet=options.spreadsheet,
-            **{role: getattr(options, role) for role in ("customer", "time", "amount", "order")},
+            **{role: getattr(options, role) for role in ROLES},
             **ReadingOptions.from_namespace(options).given,
         )
     except KeyboardInterrupt as interrupt:
@@ -865,6 +873,19 @@ def _histories(
     from rfmrisk.histories.nesting import to_histories
 
     return to_histories(log, as_of=options.as_of, on_bad=options.on_bad, **roles)
+
+
+def _remarks(log: pd.DataFrame, histories: pd.DataFrame, roles: dict[str, Any]) -> list[str]:
+    """Say which rows the histories leave out, and what is to be minded of a log; return that."""
+    from rfmrisk.histories.roles import Roles
+    from rfmrisk.proxy.log_check import remarks_of
+
+    for dropped in histories.attrs["left_out"][len(log.attrs.get("left_out", ())) :]:
+        _say(f"dropped {dropped}")
+    remarks = remarks_of(log, histories, Roles(**roles))
+    for remark in remarks:
+        _say(f"mind    {remark}")
+    return remarks
 
 
 def _again(options: argparse.Namespace) -> str:

@@ -49,6 +49,7 @@ from rfmrisk.histories.options import (
     CUSTOMER,
     RECOGNISED,
     TIME,
+    Duplicates,
     OnBad,
     OptionNeededError,
     ReadingOptions,
@@ -70,6 +71,7 @@ def to_histories(
     time: str = TIME,
     amount: str = AMOUNT,
     order: str | None = None,
+    duplicates: Duplicates = "keep",
     as_of: Any = None,
     on_bad: OnBad = "raise",
     decimal: str | None = None,
@@ -85,7 +87,7 @@ def to_histories(
         It is read twice, once now to judge its rows: ``cache()`` one that is dear to compute.
         Timestamps are moments whatever the session's time zone; timestamps without a zone and
         text without one are taken as UTC.
-    customer, time, amount, order : str
+    customer, time, amount, order, duplicates : str
         As in `rfmrisk.to_histories`.
     as_of : datetime-like, pyspark.sql.DataFrame or None, default=None
         As in `rfmrisk.to_histories`; a Spark frame has the columns ``as_of`` and ``customer``
@@ -125,7 +127,7 @@ def to_histories(
     [('ann', 2), ('bob', 1)]
     """
     check_on_bad(on_bad)
-    roles = Roles(customer, time, amount, order)
+    roles = Roles(customer, time, amount, order, duplicates)
     options = ReadingOptions(
         decimal=decimal, thousands=thousands, time_format=time_format, time_unit=time_unit
     )

@@ -62,6 +62,29 @@ def test_train_leaves_model_tables_and_report(place):
         assert (place / "run" / name).stat().st_size > 0
 
 
+def test_duplicates_are_dropped_on_demand(at, tmp_path, capsys):
+    """A training says how many rows repeat another one, or drops them, as its model does."""
+    log = pd.read_csv("log.csv")
+    twice = str(tmp_path / "twice.csv")
+    pd.concat([log, log[:50]]).to_csv(twice, index=False)
+    assert main(["train", twice, *QUICK, "-o", str(tmp_path / "kept")]) == 0
+    said = capsys.readouterr().out
+    assert "50 rows repeat another one in all columns: if they were delivered twice" in said
+    assert "--duplicates drop" in said
+    run = str(tmp_path / "run")
+    assert main(["train", twice, *QUICK, "-o", run, "--duplicates", "drop"]) == 0
+    said = capsys.readouterr().out
+    assert "dropped 50 rows repeat another one in all columns\n" in said
+    assert "mind    50" not in said
+    page = (Path(run) / "report.html").read_text(encoding="utf-8")
+    assert "Left out of the log: 50 rows repeat another one in all columns." in page
+    for scored, name in ((twice, "twice"), ("log.csv", "log")):
+        output = str(tmp_path / f"{name}.scores.csv")
+        assert main(["score", scored, "--model", run, "-o", output]) == 0
+    scores = [(tmp_path / f"{name}.scores.csv").read_bytes() for name in ("twice", "log")]
+    assert scores[0] == scores[1]
+
+
 def test_a_model_of_decisions_scores_decisions(place, tmp_path, monkeypatch, capsys):
     """What train says to type next scores them; what is missing or of another type is named."""
     monkeypatch.chdir(tmp_path)

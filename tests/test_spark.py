@@ -128,6 +128,15 @@ def test_histories_equal_the_local_ones(on_spark, log):
     )
 
 
+def test_duplicates_are_dropped_as_they_are_locally(on_spark, log):
+    """Of rows that are equal in all columns one is taken, wherever in the cluster they lie."""
+    twice = pd.concat([log, log[::3], log[::30]])
+    made = as_local(spark.to_histories(on_spark(twice, 4), duplicates="drop"))
+    expected = rfmrisk.to_histories(log)
+    assert made.index.tolist() == expected.index.tolist()
+    assert listed(made) == listed(expected)
+
+
 @pytest.mark.parametrize("as_of", ["2018-12-20T12:00:00Z", dt.date(2018, 12, 20)])
 def test_a_moment_of_decision(on_spark, log, as_of):
     """Histories end strictly before the moment, and newcomers are left out."""

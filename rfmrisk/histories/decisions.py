@@ -64,7 +64,8 @@ def decided_histories(
     target : str
         The column of the outcome: 1 is bad, 0 good, empty not known yet.
     roles : dict
-        The columns of the log, as `to_histories` takes them: ``customer``, ``time``, ``amount``.
+        The columns of the log, as `to_histories` takes them: ``customer``, ``time``, ``amount``
+        and, where there are any, ``order`` and ``duplicates``.
     decision_customer : str or None, default=None
         The column of the customer; None is the log's own name for it.
     decision_time : str, default="as_of"

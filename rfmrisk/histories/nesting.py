@@ -28,7 +28,14 @@ from rfmrisk.histories.columns import (
 from rfmrisk.histories.ending import days_of, end_of_log
 from rfmrisk.histories.findings import bind_roles
 from rfmrisk.histories.flat import flatten, nest
-from rfmrisk.histories.options import AMOUNT, CUSTOMER, TIME, OnBad, ReadingOptions
+from rfmrisk.histories.options import (
+    AMOUNT,
+    CUSTOMER,
+    TIME,
+    Duplicates,
+    OnBad,
+    ReadingOptions,
+)
 from rfmrisk.histories.ranks import encode, encode_ids
 from rfmrisk.histories.roles import Roles
 from rfmrisk.histories.segments import Ints, first_at_or_after, group, sort_groups
@@ -48,6 +55,7 @@ def to_histories(
     time: str = TIME,
     amount: str = AMOUNT,
     order: str | None = None,
+    duplicates: Duplicates = "keep",
     as_of: Any = None,
     on_bad: OnBad = "raise",
     decimal: str | None = None,
@@ -77,6 +85,10 @@ def to_histories(
         The column of the order, invoice or basket, where the rows of the log are its lines.
         Frequency, gaps and counts are then of orders, each at the time of its first line; rows
         without one are orders of their own. It is called ``order`` inside the history.
+    duplicates : {"keep", "drop"}, default="keep"
+        Whether of rows that are equal in all columns of the log, after reading, one alone is
+        taken. A log with a number for each row has none; one without products may have lines
+        of an order that are equal and both true.
     as_of : datetime-like, DataFrame or None, default=None
         The moment of decision: a history holds the transactions strictly before it.
 
@@ -100,8 +112,8 @@ def to_histories(
     DataFrame of shape (n_customers, 2 + n_other_columns)
         Index ``customer``; ``as_of``, datetime64[us] in naive UTC; the other columns of the
         decisions; ``history``, an Arrow ``list<struct<time, amount, ...>>`` sorted by time. Its
-        ``attrs`` have the columns of the log that were bound, under ``roles``, and in words which
-        of its rows and lines were left out, under ``left_out``.
+        ``attrs`` have the columns of the log that were bound, and dropped duplicates, under
+        ``roles``, and in words which of its rows and lines were left out, under ``left_out``.
 
     Raises
     ------
@@ -136,20 +148,27 @@ def to_histories(
     >>> histories["history"].map(len).tolist()
     [2, 1]
     """
-    roles = Roles(customer, time, amount, order)
+    roles = Roles(customer, time, amount, order, duplicates)
     options = ReadingOptions(
         decimal=decimal, thousands=thousands, time_format=time_format, time_unit=time_unit
     )
     table, left_out = bind_roles(as_table(log), roles, on_bad, options)
+    moment: int | Decisions
     if hasattr(as_of, "__arrow_c_stream__"):
-        decisions = read_decisions(as_of, customer, table[customer])
-        packed = _pack(table, roles)
-        decisions.warn_of_strangers(packed.customers)
-        histories = _histories_of(packed, decisions)
+        moment = read_decisions(as_of, customer, table[customer])
     elif as_of is None:
-        histories = histories_at(table, roles, end_of_log(days_of(microseconds(table[time])), time))
+        moment = end_of_log(days_of(microseconds(table[time])), time)
     else:
-        histories = histories_at(table, roles, parse_moment(as_of, "as_of"))
+        moment = parse_moment(as_of, "as_of")
+    packed = _pack(table, roles)
+    n_repeated = table.num_rows - len(packed.times)
+    if n_repeated:
+        left_out = [*left_out, f"{n_repeated:,} rows repeat another one in all columns"]
+    if isinstance(moment, Decisions):
+        moment.warn_of_strangers(packed.customers)
+        histories = _histories_of(packed, moment)
+    else:
+        histories = _histories_at(packed, moment)
     before = getattr(log, "attrs", {})
     histories.attrs["roles"] = roles.given
     histories.attrs["left_out"] = [*before.get("left_out", []), *left_out]
@@ -158,7 +177,10 @@ def to_histories(
 
 def histories_at(table: pa.Table, roles: Roles, moment: int) -> pd.DataFrame:
     """Nest a log whose roles are bound, as known at one moment of decision for all."""
-    log = _pack(table, roles)
+    return _histories_at(_pack(table, roles), moment)
+
+
+def _histories_at(log: "_Packed", moment: int) -> pd.DataFrame:
     ids, starts, ends = log.customers, log.offsets[:-1], log.offsets[1:]
     ends = first_at_or_after(log.times, starts, ends, np.full(len(ids), moment))
     known = np.flatnonzero(ends > starts)
@@ -257,7 +279,13 @@ def _pack(table: pa.Table, roles: Roles) -> _Packed:
         columns["order"] = whole(table[roles.order])
     columns |= {name: whole(table[name]) for name in roles.other_columns(table.column_names)}
     times = microseconds(table[roles.time])
-    order, offsets, times = _order(customers, times, list(columns.values()))
+    drop = roles.duplicates == "drop"
+    order, offsets, times, repeated = _order(
+        customers, times, list(columns.values()), of_whole_rows=drop
+    )
+    if drop and repeated.any():
+        order, times = order[~repeated], times[~repeated]
+        offsets = np.append(0, np.cumsum(~repeated))[offsets]
     fields: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
     fields |= {name: _gathered(column, pa.array(order)) for name, column in columns.items()}
     transactions = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
@@ -277,7 +305,7 @@ def _warn_of_ids(ids: pa.Array, offsets: Ints, name: str) -> None:
                 f"{len(twins):,} ids in {name!r} differ from others by spaces alone, such as "
                 f"{twins[0].as_py()!r}: they are taken for other customers",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
     lengths = np.diff(offsets)
     if len(lengths) < _MANY_CUSTOMERS:
@@ -290,7 +318,7 @@ def _warn_of_ids(ids: pa.Array, offsets: Ints, name: str) -> None:
             f"customer {ids[largest].as_py()!r} in {name!r} has {share:.0%} of all rows: if guests "
             "share this id, leave it out",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
 
 
@@ -309,14 +337,15 @@ def _gathered(column: pa.Array, order: pa.Array) -> pa.Array:
 
 
 def _order(
-    customers: pa.Array, times: Ints, tie_breakers: list[pa.Array]
-) -> tuple[NDArray[np.integer], Ints, Ints]:
+    customers: pa.Array, times: Ints, tie_breakers: list[pa.Array], *, of_whole_rows: bool
+) -> tuple[NDArray[np.integer], Ints, Ints, NDArray[np.bool_]]:
     """Return the order by customer, time and the tie-breakers, the offsets, the times in order.
 
-    Columns without an order, such as lists, break no ties.
+    The last are the rows, in order, that are tied with the one before them. Columns without an
+    order, such as lists, break no ties, unless whole rows are to be compared: then by their text.
     """
     if not len(times):
-        return np.empty(0, np.int64), np.zeros(1, np.int64), times
+        return np.empty(0, np.int64), np.zeros(1, np.int64), times, np.empty(0, bool)
     order, offsets = group(*encode_ids(customers))
     times = sort_groups(times, order, offsets)
 
@@ -329,10 +358,13 @@ def _order(
     for column in tie_breakers:
         if not len(tied):
             break
+        values = column.take(pa.array(order[tied]))
         try:
-            keys, distinct = encode(column.take(pa.array(order[tied])))
+            keys, distinct = encode(values)
         except pa.ArrowNotImplementedError:
-            continue
+            if not of_whole_rows:
+                continue
+            keys, distinct = encode(pa.array(map(repr, values.to_pylist())))
         # Runs times distinct values are fewer than the square of the rows, so this is no overflow.
         keys += len(distinct) * np.cumsum(begins[tied])
         by_key = np.argsort(keys)
@@ -340,7 +372,7 @@ def _order(
         keys = keys[by_key]
         begins[tied[1:]] |= keys[1:] != keys[:-1]
         tied = tied[~(begins[tied] & begins[tied + 1])]
-    return order, offsets, times
+    return order, offsets, times, ~begins[:-1]
 
 
 @dataclass(frozen=True)

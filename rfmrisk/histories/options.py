@@ -5,11 +5,15 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
 OnBad = Literal["raise", "drop"]
+Duplicates = Literal["keep", "drop"]
 
 # The columns of the Xente log.
 CUSTOMER = "CustomerId"
 TIME = "TransactionStartTime"
 AMOUNT = "Amount"
+
+# What `to_histories` takes of a log, and a model keeps.
+ROLES = ("customer", "time", "amount", "order", "duplicates")
 
 # About how many transactions are in memory at a time.
 ROWS_PER_PART = 1_000_000
@@ -126,7 +130,7 @@ class ReadingOptions:
         return cls(**{name: getattr(namespace, name) for name in _HELP})
 
     @property
-    def given(self) -> dict[str, str]:
+    def given(self) -> dict[str, Any]:
         """The options that are not left to be recognised."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}

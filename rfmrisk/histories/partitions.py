@@ -37,6 +37,7 @@ from rfmrisk.histories.options import (
     RECOGNISED,
     ROWS_PER_PART,
     TIME,
+    Duplicates,
     OnBad,
     ReadingOptions,
 )
@@ -57,6 +58,7 @@ def histories_in_parts(
     time: str = TIME,
     amount: str = AMOUNT,
     order: str | None = None,
+    duplicates: Duplicates = "keep",
     as_of: Any = None,
     on_bad: OnBad = "raise",
     separator: str | None = None,
@@ -77,7 +79,7 @@ def histories_in_parts(
     ----------
     path : str or Path
         A Parquet file or a folder of them. A CSV file is taken too, but read at once.
-    customer, time, amount, order : str
+    customer, time, amount, order, duplicates : str
         As in `to_histories`.
     as_of : datetime-like, DataFrame or None, default=None
         The moment of decision; None is the midnight that ends the last day of the whole log. A
@@ -118,7 +120,7 @@ def histories_in_parts(
     >>> sum(len(part) for part in features)
     100
     """
-    roles = Roles(customer, time, amount, order)
+    roles = Roles(customer, time, amount, order, duplicates)
     options = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
     log = PartitionedLog(path, roles, as_of, on_bad, rows_per_part, options=options)
     return log.parts(folder)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +11,14 @@ from pyarrow import types
 from rfmrisk.histories.amounts import NumberFormat, find_number_format
 from rfmrisk.histories.columns import check_columns, decoded, is_number, is_text
 from rfmrisk.histories.datetimes import find_time_format
-from rfmrisk.histories.options import AMOUNT, CUSTOMER, RECOGNISED, TIME, ReadingOptions
+from rfmrisk.histories.options import (
+    AMOUNT,
+    CUSTOMER,
+    RECOGNISED,
+    TIME,
+    Duplicates,
+    ReadingOptions,
+)
 
 _FIELDS = ("time", "amount", "order")
 
@@ -29,35 +36,51 @@ class Roles:
         A column, or a product of two: ``"quantity*price"``.
     order : str or None
         The column of the order that a row is a line of, where rows are lines.
+    duplicates : {"keep", "drop"}
+        What happens to rows that repeat another one in all columns.
     """
 
     customer: str
     time: str
     amount: str
     order: str | None = None
+    duplicates: Duplicates = "keep"
+
+    def __post_init__(self) -> None:
+        if self.duplicates not in ("keep", "drop"):
+            raise ValueError(f"duplicates must be 'keep' or 'drop'; got {self.duplicates!r}")
 
     @classmethod
     def of_training(
         cls,
-        trained_on: Mapping[str, str],
+        trained_on: Mapping[str, Any],
         *,
         customer: str | None = None,
         time: str | None = None,
         amount: str | None = None,
         order: str | None = None,
+        duplicates: Duplicates | None = None,
     ) -> Self:
-        """Return the columns that are given, or else those of a training, or the usual ones."""
+        """Return what is given, or else what a training had, or the usual."""
         return cls(
             customer or trained_on.get("customer", CUSTOMER),
             time or trained_on.get("time", TIME),
             amount or trained_on.get("amount", AMOUNT),
             order or trained_on.get("order"),
+            duplicates or trained_on.get("duplicates", "keep"),
         )
 
     @property
     def given(self) -> dict[str, str]:
+        """The column of each role that has one, and whether duplicates are dropped."""
+        dropped = {"duplicates": "drop"} if self.duplicates == "drop" else {}
+        return self.columns | dropped
+
+    @property
+    def columns(self) -> dict[str, str]:
         """The column of each role that has one."""
-        return {role: column for role, column in asdict(self).items() if column}
+        own = {name: value for name, value in asdict(self).items() if name != "duplicates"}
+        return {role: column for role, column in own.items() if column}
 
     def dates(self, names: Iterable[str]) -> list[str]:
         """Return the column of the time, or those of the date and the time of day."""

@@ -164,8 +164,12 @@ def check_log(
     """
     reading = ReadingOptions(**options)
     names = read_columns(Path(path), reading)
-    given = {"customer": customer, "time": time, "amount": amount}
-    roles = Roles(**{role: own or _guess(role, names) for role, own in given.items()}, order=order)
+    roles = Roles(
+        customer or _guess("customer", names),
+        time or _guess("time", names),
+        amount or _guess("amount", names),
+        order,
+    )
     remarks: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -227,14 +231,18 @@ def remarks_of(log: pd.DataFrame, histories: pd.DataFrame, roles: Roles) -> list
         The columns of the log.
     """
     same_time = _share_same_time(flatten(histories))
-    return _remarks(_count_duplicates(log, roles), same_time, roles.order)
+    n_duplicates = _count_duplicates(log, roles) if roles.duplicates == "keep" else 0
+    return _remarks(n_duplicates, same_time, roles.order)
 
 
 def _remarks(n_duplicates: int, same_time: float, order: str | None) -> list[str]:
     """Say that rows repeat others, and that they look like lines of orders."""
     remarks = []
     if n_duplicates:
-        remarks.append(f"{n_duplicates:,} rows repeat another one in all columns")
+        remarks.append(
+            f"{n_duplicates:,} rows repeat another one in all columns: if they were delivered "
+            "twice, leave them out by --duplicates drop"
+        )
     if same_time >= _LINE_ITEMS and order is None:
         remarks.append(
             f"{same_time:.0%} of the rows are at a time at which their customer has another one: "
@@ -278,7 +286,7 @@ def _guess(role: str, names: list[str]) -> str:
 def _command(
     path: str | Path, roles: Roles, reading: ReadingOptions, as_of: Any, dropped: bool
 ) -> str:
-    flags = [f for role, name in roles.plain.items() if name for f in (f"--{role}", name)]
+    flags = [f for role, name in roles.given.items() for f in (f"--{role}", name)]
     flags += reading.flags
     if as_of is not None:
         flags += ["--as-of", str(as_of)]
@@ -298,7 +306,7 @@ def _suggested(histories: pd.DataFrame, remarks: list[str]) -> str | None:
 def _columns(log: pd.DataFrame, roles: Roles, histories: pd.DataFrame) -> pd.DataFrame:
     """Say of each column what a model makes of it."""
     categories = CategoryAggregator().fit(histories).columns_
-    bound = {name: role for role, name in roles.plain.items() if name}
+    bound = {name: role for role, name in roles.columns.items()}
     found = {}
     for name, column in log.items():
         values = column.dropna()

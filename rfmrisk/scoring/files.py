@@ -20,7 +20,13 @@ from rfmrisk import __version__
 from rfmrisk._showing import progress
 from rfmrisk.aggregation.union import needed_fields
 from rfmrisk.histories.nesting import Decisions, check_within
-from rfmrisk.histories.options import ROWS_PER_PART, OnBad, OptionNeededError, ReadingOptions
+from rfmrisk.histories.options import (
+    ROWS_PER_PART,
+    Duplicates,
+    OnBad,
+    OptionNeededError,
+    ReadingOptions,
+)
 from rfmrisk.histories.partitions import PartitionedLog, is_table
 from rfmrisk.histories.roles import Roles
 from rfmrisk.histories.segments import Ints
@@ -47,6 +53,7 @@ def score_file(
     time: str | None = None,
     amount: str | None = None,
     order: str | None = None,
+    duplicates: Duplicates | None = None,
     as_of: Any = None,
     decisions: str | Path | pd.DataFrame | None = None,
     decision_customer: str | None = None,
@@ -79,8 +86,9 @@ def score_file(
         A Parquet file or a folder of them. A CSV file is taken too, but read at once.
     output : str or Path
         A ``.csv`` or ``.parquet`` file; one that is there is replaced.
-    customer, time, amount, order : str or None, default=None
-        The columns of the log, as in `to_histories`; None is as in the training of the model.
+    customer, time, amount, order, duplicates : str or None, default=None
+        The columns of the log, and whether rows that repeat others are dropped, as in
+        `to_histories`; None is as in the training of the model.
     as_of : datetime-like or None, default=None
         The moment of decision; None is the midnight that ends the last day of the whole log.
     decisions : str, Path, DataFrame or None, default=None
@@ -147,7 +155,12 @@ def score_file(
     """
     output = check_output(output)
     roles = Roles.of_training(
-        model.metadata.roles, customer=customer, time=time, amount=amount, order=order
+        model.metadata.roles,
+        customer=customer,
+        time=time,
+        amount=amount,
+        order=order,
+        duplicates=duplicates,
     )
     reading = ReadingOptions(separator, decimal, thousands, encoding, time_format, time_unit)
     steps = [each[0] for each in pipelines_of(model.pipeline)]

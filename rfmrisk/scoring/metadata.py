@@ -178,7 +178,8 @@ class ModelMetadata:
     grades : MasterScale or None
         Into which the score is put, where the model has grades.
     roles : dict of str to str
-        Columns of ``customer``, ``time`` and ``amount`` in the log of the training.
+        Columns of ``customer``, ``time`` and ``amount`` in the log of the training, and ``order``
+        and ``duplicates`` where they were given.
     decision_roles : dict of str to str
         Columns of ``customer``, ``time``, ``target`` and ``weight`` in the decisions of the
         training, where it had a table of them.

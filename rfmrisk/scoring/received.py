@@ -256,7 +256,13 @@ def _needed(
         )
     _check_missing(log, names, needed, _WHICH)
     _check_twice(log, names)
-    return needed
+    if roles.duplicates == "keep":
+        return needed
+    try:
+        roles.other_columns(names)
+    except ValueError as error:
+        raise InvalidInputError(str(error)) from error
+    return names  # rows that repeat another one do so in all columns
 
 
 def _check_missing(

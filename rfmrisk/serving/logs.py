@@ -82,7 +82,12 @@ def score_log(champion: Champion, body: bytes, kind: str, given: Mapping[str, st
             champion.model,
             files["log"],
             files.get("decisions"),
-            roles=Roles(**{role: given.get(role) or own for role, own in champion.roles.items()}),
+            roles=Roles.of_training(
+                champion.model.metadata.roles,
+                customer=given.get("customer"),
+                time=given.get("time"),
+                amount=given.get("amount"),
+            ),
             options=options,
             as_of=given.get("as_of"),
             decision_customer=given.get("decision_customer"),

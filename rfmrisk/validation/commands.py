@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rfmrisk.histories.options import ROWS_PER_PART, ReadingOptions, add_reading_options
+from rfmrisk.histories.options import ROLES, ROWS_PER_PART, ReadingOptions, add_reading_options
 from rfmrisk.validation.periods import PERIODS
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ def _add_common(parser: argparse.ArgumentParser, output: str) -> None:
     parser.add_argument("-o", "--output", default=output, help=f"folder (default {output})")
     for role in ("customer", "time", "amount", "order"):
         parser.add_argument(f"--{role}", help=f"column of the {role} (default: as in training)")
+    parser.add_argument(
+        "--duplicates",
+        choices=["keep", "drop"],
+        help="of rows that are equal in all columns (default: as in training; drop: take one)",
+    )
     parser.add_argument("--on-bad", choices=["raise", "drop"], default="raise")
     for role in ("customer", "time"):
         parser.add_argument(
@@ -143,11 +148,7 @@ def _log(model: ScoringModel, options: argparse.Namespace) -> PartitionedLog:
             "outcomes by rfmrisk.validation.validate_model(model, table, y)"
         )
     roles = Roles.of_training(
-        model.metadata.roles,
-        customer=options.customer,
-        time=options.time,
-        amount=options.amount,
-        order=options.order,
+        model.metadata.roles, **{role: getattr(options, role) for role in ROLES}
     )
     return PartitionedLog(
         options.log,

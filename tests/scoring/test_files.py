@@ -68,6 +68,30 @@ def test_the_file_is_what_is_scored_in_memory(bank, tmp_path, rows_per_part, kin
     assert {entry.name for entry in tmp_path.iterdir()} == {"scores.parquet", "scores.csv"}
 
 
+@pytest.mark.parametrize("name", ["log.parquet", "log.csv"])
+def test_duplicates_are_dropped_as_in_the_training(bank, tmp_path, name):
+    """A model of a log without its duplicates scores a file without them, in parts too."""
+    path, histories, (card, _) = bank
+    log = pd.read_parquet(path)
+    twice = pd.concat([log, log[::7], log[::70]]).sample(frac=1, random_state=0)
+    write = twice.to_parquet if name.endswith(".parquet") else twice.to_csv
+    write(tmp_path / name, index=False)
+    dropped = to_histories(twice, duplicates="drop")
+    metadata = replace(card.metadata, roles=dropped.attrs["roles"])
+    ScoringModel(card.pipeline, metadata).save(tmp_path)
+    model = ScoringModel.load(tmp_path)
+    expected = card.score(histories)
+    pd.testing.assert_frame_equal(model.score(dropped), expected)
+    for rows_per_part in (1_500, 10**6):
+        score_file(model, tmp_path / name, tmp_path / "scores.parquet", rows_per_part=rows_per_part)
+        scores = pd.read_parquet(tmp_path / "scores.parquet")
+        pd.testing.assert_frame_equal(scores, expected, check_exact=True)
+    score_file(model, tmp_path / name, tmp_path / "kept.parquet", duplicates="keep")
+    kept = pd.read_parquet(tmp_path / "kept.parquet")
+    pd.testing.assert_frame_equal(kept, card.score(to_histories(twice)), check_exact=True)
+    assert not kept["probability"].equals(expected["probability"])
+
+
 def test_a_probability_does_not_depend_on_the_batch(bank):
     """A customer alone has the probability that the customer has among others."""
     _, histories, models = bank

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
@@ -48,6 +49,23 @@ def test_levels_that_look_like_dates_are_text(client, log, level):
     plain = client.post("/score-file", content=as_csv(log.assign(ProductId="new")), headers=CSV)
     dated = client.post("/score-file", content=as_csv(log.assign(ProductId=level)), headers=CSV)
     assert probabilities(dated) == probabilities(plain)
+
+
+def test_duplicates_are_dropped_as_in_the_training(client, card, log):
+    """A model of a log without its duplicates scores a file without them."""
+    twice = pd.concat([log, log[::3]])
+    roles = card.metadata.roles | {"duplicates": "drop"}
+    dropping = replace(card, metadata=replace(card.metadata, roles=roles))
+    plain = probabilities(client.post("/score-file", content=as_csv(log), headers=CSV))
+    with TestClient(create_app(dropping, Settings())) as other:
+        for body, headers in ((as_csv(twice), CSV), (as_parquet(twice), PARQUET)):
+            assert probabilities(other.post("/score-file", content=body, headers=headers)) == plain
+            kept = client.post("/score-file", content=body, headers=headers)
+            assert probabilities(kept) != plain
+        renamed = as_csv(twice.assign(order=1))
+        answer = other.post("/score-file", content=renamed, headers=CSV)
+        assert answer.status_code == 422
+        assert "['order'] have the name of a role" in answer.text
 
 
 @pytest.mark.parametrize("headers", [{}, JSON])
