@@ -56,7 +56,6 @@ def decisions_to_score(
     FileNotFoundError, ValueError
         They cannot be read; or columns are missing, unknown, or of another type than in training.
     """
-    trained_on = model.metadata.decision_roles
     recipe = model.scorer.recipe
     customer, time = columns_of_decisions(model, log_customer, customer, time)
     if isinstance(decisions, pd.DataFrame):

@@ -82,7 +82,8 @@ class Champion:
     @cached_property
     def roles(self) -> dict[str, str]:
         """The columns of customer, time and amount in the log of the training."""
-        return USUAL | self.model.metadata.roles
+        own = self.model.metadata.roles
+        return {role: own.get(role, usual) for role, usual in USUAL.items()}
 
     @cached_property
     def sample(self) -> bytes | None:

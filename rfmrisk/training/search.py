@@ -274,8 +274,6 @@ def train(
             "windows, which have no weights"
         )
     histories, options = _of_table(histories, y, options)
-    check_histories(histories)
-    check_names(histories)
     _check_models(options, kept=tracker is not None)
     question = _Question.of(histories, y, sample_weight, options)
     task, target = question.task, question.target
