@@ -432,6 +432,14 @@ def _add_fitting(train: argparse.ArgumentParser) -> None:
         help="bins by hand for the scorecard: a JSON or YAML file by feature",
     )
     train.add_argument(
+        "--stability",
+        type=float,
+        default=0,
+        metavar="PRICE",
+        help="of a quarter in which two bins of the scorecard change their order, in information "
+        "value; inf allows none (default 0)",
+    )
+    train.add_argument(
         "--grades",
         type=_grades,
         metavar="NUMBER|EDGES",

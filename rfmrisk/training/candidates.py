@@ -168,8 +168,10 @@ def make_searcher(
         steps = model.weighted(options.random_state, float(goods / bads)).steps
     kind = Pipeline if task.weight is None else WeightedPipeline
     pipeline = kind([("features", first), *steps])
-    if options.classing and "scorecard__encoder" in pipeline.get_params():
-        pipeline.set_params(scorecard__encoder__classing=options.classing)
+    if "scorecard__encoder" in pipeline.get_params():
+        for name in ("classing", "stability"):
+            if getattr(options, name):
+                pipeline.set_params(**{f"scorecard__encoder__{name}": getattr(options, name)})
     common = {
         "scoring": options.scoring,
         "cv": task.folds,

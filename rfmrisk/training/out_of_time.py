@@ -105,7 +105,9 @@ def out_of_time(
         has_enough(task.customers[rows], task.y[rows]) for rows in (fit_on, *parts.values())
     ):
         return None
-    judge = clone(estimator).fit(table[fit_on], task.y[fit_on], **task.weights(fit_on))
+    judge = clone(estimator).fit(
+        task.at(table, np.flatnonzero(fit_on)), task.y[fit_on], **task.weights(fit_on)
+    )
     in_time = np.full(len(task.y), np.nan)
     in_time[last] = judge.predict_proba(table[last])[:, 1]
     found = {}

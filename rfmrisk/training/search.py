@@ -497,6 +497,12 @@ class _Question:
                 f"fold; the splits of cv ({task.folds.kind}) are not so. Use calibrate=None, or a "
                 "number of folds"
             )
+        if options.stability and updates:
+            raise ValueError(
+                "stability is of a model whose outcomes are known, or of a proxy, and not of both; "
+                "use proxy=False"
+            )
+        task = task.over_time() if options.stability else task
         return cls(histories, task, target, n_unknown, updates)
 
 
@@ -512,6 +518,7 @@ def _asked(options: TrainingOptions, target: ProxyTarget | None) -> dict[str, An
         "models": list(options.models),
         "classing": list(read_classing(options.classing)) or None,
         "grades": plain(options.grades),
+        "stability": f"{options.stability:g}" if options.stability else None,
         "cv": options.cv if is_integer(options.cv) else repr(options.cv).splitlines()[0],
         "n_iter": options.n_iter if options.search == "random" else None,
     }

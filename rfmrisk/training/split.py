@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import packages_distributions, version
 from typing import Any
@@ -18,6 +18,7 @@ from rfmrisk.histories.matching import check_matched
 from rfmrisk.histories.timestamps import iso
 from rfmrisk.scoring.metadata import DataSummary
 from rfmrisk.training.folds import Folds, make_folds
+from rfmrisk.woe.periods import PERIOD
 
 _PACKAGES = ("scikit-learn", "pandas", "numpy", "scipy", "pyarrow", "skops")
 
@@ -72,6 +73,8 @@ class Task:
         Which row of the histories each sample is of; None where each is a sample of its own.
     weight : ndarray of shape (n_samples,) or None
         What each sample counts, in units of the mean; None where all count alike.
+    period : Index of length n_samples, or None
+        The period of each sample, where bins are to keep their order in each.
     """
 
     histories: pd.DataFrame
@@ -81,6 +84,7 @@ class Task:
     folds: Folds
     samples: np.ndarray | None = None
     weight: np.ndarray | None = None
+    period: pd.Index | None = None
 
     @classmethod
     def divided(
@@ -143,7 +147,30 @@ class Task:
 
     def of(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the training samples' rows of a table."""
-        return table.iloc[self.train_rows]
+        return self.at(table, self.train_rows)
+
+    def at(self, table: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
+        """Return rows of a table to fit on, by their periods where these matter."""
+        found = table.iloc[rows]
+        return found if self.period is None else found.set_axis(self.period[rows])
+
+    def over_time(self) -> "Task":
+        """Return the same with the quarter of each sample, or its month where all are of one.
+
+        Raises
+        ------
+        ValueError
+            All samples are of one month.
+        """
+        as_of = self.sampled(self.histories[["as_of"]])["as_of"]
+        for frequency in ("Q", "M"):
+            labels = as_of.dt.to_period(frequency)
+            if (labels != labels.iloc[0]).any():
+                return replace(self, period=pd.Index(labels.astype(str), name=PERIOD))
+        raise ValueError(
+            "stability compares the bins of several periods; all decisions are of "
+            f"{as_of.dt.to_period('M').iloc[0]}"
+        )
 
 
 def describe(histories: pd.DataFrame, left_out: Sequence[str] = ()) -> DataSummary:

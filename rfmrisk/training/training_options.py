@@ -90,6 +90,9 @@ class TrainingOptions:
         2 to 26, found by the exact program of `Grades`; or ascending scores, each the least of a
         grade; or `Grades` with parameters of your own. What depends on scores is found on
         out-of-fold scores of the training customers.
+    stability : float, default=0
+        For the scorecard, the price of a quarter (of a month, where all decisions are of one
+        quarter) in which two neighbouring bins are the other way round; see `WOEEncoder`.
     missed_bad_cost : float or None, default=None
         What a missed bad costs, where a refused good costs 1. The threshold is that of the
         least cost on out-of-fold probabilities of the training customers
@@ -129,6 +132,7 @@ class TrainingOptions:
     calibrate: Literal["sigmoid", "isotonic"] | None = None
     classing: Mapping[str, Any] | str | Path | None = None
     grades: int | Sequence[float] | Grades | None = None
+    stability: float = 0
     missed_bad_cost: float | None = None
     test_size: float = 0.2
     random_state: int = 42
@@ -168,6 +172,11 @@ class TrainingOptions:
             object.__setattr__(self, "classing", read_classing(self.classing))
         if self.grades is not None:
             object.__setattr__(self, "grades", _checked_grades(self.grades))
+        if not (_is_number(self.stability) and self.stability >= 0):
+            raise ValueError(
+                "stability must be a price in information value from 0, or infinity; got "
+                f"{self.stability!r}"
+            )
         cost = self.missed_bad_cost
         if cost is not None and not (_is_number(cost) and 0 < cost < np.inf):
             raise ValueError(

@@ -41,6 +41,7 @@ from rfmrisk.woe.classing import (
 )
 from rfmrisk.woe.inputs import Table, as_levels, as_numbers, column_kind, level_text, read_table
 from rfmrisk.woe.periods import (
+    PERIOD,
     cells_of_levels,
     cells_of_numbers,
     check_period,
@@ -252,6 +253,7 @@ default="auto"
         period : array-like of shape (n,) or None, default=None
             In which period each row lies, such as the quarter of its decision: labels that can be
             sorted. Rates by period are then in `binning_table`, and bins are kept ``stability``.
+            None takes the level ``period`` of the index of X, where that has one.
 
         Returns
         -------
@@ -277,6 +279,8 @@ default="auto"
         if min(total_bads, total - total_bads) <= 0:
             raise ValueError("sample_weight leaves one class only; goods and bads must both count.")
         self.periods_: list[str] = []
+        if period is None and PERIOD in getattr(getattr(X, "index", None), "names", ()):
+            period = X.index.get_level_values(PERIOD)
         in_period = None
         if period is not None:
             self.periods_, in_period = check_period(period, table.n_rows)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rfmrisk.woe.bins import ColumnBins
     from rfmrisk.woe.program import Rules, Shape
 
+# The level of an index whose labels are periods: rows that are taken of a table take theirs along.
+PERIOD = "period"
 # Of so many periods each is too short to have an order of rates.
 MOST_PERIODS = 120
 

@@ -216,6 +216,17 @@ class TestElsewhere:
             pipeline.fit(X, y, period=quarter)
         assert len(pipeline[0].periods_) == 8
 
+    def test_are_a_level_of_the_index(self):
+        """Where the index of the rows has a level of that name, it gives the periods."""
+        X, y, quarter = decisions()
+        X.index = pd.MultiIndex.from_arrays([X.index, quarter], names=["customer", "period"])
+        by_index = WOEEncoder(stability=np.inf).fit(X, y)
+        given = WOEEncoder(stability=np.inf).fit(X, y, period=quarter)
+        for feature in X:
+            pd.testing.assert_frame_equal(
+                by_index.binning_table(feature), given.binning_table(feature)
+            )
+
     def test_is_saved(self, tmp_path):
         """A saved encoder shows the same table and frontier."""
         X, y, quarter = decisions()
