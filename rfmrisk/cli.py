@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rfmrisk.histories.decisions import DecidedHistories
+    from rfmrisk.training.search import TrainingResult
     from rfmrisk.training.training_options import TrainingOptions
 
 BAD_INPUT = 2
@@ -472,7 +473,6 @@ def _add_registry(parser: argparse.ArgumentParser, *, margin: bool = False) -> N
 def _train(options: argparse.Namespace) -> None:
     from rfmrisk.proxy import suggest_outcome
     from rfmrisk.training.folder import SAMPLE_FILE, new_folder
-    from rfmrisk.training.judging import RECENCY
     from rfmrisk.training.run import write_run
     from rfmrisk.training.search import train
     from rfmrisk.training.tracking import Tracker
@@ -524,14 +524,24 @@ def _train(options: argparse.Namespace) -> None:
             result.model = replace(result.model, metadata=metadata)
             with _step("writing the report"):
                 write_run(result, folder, tables=options.keep_tables)
-    _say(repr(result))
-    auc = result.metrics["roc_auc"]
-    if auc.iloc[0] <= auc.get(RECENCY, 0):
-        _say("        one column, the days since the last transaction, ranks them as well")
+    _say_result(result)
     _say(f"model   {output}/model.skops")
     _say(f"report  {output}/report.html")
     uri = _publish(tracker, output, registry)
     _say_next(options, shlex.quote(str(options.log or output / SAMPLE_FILE)), str(output), uri)
+
+
+def _say_result(result: TrainingResult) -> None:
+    """Say what came of a training, what the scorecard lost, and whether one column does as well."""
+    from rfmrisk.training.judging import RECENCY
+
+    if result.lost is not None:
+        for name, finding in result.lost.loc[result.lost["is_strong"], "finding"].items():
+            _say(f"mind    {name} {finding}")
+    _say(repr(result))
+    auc = result.metrics["roc_auc"]
+    if auc.iloc[0] <= auc.get(RECENCY, 0):
+        _say("        one column, the days since the last transaction, ranks them as well")
 
 
 def _say_next(options: argparse.Namespace, to_score: str, output: str, uri: str) -> None:

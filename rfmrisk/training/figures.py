@@ -188,6 +188,28 @@ def classing_of(fitted: Mapping[str, Pipeline]) -> dict[str, dict[str, Any]] | N
     return classing
 
 
+def lost_of(fitted: Mapping[str, Pipeline]) -> pd.DataFrame | None:
+    """Return the features that have one bin in the scorecard, and so no points, each with why.
+
+    Parameters
+    ----------
+    fitted : mapping of str to Pipeline
+
+    Returns
+    -------
+    DataFrame or None
+        Indexed by ``feature``: ``finding``, as `WOEEncoder.summary` has it, and ``is_strong``,
+        where small groups differ in risk and smaller bins would keep the feature. None without a
+        scorecard.
+    """
+    if "scorecard" not in fitted or not isinstance(fitted["scorecard"][-1], Scorecard):
+        return None
+    findings = fitted["scorecard"][-1].encoder_.summary()["finding"]
+    found = findings[findings != ""].to_frame()
+    # The finding of such a feature alone names the parameter that would keep it.
+    return found.assign(is_strong=found["finding"].str.contains("min_bin_size", regex=False))
+
+
 def points_of(fitted: Mapping[str, Pipeline]) -> pd.DataFrame | None:
     """Return the points of the scorecard, where one was trained."""
     return fitted["scorecard"][-1].points_table() if "scorecard" in fitted else None

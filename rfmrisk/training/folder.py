@@ -80,6 +80,8 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
         "drift": result.drift,
         "points": result.points if result.points is None else result.points.set_index("feature"),
     }
+    if result.lost is not None and len(result.lost):
+        tables["lost"] = result.lost
     if result.curve is not None:
         tables["outcome_curve"] = result.curve.table
     if result.label is not None:

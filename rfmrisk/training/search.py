@@ -49,6 +49,7 @@ from rfmrisk.training.figures import (
     examples,
     feature_figures,
     label_figures,
+    lost_of,
     points_of,
 )
 from rfmrisk.training.folds import folds_of
@@ -149,6 +150,9 @@ class TrainingResult:
         what where it was by hand; None without a scorecard.
     points : DataFrame or None
         Of the scorecard, where one was trained.
+    lost : DataFrame or None
+        The features that have one bin in the scorecard, and so no points: the ``finding`` why, and
+        ``is_strong`` where smaller bins would keep one; None without a scorecard.
     curve : OutcomeCurve or None
         What the proxy is worth in outcomes, where outcomes update one.
     fitted : dict of str to Pipeline
@@ -182,6 +186,7 @@ class TrainingResult:
     examples: pd.DataFrame
     points: pd.DataFrame | None
     classing: dict[str, dict[str, Any]] | None
+    lost: pd.DataFrame | None
     curve: OutcomeCurve | None
     fitted: dict[str, Pipeline] = field(default_factory=dict, repr=False)
     run_id: str | None = None
@@ -415,6 +420,7 @@ def train(
         examples=examples(model, past, samples),
         points=points_of(fitted),
         classing=classing_of(fitted),
+        lost=lost_of(fitted),
         curve=updating.curve if updating else None,
         fitted=fitted,
         run_id=run_id,

@@ -5,12 +5,14 @@ import html
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
 pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 
 from rfmrisk import to_histories
+from rfmrisk.cli import main
 from rfmrisk.datasets import make_transactions
 from rfmrisk.scoring import ModelMetadata
 from rfmrisk.scoring.metadata import DataSummary
@@ -153,12 +155,35 @@ def test_weaknesses_are_told():
         assert part in told
 
 
+def test_features_that_lost_their_bins_are_told(store, capsys):
+    """Report, card and command line name a strong small group, and count those that say nothing."""
+    rng = np.random.default_rng(0)
+    n = 3_000
+    table = pd.DataFrame({"debt": rng.normal(size=n), "one": 1.0, "two": 2.0})
+    fraud = np.arange(n) % 50 == 0
+    table["alarm"] = np.where(fraud, "raised", "none")
+    risk = np.where(fraud, 0.9, 1 / (1 + np.exp(2 - table["debt"])))
+    table["bad"] = (rng.random(n) < risk).astype(int)
+    table.to_csv("table.csv", index=False)
+    command = ["train", "table.csv", "--table", "--target", "bad", "--models", "scorecard"]
+    assert main([*command, "--cv", "2", "-o", "run"]) == 0
+    strong = "alarm has groups under min_bin_size=0.05 that differ in risk"
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mind")]
+    assert len(said) == 1
+    assert strong in said[0]
+    told = (write_report("run").read_text("utf-8"), write_card("run").read_text("utf-8"))
+    for text in told:
+        assert strong in text
+        assert "2: one, two; each has one value" in text
+
+
 def test_bins_by_hand_are_kept_and_told(tmp_path):
     """The folder keeps all bins; report and card say who changed which, and why."""
     log = make_transactions(n_customers=400, random_state=0)
     classing = {"rfm__recency": {"cuts": [10, 40], "note": "as in the old card", "by": "RT"}}
     models = {"scorecard": SMALL["scorecard"]}
     result = train(to_histories(log), models=models, cv=2, classing=classing)
+    assert result.lost.index.intersection(list(classing)).empty
     run = save_run(result, tmp_path / "run")
     kept = json.loads((run / "classing.json").read_text(encoding="utf-8"))
     assert kept["rfm__recency"]["cuts"] == [10, 40]

@@ -17,6 +17,7 @@ from rfmrisk.training.report.watch import (
     figures,
     how_to_reproduce,
     in_words,
+    lost,
     to_watch,
 )
 
@@ -57,6 +58,9 @@ def write_card(folder: str | Path) -> Path:
         card.add_table(**{"Grades, on customers held out": grades})
     watch = "\n".join(f"- {finding}" for finding in to_watch(metadata, metrics, drift))
     changed = "\n".join(f"- {line}" for line in by_hand(folder, metadata))
+    without = "\n".join(f"- {line}" for line in lost(folder))
+    if without:
+        card.add(**{"Features with one bin, and no points": without})
     if changed:
         card.add(**{"Bins by hand": changed})
     card.add(**{"What to watch": watch, "How to reproduce": _reproduce(metadata)})

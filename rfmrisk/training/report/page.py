@@ -18,6 +18,7 @@ from rfmrisk.training.report.watch import (
     by_hand,
     figures,
     how_to_reproduce,
+    lost,
     to_watch,
     with_interval,
 )
@@ -118,6 +119,7 @@ def _content(folder: Path) -> dict[str, Any]:
         "clusters_picture": _encoded(folder / CLUSTERS_PICTURE),
         "leakage": _optional(folder, "leakage.csv", "columns"),
         "points": _optional(folder, "points.csv", "feature"),
+        "lost": lost(folder),
         "by_hand": by_hand(folder, metadata),
         "examples": _examples(folder),
         "drift": _table(drift),

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from rfmrisk.scoring.metadata import ModelMetadata
-from rfmrisk.training.folder import CLASSING_FILE, read_file
+from rfmrisk.training.folder import CLASSING_FILE, read_file, read_table
 from rfmrisk.training.judging import RANK
 
 FEW_BADS = 100
+LOST_FILE = "lost.csv"
 
 
 def to_watch(metadata: ModelMetadata, metrics: pd.DataFrame, drift: pd.DataFrame) -> list[str]:
@@ -204,6 +205,21 @@ def with_interval(metrics: pd.DataFrame, name: str, sign: str = "") -> list[str]
         else:
             told.append(f"{row[name]:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})")
     return told
+
+
+def lost(folder: Path) -> list[str]:
+    """Say which features have one bin in the scorecard, a line for each reason."""
+    if not (folder / LOST_FILE).exists():
+        return []
+    table = read_table(folder, LOST_FILE, needed=("feature", "finding", "is_strong"))
+    lines = []
+    table = table.sort_values("is_strong", ascending=False, kind="stable")
+    for finding, group in table.groupby("finding", sort=False):
+        names = ", ".join(group["feature"])
+        lines.append(
+            f"{names} {finding}" if len(group) == 1 else f"{len(group)}: {names}; each {finding}"
+        )
+    return lines
 
 
 def by_hand(folder: Path, metadata: ModelMetadata) -> list[str]:
