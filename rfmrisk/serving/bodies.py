@@ -40,6 +40,7 @@ CustomerId = str | int
 # Transactions that are put into arrays at once. To make or free very many objects in one operation
 # holds the interpreter's lock, and with it all other requests.
 BATCH = 10_000
+PIECE = 2**20  # bytes that are looked through at once, for the same reason
 
 _Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
 _Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -162,7 +163,8 @@ class BodyReader:
         """
         limits = self.settings
         # Each transaction and each customer is an object, and has one application at most.
-        if body.count(b"{") > limits.max_transactions + 2 * limits.max_customers + 1:
+        n_objects = sum(body.count(b"{", at, at + PIECE) for at in range(0, len(body), PIECE))
+        if n_objects > limits.max_transactions + 2 * limits.max_customers + 1:
             raise _too_many("transactions", limits.max_transactions)
         customers = _decoded(self._decoder, body, limits)
         ids, histories, applications, as_of = zip(
@@ -310,8 +312,8 @@ def _decoded(decoder: msgspec.json.Decoder, body: bytes, limits: Settings) -> li
     try:
         if not body.isascii():  # what is ignored must be text too
             text = codecs.getincrementaldecoder("utf-8")()
-            for at in range(0, len(body), 2**20):
-                text.decode(body[at : at + 2**20], at + 2**20 >= len(body))
+            for at in range(0, len(body), PIECE):
+                text.decode(body[at : at + PIECE], at + PIECE >= len(body))
         customers = decoder.decode(body).customers
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise from_msgspec(error, body) from error

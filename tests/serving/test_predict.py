@@ -2,6 +2,8 @@
 
 import copy
 import json
+import sys
+from threading import Event, Thread
 
 import numpy as np
 import pandas as pd
@@ -190,6 +192,29 @@ def test_batches_read_as_the_whole(card, many_histories, monkeypatch):
         assert again_ids == ids
         assert again.transactions.equals(flat.transactions)
         np.testing.assert_array_equal(again.ends, flat.ends)
+
+
+def test_a_large_body_lets_others_go_on_while_it_is_decoded(card):
+    """One customer with very many transactions does not hold the interpreter's lock throughout."""
+    times = pd.date_range("2019-01-01", periods=200_000, freq="s").strftime("%FT%TZ")
+    fields = dict.fromkeys(card.scorer.recipe.fields, "x")
+    transactions = [{"time": time, "amount": 5.0, **fields} for time in times]
+    customer = {"customer_id": 1, "transactions": transactions}
+    body = json.dumps({"customers": [customer]}).encode()
+    reader, done, turns = BodyReader(card.scorer.recipe.fields, Settings()), Event(), []
+    others = Thread(target=lambda: [turns.append(1) for _ in iter(lambda: done.wait(0.001), True)])
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.001)
+    try:
+        others.start()
+        before = len(turns)
+        reader._decoder.decode(body)
+        during = len(turns) - before
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        others.join()
+    assert during > 10  # it was 0 or 1
 
 
 def test_parts_score_as_the_whole(card, many_histories, monkeypatch):
