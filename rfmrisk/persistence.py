@@ -7,7 +7,7 @@ name: in a call (``trusted=``), or for a whole process and its children in the v
 
 A type of the list is made from its state alone: its constructor, to which a file could give a path
 to open, is never called. The nodes of trees are checked before scikit-learn follows them, which it
-does without looking.
+does without looking; so are the arrays of support-vector machines and of neighbours.
 """
 
 import io
@@ -190,7 +190,7 @@ class _Inspection:
         self._archive, self._name, self._trusted = archive, name, trusted
 
     def check(self) -> None:
-        """Refuse what would call a type, or a tree that leads out of its nodes."""
+        """Refuse what would call a type, and arrays that would lead out of their memory."""
         seen: dict[Any, tuple] = {}
         held = set()  # trees that are the tree of an estimator
         schema = json.loads(self._archive.read("schema.json"))
@@ -204,7 +204,13 @@ class _Inspection:
                 raise self._refused(f"it would make a {made} by {loader}, which may call it")
             attributes = (node.get("content") or {}) if loader == "ObjectNode" else {}
             attributes = attributes.get("content", {})
-            if isinstance(attributes, dict) and "tree_" in attributes:
+            if not isinstance(attributes, dict):
+                continue
+            if "_dual_coef_" in attributes:
+                self._check_support_vectors(attributes)
+            if "_fit_X" in attributes:
+                self._check_neighbours(attributes)
+            if "tree_" in attributes:
                 tree = attributes["tree_"]
                 self._check_tree(tree, json.loads(attributes["n_features_in_"]["content"]))
                 held.add(id(tree))
@@ -241,6 +247,48 @@ class _Inspection:
             )
         if not sound:
             raise self._refused("the nodes of a tree are not as scikit-learn makes them")
+
+    def _check_support_vectors(self, machine: dict[str, Any]) -> None:
+        """Refuse arrays of a support-vector machine that do not go together: libsvm trusts them."""
+        names = ("support_vectors_", "support_", "_n_support", "_dual_coef_", "_intercept_")
+        vectors, rows, counts, weights, offsets = (self._array(machine[name]) for name in names)
+        n_classes = len(self._array(machine["classes_"]))
+        n_pairs = n_classes * (n_classes - 1) // 2
+        sound = (
+            machine["_sparse"]["content"] == "false"
+            and machine["kernel"]["content"] != '"precomputed"'
+            and vectors.ndim == 2
+            and vectors.shape[1] == json.loads(machine["n_features_in_"]["content"])
+            and n_classes > 1
+            and rows.shape == (len(vectors),)
+            and counts.shape == (n_classes,)
+            and np.all(counts >= 0)
+            and int(counts.sum(dtype=np.int64)) == len(vectors)
+            and weights.shape == (n_classes - 1, len(vectors))
+            and offsets.shape == (n_pairs,)
+            and all(
+                self._array(machine[name]).shape in ((0,), (n_pairs,))
+                for name in ("_probA", "_probB")
+            )
+        )
+        if not sound:
+            raise self._refused(
+                "the arrays of a support-vector machine are not as scikit-learn makes them"
+            )
+
+    def _check_neighbours(self, model: dict[str, Any]) -> None:
+        """Refuse neighbours whose classes are none, or that have other features than the model."""
+        points, classes = self._array(model["_fit_X"]), self._array(model["_y"])
+        sound = (
+            points.ndim == 2
+            and points.shape[1] == json.loads(model["n_features_in_"]["content"])
+            and json.loads(model["n_samples_fit_"]["content"]) == len(points) > 0
+            and classes.shape == (len(points),)
+            and classes.dtype.kind == "i"
+            and np.all((classes >= 0) & (classes < len(self._array(model["classes_"]))))
+        )
+        if not sound:
+            raise self._refused("the arrays of neighbours are not as scikit-learn makes them")
 
     def _array(self, node: dict[str, Any]) -> np.ndarray:
         return np.load(io.BytesIO(self._archive.read(node["file"])), allow_pickle=False)

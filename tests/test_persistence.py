@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from rfmrisk import Scorecard, WOEEncoder, customer_features, rewind, to_histories
@@ -286,3 +289,54 @@ def test_a_tree_that_leads_astray_is_refused(tmp_path, change):
     dump(tree, tmp_path / "sound.skops")
     again = load(tmp_path / "sound.skops")
     assert np.array_equal(again.predict_proba(features), tree.predict_proba(features))
+
+
+def _with_array(name, change):
+    def tamper(schema, files):
+        file = schema["content"]["content"][name]["file"]
+        written = io.BytesIO()
+        np.save(written, change(np.load(io.BytesIO(files[file]))))
+        files[file] = written.getvalue()
+
+    return tamper
+
+
+MACHINE = [
+    _with_array("_n_support", lambda counts: counts * 1_000),
+    _with_array("_n_support", lambda counts: counts * [-1, 1]),
+    _with_array("_n_support", lambda counts: counts[:1]),
+    _with_array("support_vectors_", lambda vectors: vectors[:, :1]),
+    _with_array("support_vectors_", lambda vectors: vectors[:2]),
+    _with_array("support_", lambda rows: rows[:2]),
+    _with_array("_dual_coef_", lambda weights: weights[:, :2]),
+    _with_array("_intercept_", lambda offsets: offsets[:0]),
+    _with_array("classes_", lambda _: np.arange(50)),
+    _with_text("n_features_in_", text="300"),
+    _with_text("_sparse", text="true"),
+    _with_text("kernel", text='"precomputed"'),
+]
+NEIGHBOURS = [
+    _with_array("_y", lambda classes: classes + 10**6),
+    _with_array("_y", lambda classes: classes - 5),
+    _with_array("_y", lambda classes: classes[:3]),
+    _with_array("_fit_X", lambda points: points[:, :1]),
+    _with_array("classes_", lambda classes: classes[:1]),
+    _with_text("n_features_in_", text="300"),
+    _with_text("n_samples_fit_", text="1000000"),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "change"),
+    [(SVC(), change) for change in MACHINE]
+    + [(KNeighborsClassifier(algorithm="brute"), change) for change in NEIGHBOURS],
+)
+def test_arrays_that_do_not_go_together_are_refused(tmp_path, model, change):
+    """Compiled code follows support vectors and neighbours unseen, out of its memory."""
+    features = np.random.default_rng(0).normal(size=(100, 3))
+    model = clone(model).fit(features, features[:, 0] > 0.3)
+    with pytest.raises(ModelFileError, match="refused"):
+        load(tampered(tmp_path / "model.skops", model, change))
+    dump(model, tmp_path / "sound.skops")
+    again = load(tmp_path / "sound.skops")
+    assert np.array_equal(again.predict(features), model.predict(features))
