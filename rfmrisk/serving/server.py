@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
@@ -111,6 +112,8 @@ def serve(
 
 def work(sock: socket.socket, reloads: Any = None) -> None:
     """Serve on a socket, as one worker; ``reloads`` is what all of them share."""
+    # Warnings of reading a log name customers of whoever sent it.
+    warnings.simplefilter("ignore", UserWarning)
     app = create_app()
     if reloads is not None:
         app.service.holder.reloads = reloads

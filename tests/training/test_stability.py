@@ -61,7 +61,7 @@ def test_months_where_all_decisions_are_of_one_quarter(bank):
 
 def test_an_updated_proxy_has_no_price():
     """Outcomes that update a proxy are refused, with what to use instead."""
-    log, y = make_transactions(200, random_state=0, return_defaults=True)
+    log, y = make_transactions(600, random_state=0, return_defaults=True)
     histories = to_histories(log)
     with pytest.raises(ValueError, match="use proxy=False"):
         train(histories, y.loc[histories.index], proxy=True, stability=0.001)
