@@ -62,5 +62,5 @@ def defused(value: Any) -> Any:
 def defused_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table, of whose index and columns the texts are defused."""
     table = table.rename(index=defused)
-    texts = table.select_dtypes(include=["str", "object"])
-    return table.assign(**{str(name): column.map(defused) for name, column in texts.items()})
+    texts = [name for name, dtype in table.dtypes.items() if pd.api.types.is_string_dtype(dtype)]
+    return table.assign(**{str(name): table[name].map(defused) for name in texts})

@@ -82,9 +82,9 @@ def test_a_customer_stays_in_one_fold_of_an_inner_search(histories):
     """A number of folds inside stands for folds of customers, and is a number again after it."""
 
     class Watching(DecisionTreeClassifier):
-        def fit(self, X, y):
+        def fit(self, X, y, sample_weight=None, check_input=True):
             fitted_on.append(frozenset(X.index))
-            return super().fit(X, y)
+            return super().fit(X, y, sample_weight, check_input)
 
     fitted_on: list = []
     pipeline = make_pipeline(
