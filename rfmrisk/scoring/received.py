@@ -222,7 +222,9 @@ def _read_log(
     model: ScoringModel, log: ReceivedFile, roles: Roles, options: ReadingOptions
 ) -> tuple[pa.Table, Ints, bool]:
     """Return the columns that are needed, checked and converted; the times; if they have zones."""
-    fields = model.scorer.recipe.fields
+    fields = dict(model.scorer.recipe.fields)
+    if roles.order is not None:  # in a history it is called so, and in the log as it is
+        fields[roles.order] = fields.pop("order", "category")
     try:
         needed = _needed(log, log.header(roles.found_in, options), roles, fields)
         if log.is_parquet:

@@ -300,9 +300,11 @@ def _last_line(message: Any) -> str:
 
 
 def show_progress(searcher: Any) -> None:
-    """Have a search show scikit-learn's progress bar."""
-    from sklearn.callback import ProgressBar
-
+    """Have a search show scikit-learn's progress bar, which comes with its version 1.9."""
+    try:
+        from sklearn.callback import ProgressBar
+    except ImportError:
+        return
     searcher.set_callbacks(ProgressBar(max_propagation_depth=0))
 
 

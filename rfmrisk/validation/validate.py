@@ -152,7 +152,7 @@ def validate_model(
         1 is bad, 0 good, missing not known yet. A name is a column of the rows; a Series of
         another index is matched by customer.
     grades : str, Series, array-like of shape (n,) or None, default=None
-        The grade of each row.
+        The grade of each row; None takes that of the model, where it has grades.
     groups : str, Series, array-like of shape (n,) or None, default=None
         The group of each row, to be treated alike. It need be no feature of the model.
     reference : DataFrame or None, default=None
@@ -220,7 +220,9 @@ def validate_model(
         against = delong_test(bad, probability, rival, customers=customers)
 
     tenth = probability_groups(probability, 10)
-    grade = None if grades is None else column_of(histories, grades, "grades")[known]
+    grade = answers.get("grade")
+    if grades is not None:
+        grade = column_of(histories, grades, "grades")[known]
     label = validate_proxy(probability, bad, random_state=random_state) if proxy else None
     tests = calibration_tests(bad, probability, fitted=fitted)
     if fall is not None:

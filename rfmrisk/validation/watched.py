@@ -95,11 +95,12 @@ class WatchedModel:
             )
 
     def answers(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return probability, score (higher is safer) and whether each row is high-risk."""
+        """Return probability, score (higher is safer), grade if any, and if a row is high-risk."""
         rows = self._asked(rows)
         if isinstance(self.model, ScoringModel):
             found = self.model.score(rows, n_reasons=0)
-            return found[["probability", "score", "is_high_risk"]].reset_index(drop=True)
+            shown = ["probability", "score", "grade", "is_high_risk"]
+            return found.filter(shown).reset_index(drop=True)
         probability = self.model.predict_proba(rows)[:, 1]
         if self._card is not None:
             score = self._card.predict_score(self._table(rows))

@@ -11,8 +11,10 @@ import pytest
 from litestar.testing import TestClient
 from pyarrow import parquet
 
+from rfmrisk import to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.serving import Settings, create_app, logs
+from rfmrisk.training import train
 
 CSV = {"content-type": "text/csv"}
 PARQUET = {"content-type": "application/vnd.apache.parquet"}
@@ -66,6 +68,24 @@ def test_duplicates_are_dropped_as_in_the_training(client, card, log):
         answer = other.post("/score-file", content=renamed, headers=CSV)
         assert answer.status_code == 422
         assert "['order'] have the name of a role" in answer.text
+
+
+def test_orders_are_those_of_the_training(log):
+    """A model of orders finds their column in a file under the name that it has there."""
+    log = log.assign(InvoiceNo=[f"I{k // 2}" for k in range(len(log))])
+    many = make_transactions(200, random_state=0)
+    many["InvoiceNo"] = [f"I{k // 2}" for k in range(len(many))]
+    options = {"models": ["scorecard"], "cv": 2, "outcome": "30D", "n_cutoffs": 1}
+    model = train(to_histories(many, order="InvoiceNo"), **options).model
+    expected = model.score(to_histories(log, order="InvoiceNo"))["probability"].tolist()
+    with TestClient(create_app(model, Settings())) as client:
+        for body, headers in ((as_csv(log), CSV), (as_parquet(log), PARQUET)):
+            answer = client.post("/score-file", content=body, headers=headers)
+            assert list(map(float, probabilities(answer))) == expected
+        lacking = as_csv(log.drop(columns="InvoiceNo"))
+        answer = client.post("/score-file", content=lacking, headers=CSV)
+        assert answer.status_code == 422
+        assert "column(s) 'InvoiceNo' not found" in answer.text
 
 
 @pytest.mark.parametrize("headers", [{}, JSON])

@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 
 from rfmrisk import Scorecard, customer_features, to_histories
 from rfmrisk.datasets import make_transactions
+from rfmrisk.training import train
 from rfmrisk.validation import ValidationDisplay, validate_model, write_validation
 
 
@@ -174,3 +175,18 @@ def test_a_plain_range_is_a_position_and_no_customer(card):
     shuffled = X.set_axis(np.random.default_rng(0).permutation(2_000))
     given = validate_model(card, shuffled, pd.Series(y.to_numpy(), shuffled.index).sort_index())
     pd.testing.assert_frame_equal(given.ranking, by_position.ranking)
+
+
+def test_the_grades_of_the_model_are_those_where_none_are_given():
+    """A model with grades is held against outcomes by them, or by others that are given."""
+    log, y = make_transactions(400, random_state=2, return_defaults=True)
+    histories = to_histories(log)
+    y = y.loc[histories.index]
+    options = {"models": ["scorecard"], "cv": 2, "outcome": "30D", "n_cutoffs": 1}
+    model = train(histories, grades=[450, 550], **options).model
+    own = validate_model(model, histories, y).by_grade
+    scored = model.score(histories)["grade"]
+    assert own["n"].sum() == len(histories)
+    assert own["n"].to_dict() == scored.value_counts().loc[own.index].to_dict()
+    given = validate_model(model, histories, y, grades=np.where(scored == scored.iloc[0], "a", "b"))
+    assert given.by_grade.index.tolist() == ["a", "b"]
