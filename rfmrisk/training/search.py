@@ -23,6 +23,7 @@ from rfmrisk.proxy.leakage import telltale_columns
 from rfmrisk.proxy.target import OutcomeWindow, ProxyTarget, derive_target, without_history
 from rfmrisk.proxy.worth import OutcomeCurve
 from rfmrisk.scorecard import gains_table
+from rfmrisk.scoring.features import check_names
 from rfmrisk.scoring.metadata import LabelWindow, ModelMetadata, TrackedRun
 from rfmrisk.scoring.model import ScoringModel, features_of, score_quantiles, typical_values
 from rfmrisk.scoring.probability import bounded_score
@@ -65,7 +66,7 @@ from rfmrisk.training.judging import (
     with_points,
 )
 from rfmrisk.training.out_of_time import last_and_earlier, out_of_time
-from rfmrisk.training.split import Task, check_target, describe, package_versions
+from rfmrisk.training.split import Task, check_histories, check_target, describe, package_versions
 from rfmrisk.training.training_options import TrainingOptions
 from rfmrisk.training.weights import relative_weights, without_weights
 from rfmrisk.woe import read_classing
@@ -459,6 +460,8 @@ class _Question:
     def of(
         cls, histories: pd.DataFrame, y: Any, sample_weight: Any, options: TrainingOptions
     ) -> "_Question":
+        check_histories(histories)
+        check_names(histories)
         target, n_unknown, updates, rows, weight = None, 0, False, None, None
         past, cv = histories, options.cv
         if y is None:

@@ -18,7 +18,7 @@ from rfmrisk.histories.matching import check_matched
 from rfmrisk.histories.timestamps import iso
 from rfmrisk.scoring.metadata import DataSummary
 from rfmrisk.training.folds import Folds, make_folds
-from rfmrisk.woe.periods import PERIOD
+from rfmrisk.woe.over_time import PERIOD
 
 _PACKAGES = ("scikit-learn", "pandas", "numpy", "scipy", "pyarrow", "skops")
 

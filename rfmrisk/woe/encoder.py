@@ -40,7 +40,7 @@ from rfmrisk.woe.classing import (
     read_classing,
 )
 from rfmrisk.woe.inputs import Table, as_levels, as_numbers, column_kind, level_text, read_table
-from rfmrisk.woe.periods import (
+from rfmrisk.woe.over_time import (
     PERIOD,
     cells_of_levels,
     cells_of_numbers,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from rfmrisk.woe.bins import ColumnBins
-    from rfmrisk.woe.periods import OverTime
+    from rfmrisk.woe.over_time import OverTime
     from rfmrisk.woe.program import Shape
 
 
@@ -163,7 +163,7 @@ default="auto"
     periods_ : list of str
         The names of the periods of `fit`, in their order; none without them.
     over_time_ : list of dict
-        The bins of each column in each period, as `rfmrisk.woe.periods.OverTime`.
+        The bins of each column in each period, as `rfmrisk.woe.over_time.OverTime`.
     mean_weight_ : float
         The mean weight of the training rows that count; 1 without weights.
     feature_names_in_ : ndarray of str, shape (f,)

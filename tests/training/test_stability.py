@@ -10,7 +10,7 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.histories.plain_table import table_histories
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.training import TrainingOptions, save_run, train
-from tests.woe.test_periods import decisions
+from tests.woe.test_over_time import decisions
 
 pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 

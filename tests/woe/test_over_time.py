@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from rfmrisk import persistence
 from rfmrisk.scorecard import Scorecard
 from rfmrisk.woe import WOEEncoder
-from rfmrisk.woe.periods import count_reversals
+from rfmrisk.woe.over_time import count_reversals
 
 
 def decisions(n=4_000, seed=0):
