@@ -62,8 +62,9 @@ def test_train_leaves_model_tables_and_report(place):
         assert (place / "run" / name).stat().st_size > 0
 
 
-def test_duplicates_are_dropped_on_demand(at, tmp_path, capsys):
+def test_duplicates_are_dropped_on_demand(at, tmp_path, capsys, monkeypatch):
     """A training says how many rows repeat another one, or drops them, as its model does."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     log = pd.read_csv("log.csv")
     twice = str(tmp_path / "twice.csv")
     pd.concat([log, log[:50]]).to_csv(twice, index=False)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import httpx
 import pytest
@@ -27,9 +27,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def children(process) -> list[int]:
     """Return the workers of a supervisor."""
     psutil = pytest.importorskip("psutil")
-    found = psutil.Process(process.pid).children()
-    living = [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
-    return [child.pid for child in living if "spawn_main" in " ".join(child.cmdline())]
+    workers = []
+    for child in psutil.Process(process.pid).children():
+        with suppress(psutil.NoSuchProcess):  # it may die as we look
+            if child.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(child.cmdline()):
+                workers.append(child.pid)
+    return workers
 
 
 def test_a_stop_loses_no_request(folder):
