@@ -90,7 +90,7 @@ def encoder_from_plain(state: dict[str, Any]) -> WOEEncoder:
     encoder.separating_ = list(state["separating"])
     encoder.classing_ = dict(state["classing"])
     encoder.findings_ = list(state["findings"])
-    encoder.periods_ = []
+    encoder.periods_, encoder.over_time_ = [], []
     encoder.information_value_ = np.array([column["iv"].sum() for column in encoder.bins_])
     encoder.selected_ = encoder.information_value_ >= encoder.min_iv
     return encoder
