@@ -118,7 +118,9 @@ def feature_figures(table: pd.DataFrame, task: Task) -> FeatureFigures:
     """Bin each feature of the training customers by the default encoder."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="each bin of", category=UserWarning)
-        encoder = WOEEncoder().fit(task.of(table), task.y_train, **task.weights_of_train)
+        # Without their periods: these are figures of each feature, and no bins of the card.
+        rows = table.iloc[task.train_rows]
+        encoder = WOEEncoder().fit(rows, task.y_train, **task.weights_of_train)
     values = pd.Series(
         encoder.information_value_,
         index=table.columns.rename("feature"),
