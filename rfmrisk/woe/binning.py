@@ -1,10 +1,11 @@
 """Optimal binning of one column: pure functions of NumPy arrays.
 
 A numeric column is sorted and reduced to cumulative weights at the places where it may be cut,
-one before each distinct value. Up to ``max_prebins`` places are solved exactly
-(`rfmrisk.woe.program`). Of more, the exact program first takes quantiles and the knots of
-isotonic fits, where an unconstrained optimum has its cuts, and then, again and again, the places
-around the cuts it chose, closer each time, down to single values.
+one before each distinct value. The best bins of rising or falling rates are at corners of a
+convex hull, where they are found at once unless an inner bin comes out too small. Otherwise up to
+``max_prebins`` places are solved exactly (`rfmrisk.woe.program`). Of more, the exact program first
+takes quantiles and the knots of isotonic fits, and then, again and again, the places around the
+cuts it chose, closer each time, down to single values.
 """
 
 from __future__ import annotations
@@ -15,15 +16,28 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from rfmrisk.woe.program import ROUNDING, SHAPES, Rules, Shape, Solution, gain_of, partition
+from rfmrisk.woe.program import (
+    ROUNDING,
+    SHAPES,
+    Rules,
+    Shape,
+    Solution,
+    best_path,
+    gain_of,
+    partition,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike, NDArray
 
     from rfmrisk.woe.program import Phases
 
 # Values that are compared at once; they stay in the processor's cache.
 BLOCK = 65_536
+# Corners of a hull that are combined at once.
+CORNERS = 256
 # Places on which the isotonic fits are made, and in a window around a cut when it is refined.
 GRID = 1024
 WINDOW = 512
@@ -86,7 +100,7 @@ def candidate_cuts(
     if x.size == 0:
         return np.empty(0)
     keys, places = sort_column(x, bad, weight)
-    starts = [candidates for _, candidates, _ in _starts(places, shape, rules)]
+    starts = [_candidates(places, phases, rules) for phases in SHAPES[shape]]
     return _cuts_at(keys, places.starts[np.unique(np.concatenate(starts))[1:-1]])
 
 
@@ -119,7 +133,9 @@ class Places(NamedTuple):
         """The weight of the column."""
         return float(self.starts[-1] if self.size is None else self.size[-1])
 
-    def weights(self, place: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def weights(
+        self, place: NDArray[np.intp] | slice
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the cumulative weights of all and of bads at some places."""
         row = self.starts[place]
         size = row if self.size is None else self.size[row]
@@ -253,54 +269,98 @@ def best_places(places: Places, shape: Shape, rules: Rules) -> NDArray[np.intp]:
 
 def _best(places: Places, shape: Shape, rules: Rules) -> Solution:
     best = Solution(np.empty(0, dtype=np.intp), 0.0)
-    for phases, candidates, bound in _starts(places, shape, rules):
-        # Refining gains a few percent at most, so a far worse shape cannot win.
-        if best.places.size and bound < 0.8 * best.value:
-            continue
-        solution = _solve(places, candidates, phases, rules)
-        if len(candidates) <= places.last and solution.value >= 0.8 * best.value:
-            solution = _refine(places, solution, phases, rules)
-        if solution.value > best.value:
-            best = solution
+    ways = _ways(places, shape, rules)
+    for phases, bound, solution in sorted(ways, key=lambda way: -way[1]):
+        if best.places.size and bound <= best.value:
+            break
+        found = _search(places, phases, rules) if solution is None else solution
+        if found.value > best.value:
+            best = found
     return best
 
 
-def _starts(
+def _ways(
     places: Places, shape: Shape, rules: Rules
-) -> list[tuple[Phases, NDArray[np.intp], float]]:
-    """Choose, for each sequence of phases, places to start from, and bound what it can reach.
+) -> Iterator[tuple[Phases, float, Solution | None]]:
+    """Bound what each sequence of phases can reach, and give its best bins where they are known.
 
-    The places are quantiles and the knots of isotonic fits. The value of an isotonic fit, with
-    as many bins as it likes, is the bound; the most promising sequence comes first.
+    Bad rates rise from bin to bin where the cumulative bads over the cumulative weight are a
+    convex line. Such a line through any places can be moved down to the lower hull of them, which
+    makes the rates differ more, and then each cut along its edge of the hull, over which the value
+    is convex, to the better end. So the best bins end at corners of the hull, between which all
+    rates are in order. The hull is of the places where the first bin and the last may end; what
+    it leaves open is whether an inner bin is large enough.
     """
+    monotone = [phases for phases in SHAPES[shape] if phases in ((1,), (-1,)) and not rules.pure]
+    yield from ((phases, np.inf, None) for phases in SHAPES[shape] if phases not in monotone)
+    if not monotone:
+        return
+    size, bads = places.weights(slice(None))
+    cumulative = size, bads, size - bads
+    events = (
+        max(rules.min_events, total * ROUNDING) for total in (rules.total_bads, rules.total_goods)
+    )
+    least = rules.min_size * (1 - 1e-9), *events
+    first = max(int(np.searchsorted(x, n)) for x, n in zip(cumulative, least, strict=True))
+    end = min(
+        int(np.searchsorted(x, x[-1] - n, side="right"))
+        for x, n in zip(cumulative, least, strict=True)
+    )
+    if first >= end:
+        yield from ((phases, 0.0, Solution(places.starts[:0], 0.0)) for phases in monotone)
+        return
+    at = np.concatenate([[0], np.arange(first, end), [places.last]])
+    size, bads = size[at], bads[at]
+    step = np.maximum(np.diff(size), ROUNDING * places.total)
+    rate = np.diff(bads) / step
+    free = rules._replace(min_size=0.0, min_events=0.0)
+    for phases in monotone:
+        # Where the rate does not rise there is no corner, and most places are gone.
+        corners = np.flatnonzero(phases[0] * np.diff(rate) > 0) + 1
+        corners = np.concatenate([[0], corners, [len(rate)]])
+        steps = np.add.reduceat(step, corners[:-1])
+        rates = np.diff(bads[corners]) / steps
+        fit = isotonic_regression(rates, weights=steps, increasing=phases[0] > 0)
+        corners = corners[fit.blocks]
+        n, b = size[corners], bads[corners]
+        if len(corners) > CORNERS:
+            yield phases, float(gain_of(np.diff(n), np.diff(b), free).sum()), None
+            continue
+        found = best_path(gain_of(n - n[:, None], b - b[:, None], free), rules.max_bins)
+        ends = np.concatenate([[0], found.places, [len(corners) - 1]])
+        allowed = np.isfinite(gain_of(np.diff(n[ends]), np.diff(b[ends]), rules)).all()
+        solution = Solution(at[corners[found.places]], found.value)
+        yield phases, found.value, solution if allowed and not rules.price else None
+
+
+def _search(places: Places, phases: Phases, rules: Rules) -> Solution:
+    """Solve over some of the places, and then closer around the cuts that were found."""
+    candidates = _candidates(places, phases, rules)
+    solution = _solve(places, candidates, phases, rules)
+    if len(candidates) <= places.last:
+        solution = _refine(places, solution, phases, rules)
+    return solution
+
+
+def _candidates(places: Places, phases: Phases, rules: Rules) -> NDArray[np.intp]:
+    """Choose places to start from: quantiles, and the knots of isotonic fits."""
     last, n_places = places.last, rules.max_prebins
+    if last <= n_places:
+        return np.arange(last + 1)
     grid = np.arange(last + 1)
     if last > GRID:
         by_weight = places.at(np.linspace(0, places.total, GRID // 2 + 1))
         grid = np.union1d(by_weight, np.linspace(0, last, GRID // 2 + 1).astype(np.intp))
     size, bads = places.weights(grid)
     step = np.maximum(np.diff(size), ROUNDING * places.total)
-    free = rules._replace(min_size=0.0, min_events=0.0)
-    fits = {}
-    for direction in (1, -1):
+    directions = phases if phases in ((1,), (-1,)) else (1, -1)
+    knots = []
+    for direction in directions:
         fit = isotonic_regression(np.diff(bads) / step, weights=step, increasing=direction > 0)
-        gain = gain_of(np.diff(size[fit.blocks]), np.diff(bads[fit.blocks]), free)
-        # A bin of goods or bads alone has no finite value, and no bound.
-        fits[direction] = grid[fit.blocks], abs(gain.sum())
-    starts = []
-    for phases in SHAPES[shape]:
-        directions = phases if len(phases) == 1 and phases != (0,) else (1, -1)
-        bound = fits[phases[0]][1] if len(directions) == 1 else np.inf
-        if last <= n_places:
-            candidates = np.arange(last + 1)
-        else:
-            share = (n_places - n_places // 2) // len(directions)
-            knots = [_thin(fits[direction][0], share) for direction in directions]
-            quantiles = places.at(np.linspace(0, places.total, n_places // 2 + 1))
-            limits = places.at(np.array([rules.min_size, places.total - rules.min_size]))
-            candidates = np.unique(np.concatenate([[0, last], limits, quantiles, *knots]))
-        starts.append((phases, candidates, bound))
-    return sorted(starts, key=lambda start: -start[2])
+        knots.append(_thin(grid[fit.blocks], (n_places - n_places // 2) // len(directions)))
+    quantiles = places.at(np.linspace(0, places.total, n_places // 2 + 1))
+    limits = places.at(np.array([rules.min_size, places.total - rules.min_size]))
+    return np.unique(np.concatenate([[0, last], limits, quantiles, *knots]))
 
 
 def _thin(places: NDArray[np.intp], n_places: int) -> NDArray[np.intp]:

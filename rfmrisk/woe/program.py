@@ -96,6 +96,8 @@ def partition(
     last = len(size) - 1
     links: Sequence[_Links | _PricedLinks]
     if periods is None or not rules.price:
+        if phases == (0,):
+            return best_path(gain, rules.max_bins)
         links = [_links(rate, direction) for direction in phases]
     else:
         links = [_priced_links(rate, direction, periods, rules.price) for direction in phases]
@@ -124,6 +126,35 @@ def partition(
         earliest = max(p - 1, 0)
         p = earliest + int(np.argmax([option.max() for option in options[earliest:]]))
         i, j = int(options[p].argmax()), i
+    return Solution(np.array(places[::-1], dtype=np.intp), best)
+
+
+def best_path(gain: NDArray[np.float64], max_bins: int) -> Solution:
+    """Find the bins of the greatest sum of gains, where any bin may follow any other.
+
+    Parameters
+    ----------
+    gain : ndarray of shape (m + 1, m + 1)
+        Of the bin from place i (row) to place j (column), minus infinity where there is none.
+    max_bins : int
+        The greatest number of bins.
+
+    Returns
+    -------
+    Solution
+        The fewest bins that reach the greatest sum.
+    """
+    value = [gain[0]]
+    for _ in range(max_bins - 1):
+        value.append((value[-1][:, None] + gain).max(axis=0))
+    tops = np.array([level[-1] for level in value])
+    best = float(tops.max())
+    if best == -np.inf:
+        return Solution(np.empty(0, dtype=np.intp), 0.0)
+    j, places = -1, []
+    for k in range(int(np.argmax(tops >= best - ROUNDING)), 0, -1):
+        j = int((value[k - 1] + gain[:, j]).argmax())
+        places.append(j)
     return Solution(np.array(places[::-1], dtype=np.intp), best)
 
 
@@ -192,8 +223,7 @@ class _Links(NamedTuple):
 
     def paid(self, i: int, j: int) -> NDArray[np.float64]:
         """Return what the bin (i, j) adds to the value of each (h, i): 0, or minus infinity."""
-        rate = self.rate
-        follows = (self.direction == 0) | (self.direction * (rate[i, j] - rate[:, i]) > 0)
+        follows = self.direction * (self.rate[i, j] - self.rate[:, i]) > 0
         return np.where(follows, 0.0, -np.inf)
 
 
@@ -201,9 +231,6 @@ def _links(rate: NDArray[np.float64], direction: int) -> _Links:
     """Sort the bins that end at each place, and count those that each bin (i, j) may follow."""
     n = len(rate)
     rows = np.arange(n)[:, None]
-    if direction == 0:
-        follows = np.broadcast_to(rows * (n + 1) + n, (n, n))
-        return _Links(rate, direction, np.arange(n) * n + rows, follows)
     signed = direction * rate
     ending = signed.T.copy()
     order = np.argsort(ending, axis=1)  # NaN, what is not allowed, goes to the end
