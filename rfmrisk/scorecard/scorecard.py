@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit, ndtr, ndtri
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, check_memory
 
 from rfmrisk.metrics import psi_reading, stability_cuts
 from rfmrisk.scorecard.calibration import (
@@ -102,6 +102,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         The least score that is accepted, for ``against="cutoff"``.
     codes : dict of str to str or None, default=None
         Codes of reasons by feature.
+    memory : str, object with the interface of joblib.Memory, or None, default=None
+        Where the bins and the selection are kept, by what they are made of, as a Pipeline keeps
+        its transformers: a search over ``classifier`` and the scale finds them once a fold.
 
     Attributes
     ----------
@@ -176,6 +179,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         against: Literal["best", "average", "cutoff"] = "best",
         cutoff: float | None = None,
         codes: dict[str, str] | None = None,
+        memory: Any = None,
     ) -> None:
         self.encoder = encoder
         self.classifier = classifier
@@ -190,6 +194,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         self.against = against
         self.cutoff = cutoff
         self.codes = codes
+        self.memory = memory
 
     def fit(
         self,
@@ -231,16 +236,17 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         encoder = WOEEncoder() if self.encoder is None else self.encoder
         if not isinstance(encoder, WOEEncoder):
             raise TypeError(f"encoder must be a WOEEncoder or None; got {type(encoder).__name__}.")
-        self.encoder_ = clone(encoder).fit(X, y, sample_weight=sample_weight, period=period)
+        bin_and_select = check_memory(self.memory).cache(_bin_and_select)
+        self.encoder_, codes, selector, used = bin_and_select(
+            clone(encoder), self._new_selector(), X, y, sample_weight, period
+        )
         self._copy_names()
-        codes = self.encoder_.bin_numbers(X)
+        self.__dict__.pop("selector_", None)
+        if selector is not None:
+            self.selector_ = selector
         self.classes_, bad = classes_of(y, len(codes))
-        weight = check_weight(sample_weight, len(bad))
-        if weight is not None:
-            weight = weight / mean_weight(weight)
-        columns = self.encoder_.bins_
-        woe = np.column_stack([c["woe"][codes[:, j]] for j, c in enumerate(columns)])
-        used = self._select(woe, bad, weight)
+        weight = _of_mean_one(sample_weight, len(bad))
+        woe = _woe_of(self.encoder_, codes)
         self._fit_coefficients(woe, bad, weight, used)
         log_odds = self.intercept_ + woe @ self.coef_
         rate = float(np.average(bad, weights=weight))
@@ -259,29 +265,17 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
 
-    def _select(
-        self, woe: NDArray[np.float64], bad: NDArray[np.bool_], weight: NDArray[np.float64] | None
-    ) -> NDArray[np.intp]:
-        """Return the positions of the columns that the card may use."""
-        used = np.flatnonzero(self.encoder_.selected_)
+    def _new_selector(self) -> Any:
+        """Return an unfitted selector; None takes all columns."""
         if isinstance(self.selector, str) and self.selector == "passthrough":
-            self.__dict__.pop("selector_", None)
-            return used
+            return None
         selector = StepwiseSelector() if self.selector is None else self.selector
         if not hasattr(selector, "get_support"):
             raise TypeError(
                 "selector must be a feature selector with get_support, 'passthrough' or None; got "
                 f"{selector!r}"
             )
-        names = self.encoder_.column_names()
-        columns = pd.DataFrame(woe[:, used], columns=[names[j] for j in used])
-        options = {} if weight is None else {"sample_weight": weight}
-        fitted = clone(selector).fit(columns, bad.astype(np.intp), **options)
-        selected: NDArray[np.intp] = used[fitted.get_support()]
-        if not len(selected):
-            raise ValueError(f"{fitted!r} selects no column of {len(used)}")
-        self.selector_ = fitted
-        return selected
+        return clone(selector)
 
     def _fit_coefficients(
         self,
@@ -1042,6 +1036,55 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def _bin_and_select(  # noqa: PLR0917 (what is fitted, and the rows, as in fit)
+    encoder: WOEEncoder,
+    selector: Any,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    period: ArrayLike | None,
+) -> tuple[WOEEncoder, NDArray[np.intp], Any, NDArray[np.intp]]:
+    """Fit an encoder and a selector.
+
+    Returns
+    -------
+    encoder : WOEEncoder
+        Fitted.
+    codes : ndarray of int, shape (n, f)
+        The bin of each value.
+    selector : selector or None
+        Fitted.
+    used : ndarray of int
+        Positions of the columns that the card may use.
+    """
+    codes = encoder.fit_bin_numbers(X, y, sample_weight, period)
+    codes = codes.astype(np.min_scalar_type(codes.max()))  # a cache holds many of them
+    used = np.flatnonzero(encoder.selected_)
+    if selector is None:
+        return encoder, codes, None, used
+    _, bad = classes_of(y, len(codes))
+    weight = _of_mean_one(sample_weight, len(bad))
+    names = encoder.column_names()
+    woe = pd.DataFrame(_woe_of(encoder, codes)[:, used], columns=[names[j] for j in used])
+    options = {} if weight is None else {"sample_weight": weight}
+    selector.fit(woe, bad.astype(np.intp), **options)
+    selected: NDArray[np.intp] = used[selector.get_support()]
+    if not len(selected):
+        raise ValueError(f"{selector!r} selects no column of {len(used)}")
+    return encoder, codes, selector, selected
+
+
+def _woe_of(encoder: WOEEncoder, codes: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the WoE of each value, given its bin."""
+    columns = encoder.bins_
+    return np.column_stack([column["woe"][codes[:, j]] for j, column in enumerate(columns)])
+
+
+def _of_mean_one(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.float64] | None:
+    weight = check_weight(sample_weight, n_rows)
+    return None if weight is None else weight / mean_weight(weight)
 
 
 def _profile(

@@ -158,8 +158,13 @@ def make_searcher(
     space: dict[str, Any],
     options: TrainingOptions,
     task: Task,
+    *,
+    memory: str,
 ) -> GridSearchCV | RandomizedSearchCV:
-    """Return scikit-learn's search over a catalogue model's pipeline."""
+    """Return scikit-learn's search over a catalogue model's pipeline.
+
+    A scorecard keeps its bins in the folder ``memory``, so that each fold has them once.
+    """
     if options.class_weight is None:
         steps = model.make(options.random_state).steps
     else:
@@ -172,6 +177,7 @@ def make_searcher(
         for name in ("classing", "stability"):
             if getattr(options, name):
                 pipeline.set_params(**{f"scorecard__encoder__{name}": getattr(options, name)})
+    _remember(pipeline, memory)
     common = {
         "scoring": options.scoring,
         "cv": task.folds,
@@ -183,6 +189,12 @@ def make_searcher(
     return RandomizedSearchCV(
         pipeline, space, n_iter=options.n_iter, random_state=options.random_state, **common
     )
+
+
+def _remember(pipeline: Pipeline, memory: str | None) -> None:
+    """Set where the scorecard of a pipeline keeps its bins, if there is one."""
+    if "scorecard__memory" in pipeline.get_params():
+        pipeline.set_params(scorecard__memory=memory)
 
 
 def _chosen_candidate(results: Mapping[str, Any], model: CatalogueModel) -> int:
@@ -270,6 +282,8 @@ def fit_search(
             if "fits failed" not in str(error) and not _none_left(searcher):
                 raise
             return f"{name}: every candidate failed, {_last_line(error)}"
+    if hasattr(searcher, "best_estimator_"):
+        _remember(searcher.best_estimator_, None)
     reasons = [w.message for w in caught if issubclass(w.category, FitFailedWarning)]
     for other in caught:
         if not issubclass(other.category, FitFailedWarning) and "non-finite" not in str(

@@ -5,6 +5,7 @@ import json
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -630,22 +631,23 @@ def _search(
     failures: list[str] = []
     known: dict[str, pd.DataFrame] = {}
     features = options.transformer
-    for name, model in options.catalogue.items():
-        space = search_space(model, options.search, features)
-        settings = feature_settings(space)
-        tables = feature_tables(features, settings, task, known)
-        first = FeatureTables(features, settings)
-        searcher = make_searcher(model, first, space, options, task)
-        if progress:
-            show_progress(searcher)
-        with tracker.watch(name) if tracker else nullcontext():
-            failed = fit_search(
-                searcher, name, task.of(tables), task.y_train, task.weights_of_train
-            )
-        if failed:
-            failures.append(failed)
-        else:
-            searches.append(Search(name, features, tables, searcher))
+    with TemporaryDirectory(prefix="rfmrisk-") as memory:
+        for name, model in options.catalogue.items():
+            space = search_space(model, options.search, features)
+            settings = feature_settings(space)
+            tables = feature_tables(features, settings, task, known)
+            first = FeatureTables(features, settings)
+            searcher = make_searcher(model, first, space, options, task, memory=memory)
+            if progress:
+                show_progress(searcher)
+            with tracker.watch(name) if tracker else nullcontext():
+                failed = fit_search(
+                    searcher, name, task.of(tables), task.y_train, task.weights_of_train
+                )
+            if failed:
+                failures.append(failed)
+            else:
+                searches.append(Search(name, features, tables, searcher))
     _tell(failures, left=len(searches))
     return choose(searches, options.choose), failures
 

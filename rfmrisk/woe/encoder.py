@@ -269,6 +269,56 @@ default="auto"
         TypeError
             If a column holds dates or other unsupported values.
         """
+        self._fit(X, y, sample_weight, period)
+        return self
+
+    def fit_bin_numbers(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        period: ArrayLike | None = None,
+    ) -> NDArray[np.intp]:
+        """Bin every column, and return the number of the bin that each value is in.
+
+        As `fit` and then `bin_numbers`, with one look at the columns.
+
+        Parameters
+        ----------
+        X, y, sample_weight, period
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of int, shape (n, f)
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`.
+
+        Examples
+        --------
+        >>> from rfmrisk.woe import WOEEncoder
+        >>> WOEEncoder(min_bin_size=0.3).fit_bin_numbers([[1], [2], [3], [40]], [0, 1, 1, 1])
+        array([[0],
+               [0],
+               [1],
+               [1]])
+        """
+        numbers: list[NDArray[np.intp]] = []
+        self._fit(X, y, sample_weight, period, numbers)
+        return np.column_stack(numbers)
+
+    def _fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        period: ArrayLike | None,
+        numbers: list[NDArray[np.intp]] | None = None,
+    ) -> None:
+        """Fit; the bin of each row goes into the list, column by column, where there is one."""
         table = read_table(self, X, reset=True)
         self._check_parameters(table.names)
         self.classing_ = read_classing(vars(self)["classing"])
@@ -292,9 +342,12 @@ default="auto"
         self.mean_weight_ = mean_weight(weight)
         rules = self._rules(total - total_bads, total_bads)
         self.findings_ = [""] * len(table)
-        self.bins_ = [
-            self._fit_column(table, j, bad, weight, rules, in_period) for j in range(len(table))
-        ]
+        self.bins_ = []
+        for j in range(len(table)):
+            column, codes = self._fit_column(table, j, bad, weight, rules, in_period)
+            self.bins_.append(column)
+            if numbers is not None:
+                numbers.append(codes)
         self.over_time_ = []
         if in_period is not None:
             self.over_time_ = [
@@ -308,7 +361,6 @@ default="auto"
                 f"No column reaches min_iv={self.min_iv}; the greatest information value is "
                 f"{self.information_value_.max():.4g}."
             )
-        return self
 
     def _rules(self, total_goods: float, total_bads: float) -> Rules:
         """Return what the bins of each column have to obey."""
@@ -339,7 +391,7 @@ default="auto"
                 "alone: a column that separates the classes knows the outcome, until shown "
                 "otherwise. Leave it out, or say when it was known",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _fit_column(  # noqa: PLR0917 (a column and the rows, as in fit)
@@ -350,7 +402,8 @@ default="auto"
         weight: NDArray[np.float64] | None,
         rules: Rules,
         period: NDArray[np.intp] | None,
-    ) -> ColumnBins:
+    ) -> tuple[ColumnBins, NDArray[np.intp]]:
+        """Bin a column; return its bins, and that of each row."""
         name, values = table.names[j], table.read(j)
         by_hand = parse_column(self.classing_.get(name, {}), name)
         numeric = column_kind(values, name) == "numeric"
@@ -413,7 +466,7 @@ default="auto"
             raise ValueError(f"classing of {name!r}: {error}") from None
         if column["n_bins"] == 1 and by_hand.cuts is None and by_hand.groups is None:
             self.findings_[j] = self._why_one_bin(table, j, column, codes, bad, weight, rules)
-        return column
+        return column, codes
 
     def _over_time(  # noqa: PLR0917 (a column and the rows, as in fit)
         self,

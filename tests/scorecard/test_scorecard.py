@@ -421,3 +421,22 @@ class TestBadInput:
         arguments = [sample[0]] if method in ("predict_score", "reasons") else []
         with pytest.raises(NotFittedError):
             getattr(Scorecard(), method)(*arguments)
+
+
+def test_a_memory_changes_nothing_and_saves_the_bins(tmp_path, monkeypatch):
+    """Cards of one sample that differ in their classifier alone find their bins once."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=600), "b": rng.choice(list("xyz"), 600)})
+    y = (rng.random(600) < 1 / (1 + np.exp(1.5 - X["a"]))).astype(int)
+    fits = []
+    fit = WOEEncoder.fit_bin_numbers
+    monkeypatch.setattr(
+        WOEEncoder, "fit_bin_numbers", lambda self, *rows: fits.append(1) or fit(self, *rows)
+    )
+    for C in (0.1, 10.0):
+        alone = Scorecard(classifier=LogisticRegression(C=C), selector=None).fit(X, y)
+        fits.clear()
+        kept = clone(alone).set_params(memory=str(tmp_path)).fit(X, y)
+        assert len(fits) == (C == 0.1)
+        assert kept.to_json() == alone.to_json()
+        assert kept.selector_.report_.equals(alone.selector_.report_)
