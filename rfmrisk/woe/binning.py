@@ -269,20 +269,27 @@ def best_places(places: Places, shape: Shape, rules: Rules) -> NDArray[np.intp]:
 
 def _best(places: Places, shape: Shape, rules: Rules) -> Solution:
     best = Solution(np.empty(0, dtype=np.intp), 0.0)
-    ways = _ways(places, shape, rules)
-    for phases, bound, solution in sorted(ways, key=lambda way: -way[1]):
-        if best.places.size and bound <= best.value:
+    for way in sorted(_ways(places, shape, rules), key=lambda way: -way.bound):
+        if best.places.size and way.bound <= best.value:
             break
-        found = _search(places, phases, rules) if solution is None else solution
+        known = way.start if way.is_best else None
+        found = _search(places, way, rules) if known is None else known
         if found.value > best.value:
             best = found
     return best
 
 
-def _ways(
-    places: Places, shape: Shape, rules: Rules
-) -> Iterator[tuple[Phases, float, Solution | None]]:
-    """Bound what each sequence of phases can reach, and give its best bins where they are known.
+class Way(NamedTuple):
+    """What bins of some phases can reach at most, and some to start from, or the best there are."""
+
+    phases: Phases
+    bound: float = np.inf
+    start: Solution | None = None
+    is_best: bool = False
+
+
+def _ways(places: Places, shape: Shape, rules: Rules) -> Iterator[Way]:
+    """Look for the bins of each sequence of phases on a convex hull.
 
     Bad rates rise from bin to bin where the cumulative bads over the cumulative weight are a
     convex line. Such a line through any places can be moved down to the lower hull of them, which
@@ -292,7 +299,7 @@ def _ways(
     it leaves open is whether an inner bin is large enough.
     """
     monotone = [phases for phases in SHAPES[shape] if phases in ((1,), (-1,)) and not rules.pure]
-    yield from ((phases, np.inf, None) for phases in SHAPES[shape] if phases not in monotone)
+    yield from (Way(phases) for phases in SHAPES[shape] if phases not in monotone)
     if not monotone:
         return
     size, bads = places.weights(slice(None))
@@ -307,7 +314,8 @@ def _ways(
         for x, n in zip(cumulative, least, strict=True)
     )
     if first >= end:
-        yield from ((phases, 0.0, Solution(places.starts[:0], 0.0)) for phases in monotone)
+        none = Solution(np.empty(0, dtype=np.intp), 0.0)
+        yield from (Way(phases, 0.0, none, is_best=True) for phases in monotone)
         return
     at = np.concatenate([[0], np.arange(first, end), [places.last]])
     size, bads = size[at], bads[at]
@@ -324,21 +332,27 @@ def _ways(
         corners = corners[fit.blocks]
         n, b = size[corners], bads[corners]
         if len(corners) > CORNERS:
-            yield phases, float(gain_of(np.diff(n), np.diff(b), free).sum()), None
+            yield Way(phases, float(gain_of(np.diff(n), np.diff(b), free).sum()))
             continue
-        found = best_path(gain_of(n - n[:, None], b - b[:, None], free), rules.max_bins)
-        ends = np.concatenate([[0], found.places, [len(corners) - 1]])
-        allowed = np.isfinite(gain_of(np.diff(n[ends]), np.diff(b[ends]), rules)).all()
-        solution = Solution(at[corners[found.places]], found.value)
-        yield phases, found.value, solution if allowed and not rules.price else None
+        weights = n - n[:, None], b - b[:, None]
+        reached = best_path(gain_of(*weights, free), rules.max_bins)
+        if rules.price:
+            yield Way(phases, reached.value)
+            continue
+        allowed = best_path(gain_of(*weights, rules), rules.max_bins)
+        start = Solution(at[corners[allowed.places]], allowed.value)
+        is_best = np.array_equal(allowed.places, reached.places)
+        yield Way(phases, reached.value, start, is_best=is_best)
 
 
-def _search(places: Places, phases: Phases, rules: Rules) -> Solution:
+def _search(places: Places, way: Way, rules: Rules) -> Solution:
     """Solve over some of the places, and then closer around the cuts that were found."""
-    candidates = _candidates(places, phases, rules)
-    solution = _solve(places, candidates, phases, rules)
+    candidates = _candidates(places, way.phases, rules)
+    if way.start is not None:
+        candidates = np.union1d(candidates, way.start.places)
+    solution = _solve(places, candidates, way.phases, rules)
     if len(candidates) <= places.last:
-        solution = _refine(places, solution, phases, rules)
+        solution = _refine(places, solution, way.phases, rules)
     return solution
 
 
@@ -385,7 +399,10 @@ def _refine(places: Places, solution: Solution, phases: Phases, rules: Rules) ->
     while len(solution.places):
         ends = np.concatenate([[0], solution.places, [places.last]])
         before, here, after = ends[:-2, None], ends[1:-1, None], ends[2:, None]
-        low, high = np.maximum(before + 1, here - radius), np.minimum(after - 1, here + radius)
+        low, high = (
+            np.maximum(before + 1, here - radius),
+            np.minimum(after - 1, here + radius),
+        )
         window = (low + np.round((high - low) * np.linspace(0, 1, WINDOW))).astype(np.intp)
         gain = _gain_of_split(places, before, window, after, rules)
         n_best = max(rules.max_prebins * 2 // (5 * len(here)), 2)
@@ -447,7 +464,10 @@ def _between(low: float, high: float) -> float:
     precision; a whole number that 32 bits hold is itself a cut.
     """
     with np.errstate(over="ignore", under="ignore"):
-        above, below = max(low, float(np.float32(low))), min(high, float(np.float32(high)))
+        above, below = (
+            max(low, float(np.float32(low))),
+            min(high, float(np.float32(high))),
+        )
     if not (above < below and np.isfinite([above, below]).all()):
         return roundest(low, high)
     room = min(below / 4 - above / 4, 2.0**-22 * max(abs(above), abs(below)))

@@ -87,7 +87,11 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Table:
     def read(j: int) -> Any:
         if frame is None:
             return X[:, j]
-        return _known(series[j]) if series else _from_arrow(frame.column(j))
+        if not series:
+            return _from_arrow(frame.column(j))
+        column = series[j]
+        is_plain = isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf"
+        return column.to_numpy() if is_plain else _known(column)
 
     return Table([str(name) for name in names], X.shape[0] if frame is None else len(frame), read)
 
