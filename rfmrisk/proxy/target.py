@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from rfmrisk.aggregation import RFMAggregator
-from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.flat import flatten, nest
 from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.nesting import rewind_rows
 from rfmrisk.histories.segments import Ints
@@ -398,7 +398,7 @@ def _stacked(
     begins = dict(zip(found, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
     pasts = [past for past, _ in found.values()]
     return ProxyTarget(
-        past=pasts[0] if len(pasts) == 1 else pd.concat(pasts),
+        past=_joined(pasts),
         rows=np.concatenate([rows for _, rows in found.values()]),
         samples=np.concatenate(
             [
@@ -411,6 +411,15 @@ def _stacked(
         outcome=outcome,
         left_out=left_out,
     )
+
+
+def _joined(pasts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Put views one under the other, with their transactions in one piece."""
+    if len(pasts) == 1:
+        return pasts[0]
+    joined = pd.concat(pasts)
+    flat = flatten(joined)
+    return joined.assign(history=nest(flat.transactions, flat.starts, flat.ends))
 
 
 def _share_absent(

@@ -161,14 +161,13 @@ def drift(
     return stability_report(columns.iloc[before], columns.iloc[after])
 
 
-def examples(model: ScoringModel, past: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
+def examples(model: ScoringModel, task: Task, samples: pd.DataFrame) -> pd.DataFrame:
     """Score three held-out customers: the riskiest, the one nearest the threshold, the safest.
 
     Parameters
     ----------
     model : ScoringModel
-    past : DataFrame of shape (n_samples, n_columns)
-        The histories of the samples.
+    task : Task
     samples : DataFrame of shape (n_samples, n_columns)
         The samples, with ``part``, ``target`` and the probability by the model.
     """
@@ -176,7 +175,7 @@ def examples(model: ScoringModel, past: pd.DataFrame, samples: pd.DataFrame) -> 
     p = samples[f"probability_{model.metadata.model}"].to_numpy()[rows]
     nearest = np.argmin(np.abs(p - model.metadata.threshold))
     chosen = rows[[np.argmax(p), nearest, np.argmin(p)]]
-    scores = model.score(past.iloc[chosen])
+    scores = model.score(task.histories.iloc[task.rows[chosen]])
     scores.insert(0, "example", ["riskiest", "nearest the threshold", "safest"])
     scores["target"] = samples["target"].to_numpy()[chosen]
     return scores

@@ -94,7 +94,7 @@ def write_result(result: "TrainingResult", folder: Path) -> None:
     if result.classing is not None:
         text = json.dumps(result.classing, indent=1, ensure_ascii=False)
         (folder / CLASSING_FILE).write_text(text + "\n", encoding="utf-8")
-    held_out = result.past[(result.samples["part"] == "test").to_numpy()]
+    held_out = result.held_out
     write_histories(held_out, folder / HELD_OUT_FILE)
     example = json.dumps(to_records(held_out.iloc[:2]), indent=1, ensure_ascii=False)
     (folder / EXAMPLE_FILE).write_text(example + "\n", encoding="utf-8")

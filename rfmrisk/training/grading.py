@@ -73,16 +73,13 @@ def scale_of(model: Any, scale: dict[str, float]) -> dict[str, float]:
     return last.scale_ if isinstance(last, Scorecard) else scale
 
 
-def grades_table(model: ScoringModel, held_out: pd.DataFrame, y: np.ndarray) -> pd.DataFrame | None:
+def grades_table(model: ScoringModel, task: Task) -> pd.DataFrame | None:
     """Lay out the grades of customers held out, expected against observed, with a test of each.
 
     Parameters
     ----------
     model : ScoringModel
-    held_out : DataFrame
-        Their histories.
-    y : array
-        Their target.
+    task : Task
 
     Returns
     -------
@@ -91,5 +88,5 @@ def grades_table(model: ScoringModel, held_out: pd.DataFrame, y: np.ndarray) -> 
     """
     if model.grades is None:
         return None
-    scored = model.score(held_out, n_reasons=0)
-    return model.grades.table(scored["score"], y, scored["probability"])
+    scored = model.score(task.histories.iloc[task.rows[task.test_rows]], n_reasons=0)
+    return model.grades.table(scored["score"], task.y[task.test_rows], scored["probability"])

@@ -132,9 +132,8 @@ class TrainingResult:
         The customer feature table, in the order of ``samples``.
     histories : DataFrame
         Those that were trained on.
-    past : DataFrame
-        What the features were computed from, in the order of ``samples``: the histories as
-        known before the outcome window.
+    task : Task
+        What was learned from whom: the histories behind `past`, once each.
     target : ProxyTarget or None
         How the target was derived; None where it was given.
     label : LabelFigures or None
@@ -180,7 +179,7 @@ class TrainingResult:
     samples: pd.DataFrame
     features: pd.DataFrame
     histories: pd.DataFrame
-    past: pd.DataFrame
+    task: Task = field(repr=False)
     target: ProxyTarget | None
     label: LabelFigures | None
     by_feature: FeatureFigures
@@ -192,6 +191,19 @@ class TrainingResult:
     curve: OutcomeCurve | None
     fitted: dict[str, Pipeline] = field(default_factory=dict, repr=False)
     run_id: str | None = None
+
+    @property
+    def past(self) -> pd.DataFrame:
+        """What the features were computed from: the histories as known before the outcome window.
+
+        In the order of ``samples``; made anew each time, as it may be large.
+        """
+        return self.task.sampled(self.task.histories)
+
+    @property
+    def held_out(self) -> pd.DataFrame:
+        """The rows of `past` that were held out."""
+        return self.task.histories.iloc[self.task.rows[self.task.test_rows]]
 
     def __repr__(self) -> str:
         auc = self.metrics["roc_auc"]
@@ -387,8 +399,7 @@ def train(
         for found in searches
     }
     samples = _samples(task, target, last, probabilities)
-    past = task.sampled(task.histories)
-    held_out, y_held_out = past.iloc[task.test_rows], task.y[task.test_rows]
+    y_held_out = task.y[task.test_rows]
     weight = task.weights(task.test_rows).get("sample_weight")
     return TrainingResult(
         model=model,
@@ -403,13 +414,13 @@ def train(
             options.missed_bad_cost,
             weight,
         ),
-        grades=grades_table(model, held_out, y_held_out),
+        grades=grades_table(model, task),
         candidates=candidates_table(searches),
         customers=samples if task.samples is None else _per_customer(samples),
         samples=samples,
         features=best.table,
         histories=question.histories,
-        past=past,
+        task=task,
         target=target,
         label=label,
         by_feature=by_feature,
@@ -419,7 +430,7 @@ def train(
             task,
             last=None if in_time is None else last,
         ),
-        examples=examples(model, past, samples),
+        examples=examples(model, task, samples),
         points=points_of(fitted),
         classing=classing_of(fitted),
         lost=lost_of(fitted),
