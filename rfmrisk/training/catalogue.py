@@ -179,8 +179,15 @@ def _random_forest(random_state: int | None) -> Pipeline:
 def _xgboost(random_state: int | None) -> Pipeline:
     from xgboost import XGBClassifier
 
+    # Finer bins and all columns for each tree take twice the time and rank no better.
     classifier = XGBClassifier(
-        n_estimators=150, learning_rate=0.05, subsample=0.8, n_jobs=1, random_state=random_state
+        n_estimators=150,
+        learning_rate=0.05,
+        subsample=0.8,
+        colsample_bytree=0.5,
+        max_bin=64,
+        n_jobs=1,
+        random_state=random_state,
     )
     return _encoded("passthrough", _ordinal(), classifier)
 
