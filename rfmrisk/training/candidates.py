@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import Memory
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, ParameterGrid, RandomizedSearchCV
@@ -159,11 +160,11 @@ def make_searcher(
     options: TrainingOptions,
     task: Task,
     *,
-    memory: str,
+    memory: "FoldMemory",
 ) -> GridSearchCV | RandomizedSearchCV:
     """Return scikit-learn's search over a catalogue model's pipeline.
 
-    A scorecard keeps its bins in the folder ``memory``, so that each fold has them once.
+    A scorecard keeps its bins in ``memory``, so that each fold has them once.
     """
     if options.class_weight is None:
         steps = model.make(options.random_state).steps
@@ -191,7 +192,14 @@ def make_searcher(
     )
 
 
-def _remember(pipeline: Pipeline, memory: str | None) -> None:
+class FoldMemory(Memory):
+    """joblib's memory in a folder that goes with the search, and is named in no tracked run."""
+
+    def __repr__(self) -> str:
+        return "FoldMemory()"
+
+
+def _remember(pipeline: Pipeline, memory: FoldMemory | None) -> None:
     """Set where the scorecard of a pipeline keeps its bins, if there is one."""
     if "scorecard__memory" in pipeline.get_params():
         pipeline.set_params(scorecard__memory=memory)

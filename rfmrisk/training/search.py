@@ -31,6 +31,7 @@ from rfmrisk.scoring.probability import bounded_score
 from rfmrisk.scoring.scorer import check_servable
 from rfmrisk.training.candidates import (
     FeatureTables,
+    FoldMemory,
     Search,
     candidates_table,
     choose,
@@ -642,7 +643,8 @@ def _search(
     failures: list[str] = []
     known: dict[str, pd.DataFrame] = {}
     features = options.transformer
-    with TemporaryDirectory(prefix="rfmrisk-") as memory:
+    with TemporaryDirectory(prefix="rfmrisk-") as folder:
+        memory = FoldMemory(folder, verbose=0)
         for name, model in options.catalogue.items():
             space = search_space(model, options.search, features)
             settings = feature_settings(space)
