@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import norm
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from rfmrisk.histories.parameters import SHARE, NumberInterval, at_least, check_parameters
 
 __all__ = ["make_transactions"]
 
@@ -147,13 +146,14 @@ def make_transactions(
     >>> sorted(defaults.unique().tolist())
     [0, 1]
     """
-    _check("n_customers", n_customers, Integral, lambda n: n >= 1, "an integer of 1 or more")
-    _check("days", days, Integral, lambda n: 1 <= n <= 3_650, "an integer from 1 to 3650")
-    _check("risk_effect", risk_effect, Real, lambda x: 0 <= x <= 5, "a number from 0 to 5")
-    _check("default_rate", default_rate, Real, lambda x: 0 < x < 1, "a number between 0 and 1")
-    if not (random_state is None or isinstance(random_state, np.random.Generator)):
-        allowed = "an integer of 0 or more, a numpy.random.Generator or None"
-        _check("random_state", random_state, Integral, lambda n: n >= 0, allowed)
+    check_parameters(
+        "make_transactions",
+        n_customers=(n_customers, [at_least(1)]),
+        days=(days, [NumberInterval(Integral, 1, 3_650, closed="both")]),
+        risk_effect=(risk_effect, [NumberInterval(Real, 0, 5, closed="both")]),
+        default_rate=(default_rate, [SHARE]),
+        random_state=(random_state, [at_least(0), np.random.Generator, None]),
+    )
     first_day = _parse_day(start)
 
     # The risk and the defaults are drawn first, so that they are the same at every risk_effect.
@@ -350,16 +350,6 @@ def _texts(texts: list[str], codes: np.ndarray) -> pa.Array:
 
 def _join(left: pa.Array | pa.Scalar, right: pa.Array, separator: str) -> pa.Array:
     return pc.binary_join_element_wise(left, right, pa.scalar(separator, pa.large_string()))
-
-
-def _check(
-    name: str, value: object, kind: type, holds: Callable[[Any], bool], allowed: str
-) -> None:
-    # A bool is an Integral to Python, but never meant as one here.
-    if isinstance(value, bool) or not isinstance(value, kind):
-        raise TypeError(f"{name} must be {allowed}; got {value!r}.")
-    if not holds(value):
-        raise ValueError(f"{name} must be {allowed}; got {value!r}.")
 
 
 def _parse_day(start: str | date) -> np.datetime64:

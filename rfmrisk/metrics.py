@@ -20,7 +20,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from rfmrisk.histories.integers import is_integer
+from rfmrisk.histories.parameters import at_least, check_parameters
 from rfmrisk.woe.binary_target import check_target, check_weight, mean_weight
 from rfmrisk.woe.binning import psi_by_bin, psi_of
 from rfmrisk.woe.bins import MISSING, UNSEEN, interval_labels, quoted_label
@@ -233,6 +233,7 @@ def population_stability_index(
     0    [0, 0]       0.9     0.5  0.24
     1  [1, inf)       0.1     0.5  0.64
     """
+    check_parameters("population_stability_index", bins=(bins, [at_least(2), "array-like"]))
     before, after = _series(expected), _series(actual)
     if not len(before) or not len(after):
         raise ValueError(f"both samples need rows; got {len(before)} and {len(after)}")
@@ -312,6 +313,7 @@ def stability_report(expected: Any, actual: Any, *, bins: int = 10) -> pd.DataFr
     recency  2.32  shifted
     channel  0.00   stable
     """
+    check_parameters("stability_report", bins=(bins, [at_least(2)]))
     expected, actual = (
         table.to_pandas() if isinstance(table, pa.Table) else table for table in (expected, actual)
     )
@@ -617,9 +619,6 @@ def stability_cuts(
     They are quantiles. Of a sample with no more values than bins each value begins a bin; and a
     value that weighs more than a bin has one that ends right behind it.
     """
-    if not is_integer(n_bins) or n_bins < 2:
-        raise ValueError(f"bins must be an integer of at least 2, or cut points; got {n_bins!r}")
-    n_bins = int(n_bins)
     present = ~np.isnan(x)
     w = np.ones(len(x)) if weight is None else weight
     present &= w > 0

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from sklearn.utils._param_validation import StrOptions
 
 from rfmrisk._showing import Display, axes, pyplot
+from rfmrisk.histories.parameters import check_parameters
 from rfmrisk.woe.bins import MISSING, TOTAL, UNSEEN
 
 if TYPE_CHECKING:
@@ -127,8 +129,8 @@ class WOEDisplay(Display):
         ImportError
             If matplotlib is not installed.
         """
-        if kind not in ("woe", "bad_rate", "period"):
-            raise ValueError(f"kind must be 'woe', 'bad_rate' or 'period'; got {kind!r}.")
+        kinds = StrOptions({"woe", "bad_rate", "period"})
+        check_parameters("WOEDisplay.plot", kind=(kind, [kinds]))
         if kind == "period" and not all("reversals" in table for table in self.tables.values()):
             raise ValueError("kind='period' draws periods; fit had none: fit(X, y, period=...)")
         grid = self._make_axes() if ax is None else list(np.ravel(ax))

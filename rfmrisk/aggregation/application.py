@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from rfmrisk.aggregation.base import FieldType, HistoryAggregator, check_list
+from rfmrisk.aggregation.base import FieldType, HistoryAggregator
 from rfmrisk.histories.columns import arrow_column, is_number, is_text, whole
 from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.histories.parameters import Constraints, at_least
 
 
 class ApplicationColumns(HistoryAggregator):
@@ -61,13 +62,17 @@ class ApplicationColumns(HistoryAggregator):
     dtype: object
     """
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "columns": ["array-like", None],
+        "max_categories": [at_least(1)],
+    }
+
     def __init__(self, columns: Sequence[str] | None = None, max_categories: int = 50) -> None:
         self.columns = columns
         self.max_categories = max_categories
 
     def learn(self, flat: FlatHistories) -> None:
         if self.columns is not None:
-            check_list(self.columns, "columns")
             self.columns_ = {name: _required_type(flat, name) for name in self.columns}
             return
         found = {name: self._type_of(values, name) for name, values in flat.decisions.items()}

@@ -5,7 +5,7 @@ are made of the same three methods.
 """
 
 from collections.abc import Collection
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from rfmrisk.histories.flat import FlatHistories, flatten
+from rfmrisk.histories.parameters import Constraints
 
 FieldType = Literal["number", "category", "date"]
 """What a field is read as, by whatever reads transactions for a fitted aggregator."""
@@ -50,6 +51,8 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
     ['refunds']
     """
 
+    _parameter_constraints: ClassVar[Constraints] = {}
+
     def fit(self, histories: pd.DataFrame, y: Any = None) -> Self:
         """Check the parameters against the histories.
 
@@ -64,6 +67,7 @@ class HistoryAggregator(TransformerMixin, BaseEstimator):
         -------
         self
         """
+        self._validate_params()
         flat = flatten(histories)
         self.learn(flat)
         self.n_features_in_ = len(flat.columns)
@@ -192,9 +196,3 @@ def _concatenated(parts: list[Any]) -> Any:
     if isinstance(parts[0], np.ndarray):
         return np.concatenate(parts)
     return pd.concat([pd.Series(part) for part in parts]).array
-
-
-def check_list(entries: Any, name: str) -> None:
-    """Raise where a parameter is not a list: a text would be taken letter by letter."""
-    if isinstance(entries, str) or not isinstance(entries, Collection):
-        raise ValueError(f"{name} must be a list; got {entries!r}")

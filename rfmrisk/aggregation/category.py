@@ -1,16 +1,17 @@
 """What kinds of transactions a customer makes."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from rfmrisk.aggregation.base import FieldType, HistoryAggregator, check_list
+from rfmrisk.aggregation.base import FieldType, HistoryAggregator
 from rfmrisk.histories.flat import FlatHistories
 from rfmrisk.histories.missing import missing_where
+from rfmrisk.histories.parameters import Constraints, at_least
 from rfmrisk.histories.ranks import encode
 from rfmrisk.histories.segments import Segments, ratio
 
@@ -54,6 +55,11 @@ class CategoryAggregator(HistoryAggregator):
     dtype: object
     """
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "columns": ["array-like", None],
+        "max_levels": [at_least(1)],
+    }
+
     def __init__(self, columns: Sequence[str] | None = None, max_levels: int = 50) -> None:
         self.columns = columns
         self.max_levels = max_levels
@@ -66,7 +72,6 @@ class CategoryAggregator(HistoryAggregator):
                 if name != "order" and _has_levels(flat.field(name), self.max_levels)
             ]
         else:
-            check_list(self.columns, "columns")
             self.columns_ = [str(name) for name in self.columns]
         self.dtypes_ = {
             name: _dtype(flat.field(name)) for name in self.columns_ if name in flat.field_names

@@ -2,12 +2,14 @@
 
 import datetime as dt
 from collections.abc import Collection
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
+from sklearn.utils._param_validation import StrOptions
 
 from rfmrisk.aggregation.base import FieldType, HistoryAggregator
 from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.histories.parameters import Constraints
 from rfmrisk.histories.segments import Segments, first_at_or_after
 from rfmrisk.histories.timestamps import DAY, parse_duration
 
@@ -59,6 +61,10 @@ class RFMAggregator(HistoryAggregator):
     bob           1.5          1       5.0
     """
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "monetary": [StrOptions({"gross", "net"})],
+    }
+
     def __init__(
         self,
         window: str | dt.timedelta | None = None,
@@ -70,8 +76,6 @@ class RFMAggregator(HistoryAggregator):
     def learn(self, flat: FlatHistories) -> None:
         if self.window is not None:
             parse_duration(self.window, "window")
-        if self.monetary not in ("gross", "net"):
-            raise ValueError(f"monetary must be 'gross' or 'net'; got {self.monetary!r}")
         self.by_order_ = "order" in flat.field_names
 
     def compute(

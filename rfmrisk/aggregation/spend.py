@@ -3,11 +3,13 @@
 import datetime as dt
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
-from rfmrisk.aggregation.base import FieldType, HistoryAggregator, check_list
+from rfmrisk.aggregation.base import FieldType, HistoryAggregator
 from rfmrisk.histories.flat import FlatHistories, duration_of
+from rfmrisk.histories.parameters import Constraints
 from rfmrisk.histories.segments import Floats, Ints, Segments, first_at_or_after, positions, ratio
 from rfmrisk.histories.timestamps import parse_duration
 
@@ -59,6 +61,12 @@ class SpendAggregator(HistoryAggregator):
     ['amount_sum_30D', 'amount_trend_30D', 'amount_sum', 'amount_trend']
     """
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "columns": ["array-like"],
+        "windows": ["array-like"],
+        "stats": ["array-like"],
+    }
+
     def __init__(
         self,
         columns: Sequence[str] = ("amount",),
@@ -80,8 +88,6 @@ class SpendAggregator(HistoryAggregator):
         self.stats = stats
 
     def learn(self, flat: FlatHistories) -> None:
-        for name in ("columns", "windows", "stats"):
-            check_list(getattr(self, name), name)
         unknown = [stat for stat in self.stats if stat not in _STATS]
         if unknown:
             raise ValueError(f"stats {unknown} are unknown; allowed are {list(_STATS)}")

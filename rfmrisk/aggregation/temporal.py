@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from rfmrisk.aggregation.base import FieldType, HistoryAggregator, check_list
+from rfmrisk.aggregation.base import FieldType, HistoryAggregator
 from rfmrisk.histories.flat import FlatHistories
+from rfmrisk.histories.parameters import Constraints
 from rfmrisk.histories.segments import Floats, Ints, Segments, ratio
 from rfmrisk.histories.timestamps import DAY
 
@@ -68,6 +69,11 @@ class TemporalAggregator(HistoryAggregator):
     ['tenure', 'active_days', 'gap_mean', 'gap_std', 'night_share', 'weekend_share']
     """
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "parts": ["array-like"],
+        "night": ["array-like"],
+    }
+
     def __init__(
         self,
         parts: Sequence[str] = ("hour", "night", "weekend", "month_part"),
@@ -77,7 +83,6 @@ class TemporalAggregator(HistoryAggregator):
         self.night = night
 
     def learn(self, flat: FlatHistories) -> None:
-        check_list(self.parts, "parts")
         if any(part not in _PARTS for part in self.parts):
             raise ValueError(f"parts must be a list of any of {list(_PARTS)}; got {self.parts!r}")
         if len(self.night) != 2 or not all(0 <= hour < 24 for hour in self.night):

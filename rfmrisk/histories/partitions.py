@@ -25,6 +25,7 @@ from rfmrisk.histories.chunks import LoadedFile, LogFiles, ParquetFiles, of_type
 from rfmrisk.histories.columns import as_table, microseconds, parse_ids, whole
 from rfmrisk.histories.ending import end_of_log
 from rfmrisk.histories.findings import Findings, check_on_bad, check_schema, inspect
+from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.nesting import (
     Decisions,
     histories_at,
@@ -219,8 +220,7 @@ class PartitionedLog:
         texts: Collection[str] = (),
     ) -> None:
         check_on_bad(on_bad)
-        if rows_per_part < 1:
-            raise ValueError(f"rows_per_part must be 1 or more; got {rows_per_part!r}")
+        check_integer(rows_per_part, "rows_per_part", 1)
         self.roles, self.on_bad, self.rows_per_part = roles, on_bad, rows_per_part
         self._options = options
         self._files: LogFiles

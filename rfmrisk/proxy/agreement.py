@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
-from rfmrisk.histories.integers import check_integer
+from rfmrisk.histories.parameters import at_least, check_parameters
 from rfmrisk.proxy.auc import bootstrap_auc, interval
 from rfmrisk.proxy.leakage import LeakageReport, leakage_report
 from rfmrisk.proxy.stability import LabelStability, label_stability
@@ -152,7 +152,11 @@ def validate_proxy(
     >>> result.verdict
     'ranks real defaults: AUC ...'
     """
-    check_integer(n_resamples, "n_resamples", 1)
+    check_parameters(
+        "validate_proxy",
+        n_resamples=(n_resamples, [at_least(1)]),
+        random_state=(random_state, ["random_state"]),
+    )
     scores = _series(risk, "risk")
     truth = _series(outcome, "outcome")
     n_outcomes = len(truth)

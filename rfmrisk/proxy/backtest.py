@@ -15,9 +15,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from rfmrisk._showing import progress
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import flatten
-from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.matching import outcomes_of
 from rfmrisk.histories.nesting import rewind, rewind_rows
+from rfmrisk.histories.parameters import at_least, check_parameters
 from rfmrisk.histories.timestamps import DAY, parse_duration
 from rfmrisk.proxy.auc import ENOUGH, has_enough
 from rfmrisk.proxy.labeler import ProxyLabeler
@@ -191,7 +191,7 @@ def rolling_origin(
     >>> cross_val_score(model, test.histories, test.y, cv=test, scoring="roc_auc").shape
     (3,)
     """
-    check_integer(n, "n", 1)
+    check_parameters("rolling_origin", n=(n, [at_least(1)]))
     length = parse_duration(outcome, "outcome")
     moments = flatten(histories).as_of
     if len(np.unique(moments)) == 1:

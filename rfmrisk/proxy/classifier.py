@@ -3,7 +3,7 @@
 import datetime as dt
 import warnings
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,11 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from rfmrisk.histories.parameters import Constraints, at_least
 from rfmrisk.proxy.target import (
     N_CUTOFFS,
     OUTCOMES,
@@ -106,6 +108,12 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
     (300, 2)
     """
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "classifier": [HasMethods(["fit"])],
+        "labeler": [HasMethods(["fit"]), None],
+        "n_cutoffs": [at_least(1)],
+    }
+
     def __init__(
         self,
         classifier: Any,
@@ -144,6 +152,7 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
         UserWarning
             The label is degenerate, everybody bought in a single window, or ``y`` is given.
         """
+        self._validate_params()
         if y is not None:
             warnings.warn(
                 "y is not used: ProxyTargetClassifier derives its own target. To train on y, "

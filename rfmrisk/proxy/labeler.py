@@ -2,15 +2,16 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from rfmrisk.histories.integers import check_integer
+from rfmrisk.histories.parameters import SHARE, Constraints, at_least
 from rfmrisk.histories.segments import Floats, Ints
 from rfmrisk.proxy.clustering import cluster_centres, nearest, threshold_for
 from rfmrisk.proxy.ranking import (
@@ -22,8 +23,6 @@ from rfmrisk.proxy.ranking import (
     with_history,
 )
 
-_SCALINGS = ("risk", "rank", "log", "standard", "robust", None)
-_STRATEGIES = ("clusters", "share")
 _NO_HISTORY = -1
 
 
@@ -124,6 +123,14 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
     0.1
     """
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "n_clusters": [at_least(1)],
+        "scaling": [StrOptions({"risk", "rank", "log", "standard", "robust"}), None],
+        "random_state": ["random_state"],
+        "strategy": [StrOptions({"clusters", "share"})],
+        "share": [SHARE],
+    }
+
     def __init__(
         self,
         n_clusters: int = 3,
@@ -161,7 +168,8 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
             A parameter or a column is wrong, values are missing or infinite, or fewer customers
             than clusters differ.
         """
-        self._check_parameters()
+        self._validate_params()
+        check_directions(self.directions)
         values = validate_data(
             self, X, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2
         )
@@ -309,16 +317,6 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
         return np.concatenate((names, ["cluster", "is_high_risk"])).astype(object)
-
-    def _check_parameters(self) -> None:
-        check_integer(self.n_clusters, "n_clusters", 1)
-        if self.scaling not in _SCALINGS:
-            raise ValueError(f"scaling must be one of {_SCALINGS}; got {self.scaling!r}")
-        if self.strategy not in _STRATEGIES:
-            raise ValueError(f"strategy must be one of {_STRATEGIES}; got {self.strategy!r}")
-        if not isinstance(self.share, float | np.floating) or not 0 < self.share < 1:
-            raise ValueError(f"share must be a number between 0 and 1; got {self.share!r}")
-        check_directions(self.directions)
 
     def _bind_columns(self) -> None:
         names = [str(name) for name in getattr(self, "feature_names_in_", [])]

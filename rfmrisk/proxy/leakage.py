@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from rfmrisk.aggregation import RFMAggregator, customer_features
 from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.parameters import at_least, check_parameters
 from rfmrisk.histories.segments import Floats
 from rfmrisk.histories.timestamps import parse_moment
 from rfmrisk.proxy.auc import auc, bootstrap_auc, interval
@@ -144,6 +145,12 @@ def leakage_report(
     >>> leakage_report(ProxyTargetClassifier(model), histories, n_resamples=50).verdict
     'no leak found: ...'
     """
+    check_parameters(
+        "leakage_report",
+        cv=(cv, ["cv_object"]),
+        n_resamples=(n_resamples, [at_least(1)]),
+        random_state=(random_state, ["random_state"]),
+    )
     derived = y is None
     if derived:
         if not isinstance(model, ProxyTargetClassifier):

@@ -17,8 +17,8 @@ from sklearn.utils import _safe_indexing, check_random_state
 from rfmrisk._showing import progress
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import FlatHistories, flatten
-from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.nesting import rewind_rows
+from rfmrisk.histories.parameters import at_least, check_parameters
 from rfmrisk.histories.segments import Ints, first_at_or_after
 from rfmrisk.proxy.rule import LabelRule, label_rule
 
@@ -152,7 +152,11 @@ def label_stability(
     >>> stability.table.loc["other seeds", "flips_max"]
     np.float64(0.0)
     """
-    check_integer(n_resamples, "n_resamples", 1)
+    check_parameters(
+        "label_stability",
+        n_resamples=(n_resamples, [at_least(1)]),
+        random_state=(random_state, ["random_state"]),
+    )
     pipeline = _as_pipeline(labeler, window)
     rng = check_random_state(random_state)
     aggregate, model = pipeline[0], pipeline[1:]

@@ -15,8 +15,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from rfmrisk.aggregation import RFMAggregator
 from rfmrisk.histories.flat import flatten, nest
-from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.nesting import rewind_rows
+from rfmrisk.histories.parameters import at_least, check_parameters
 from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.timestamps import DAY, parse_duration
 from rfmrisk.proxy.labeler import ProxyLabeler
@@ -289,7 +289,7 @@ def _microseconds(outcome: Outcome, back: int) -> int:
 
 def _checked(outcome: Any, n_cutoffs: Any) -> list[Any]:
     """Return the lengths, the shortest first; raise where one, or the number, is not allowed."""
-    check_integer(n_cutoffs, "n_cutoffs", 1)
+    check_parameters("derive_target", n_cutoffs=(n_cutoffs, [at_least(1)]))
     if outcome is None or outcome == "auto":
         return [outcome]
     one = isinstance(outcome, str) or not isinstance(outcome, Sequence)

@@ -1,6 +1,6 @@
 """The proxy, updated by the outcomes that are known so far."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,11 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
-from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.matching import outcomes_of
+from rfmrisk.histories.parameters import Constraints, at_least
 from rfmrisk.histories.segments import Floats, Ints
 from rfmrisk.proxy.target import without_history
 
@@ -97,6 +98,12 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
     (100, np.True_)
     """
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "proxy": [HasMethods(["fit"])],
+        "classifier": [HasMethods(["fit"])],
+        "cv": [at_least(2)],
+    }
+
     def __init__(self, proxy: Any, classifier: Any, cv: int = 5) -> None:
         self.proxy = proxy
         self.classifier = classifier
@@ -122,7 +129,7 @@ class OutcomeUpdatedClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             ``y`` has another length, order or other values, or a model cannot be fitted.
         """
-        check_integer(self.cv, "cv", 2)
+        self._validate_params()
         empty = without_history(histories)
         y = outcomes_of(y, histories.index)
         known = np.flatnonzero(~np.isnan(y))

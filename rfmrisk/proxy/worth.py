@@ -15,6 +15,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from rfmrisk._showing import progress
 from rfmrisk.histories.integers import check_integer
 from rfmrisk.histories.matching import outcomes_of
+from rfmrisk.histories.parameters import at_least, check_parameters
 from rfmrisk.histories.segments import Ints
 from rfmrisk.proxy.auc import interval
 from rfmrisk.proxy.updating import OutcomeUpdatedClassifier
@@ -151,8 +152,13 @@ def outcome_curve(
     >>> curve.verdict
     'the proxy is worth ...'
     """
-    for name, number in (("n_draws", n_draws), *(("each of sizes", size) for size in sizes)):
-        check_integer(number, name, 1)
+    check_parameters(
+        "outcome_curve",
+        n_draws=(n_draws, [at_least(1)]),
+        random_state=(random_state, [at_least(0)]),
+    )
+    for size in sizes:
+        check_integer(size, "each of sizes", 1)
     y = outcomes_of(y, histories.index)
     rows = np.flatnonzero(~np.isnan(y))
     n_bad = int(np.nansum(y))

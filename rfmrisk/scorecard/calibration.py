@@ -72,13 +72,3 @@ def odds_moved(rate: float, prior: float) -> float:
     Logistic regression in rare events data, Political Analysis 9, 2001, section 4.1).
     """
     return float(logit(prior) - logit(rate))
-
-
-def check_prior(prior: float) -> None:
-    """Raise unless a bad rate is between 0 and 1."""
-    if (
-        isinstance(prior, bool)
-        or not isinstance(prior, int | float | np.number)
-        or not 0 < prior < 1
-    ):
-        raise ValueError(f"prior must be a bad rate between 0 and 1; got {prior!r}")

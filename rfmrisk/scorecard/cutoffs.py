@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from rfmrisk.histories.integers import is_integer
+from rfmrisk.histories.parameters import SHARE, at_least, check_parameters
 from rfmrisk.scorecard.scorecard import Scorecard
 from rfmrisk.woe.binary_target import check_target, check_weight
 
@@ -70,8 +70,8 @@ def gains_table(
     3           540  2.0       0.0      1.00  0.40
     4           560  2.0       0.0      1.00  0.00
     """
+    check_parameters("gains_table", n_bands=(n_bands, [at_least(1)]))
     score, bad, weight = _checked(y, score, sample_weight)
-    _check_count(n_bands, "n_bands")
     starts = _even_scores(score, weight, n_bands)
     band = np.searchsorted(starts, score, side="right") - 1
     n = np.bincount(band, weight)
@@ -161,6 +161,12 @@ def cutoff_table(
     520         0.75     0.167             0.0     0.0
     540         0.50     0.000             1.0    40.0
     """
+    check_parameters(
+        "cutoff_table",
+        confidence=(confidence, [SHARE]),
+        n_bootstraps=(n_bootstraps, [at_least(1)]),
+        random_state=(random_state, [at_least(0), None]),
+    )
     score, bad, weight = _checked(y, score, sample_weight)
     if (profit_good is None) != (loss_bad is None):
         raise ValueError("profit_good and loss_bad must be given together")
@@ -192,9 +198,6 @@ def cutoff_table(
         index=pd.Index(at, name="cutoff"),
     )
     if profit_good is not None:
-        _check_count(n_bootstraps, "n_bootstraps")
-        if not 0 < confidence < 1:
-            raise ValueError(f"confidence must be between 0 and 1; got {confidence!r}")
         earns = _amounts(profit_good, "profit_good", len(score))
         costs = _amounts(loss_bad, "loss_bad", len(score))
         profit = weight * np.where(bad, -costs, earns)
@@ -412,11 +415,6 @@ def _amounts(amount: Any, name: str, n: int) -> NDArray[np.float64]:
             f"{name} must be one amount, or one a customer, of 0 or more; got {amount!r}"
         )
     return np.broadcast_to(amounts, n)
-
-
-def _check_count(value: Any, name: str) -> None:
-    if not is_integer(value) or value < 1:
-        raise ValueError(f"{name} must be a whole number of 1 or more; got {value!r}")
 
 
 def _even_scores(score: NDArray[Any], weight: NDArray[np.float64], n: int) -> NDArray[Any]:

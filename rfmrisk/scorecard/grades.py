@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import betainc
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from rfmrisk.histories.parameters import Constraints, NumberInterval, at_least
 from rfmrisk.scorecard.scale import score_to_probability
 from rfmrisk.woe.binary_target import check_target, check_weight, mean_weight
 from rfmrisk.woe.binning import cut_numbers
@@ -80,13 +81,13 @@ class Grades(BaseEstimator):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[Constraints] = {
         "method": [StrOptions({"exact", "odds", "edges"})],
-        "n_grades": [Interval(Integral, 2, None, closed="left")],
+        "n_grades": [at_least(2)],
         "edges": ["array-like", None],
-        "odds_step": [Interval(Real, 1, None, closed="neither")],
-        "min_size": [Interval(Real, 0, 0.5, closed="left")],
-        "min_bads": [Interval(Real, 0, None, closed="left")],
+        "odds_step": [NumberInterval(Real, 1, None, closed="neither")],
+        "min_size": [NumberInterval(Real, 0, 0.5, closed="left")],
+        "min_bads": [NumberInterval(Real, 0, None, closed="left")],
         "names": ["array-like", None],
         "scale": [dict, None],
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any, Literal
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,16 +14,17 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit, ndtr, ndtri
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_memory
 
+from rfmrisk.histories.parameters import SHARE, Constraints, NumberInterval, check_parameters
 from rfmrisk.metrics import psi_reading, stability_cuts
 from rfmrisk.scorecard.calibration import (
-    check_prior,
     odds_moved,
     shift_and_slope,
     shift_to_rate,
 )
-from rfmrisk.scorecard.scale import check_range, check_scale
+from rfmrisk.scorecard.scale import check_range
 from rfmrisk.scorecard.selection import StepwiseSelector
 from rfmrisk.woe.binary_target import check_weight, classes_of, mean_weight
 from rfmrisk.woe.binning import psi_of
@@ -163,6 +166,22 @@ class Scorecard(ClassifierMixin, BaseEstimator):
     ['recency in [80, inf): 57 points below the best']
     """
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "encoder": [WOEEncoder, None],
+        "classifier": [HasMethods(["fit"]), None],
+        "selector": [HasMethods(["get_support"]), StrOptions({"passthrough"}), None],
+        "base_score": [NumberInterval(Real, None, None, closed="neither")],
+        "base_odds": [NumberInterval(Real, 0, None, closed="neither")],
+        "pdo": [NumberInterval(Real, 0, None, closed="neither")],
+        "rounded": ["boolean"],
+        "enforce_signs": ["boolean"],
+        "spread_base": ["boolean"],
+        "against": [StrOptions({"best", "average", "cutoff"})],
+        "cutoff": [NumberInterval(Real, None, None, closed="neither"), None],
+        "codes": [Mapping, None],
+        "memory": [str, HasMethods(["cache"]), None],
+    }
+
     def __init__(  # noqa: PLR0917 (the encoder, the classifier, the selector, the scale)
         self,
         encoder: WOEEncoder | None = None,
@@ -231,11 +250,9 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             If the encoder is no `WOEEncoder`, the selector selects no columns, or the classifier
             has no coefficients.
         """
-        check_scale(self.base_score, self.base_odds, self.pdo)
+        self._validate_params()
         check_range(self.score_range)
         encoder = WOEEncoder() if self.encoder is None else self.encoder
-        if not isinstance(encoder, WOEEncoder):
-            raise TypeError(f"encoder must be a WOEEncoder or None; got {type(encoder).__name__}.")
         bin_and_select = check_memory(self.memory).cache(_bin_and_select)
         self.encoder_, codes, selector, used = bin_and_select(
             clone(encoder), self._new_selector(), X, y, sample_weight, period
@@ -269,13 +286,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         """Return an unfitted selector; None takes all columns."""
         if isinstance(self.selector, str) and self.selector == "passthrough":
             return None
-        selector = StepwiseSelector() if self.selector is None else self.selector
-        if not hasattr(selector, "get_support"):
-            raise TypeError(
-                "selector must be a feature selector with get_support, 'passthrough' or None; got "
-                f"{selector!r}"
-            )
-        return clone(selector)
+        return StepwiseSelector() if self.selector is None else clone(self.selector)
 
     def _fit_coefficients(
         self,
@@ -411,8 +422,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         (0.03, 511, 587)
         """
         check_is_fitted(self)
-        if prior is not None:
-            check_prior(prior)
+        check_parameters("Scorecard.calibrate", prior=(prior, [SHARE, None]))
         if X is None and (y is not None or prior is None):
             raise ValueError("calibrate needs X and y, or a prior, or X and a prior")
         shift, slope, rate = 0.0, 1.0, self.prior_
@@ -825,8 +835,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             ci_high, information_value and right_sign.
         """
         check_is_fitted(self)
-        if not 0 < confidence < 1:
-            raise ValueError(f"confidence must be between 0 and 1; got {confidence!r}.")
+        check_parameters("Scorecard.summary", confidence=(confidence, [SHARE]))
         names = self.encoder_.column_names()
         coefficient = np.append(self.intercept_, self.coef_[self.used_])
         error = np.sqrt(np.diag(self.covariance_))

@@ -13,9 +13,10 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import ClassifierTags, check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from rfmrisk.histories.parameters import SHARE, Constraints, NumberInterval, at_least
 from rfmrisk.scorecard.stepwise import (
     Limits,
     Rows,
@@ -116,13 +117,13 @@ class StepwiseSelector(SelectorMixin, BaseEstimator):
     'correlated 0.99 with risk, which is stronger'
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "max_features": [Interval(Integral, 1, None, closed="left")],
-        "max_correlation": [Interval(Real, 0, 1, closed="both")],
-        "alpha": [Interval(Real, 0, 1, closed="neither")],
-        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split"]), "array-like"],
-        "max_vif": [Interval(Real, 1, None, closed="left")],
-        "n_bootstraps": [Interval(Integral, 1, None, closed="left")],
+    _parameter_constraints: ClassVar[Constraints] = {
+        "max_features": [at_least(1)],
+        "max_correlation": [NumberInterval(Real, 0, 1, closed="both")],
+        "alpha": [SHARE],
+        "cv": [at_least(2), HasMethods(["split"]), "array-like"],
+        "max_vif": [NumberInterval(Real, 1, None, closed="left")],
+        "n_bootstraps": [at_least(1)],
         "random_state": ["random_state"],
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from rfmrisk.histories.integers import is_integer
+from rfmrisk.histories.parameters import at_least, check_parameters
 from rfmrisk.validation.targets import check_outcomes, check_probability
 
 if TYPE_CHECKING:
@@ -230,6 +230,7 @@ def hosmer_lemeshow_test(
     >>> round(found.statistic, 6), round(found.p_value, 4), found.degrees_of_freedom
     (2.5, 0.2865, 2)
     """
+    check_parameters("hosmer_lemeshow_test", n_groups=(n_groups, [at_least(2)]))
     bad = check_outcomes(y)
     p = check_probability(probability, len(bad))
     group = probability_groups(p, n_groups)
@@ -338,6 +339,7 @@ def brier_decomposition(
     >>> round(found.brier, 6), abs(round(found.within, 6))
     (0.265, 0.0)
     """
+    check_parameters("brier_decomposition", n_groups=(n_groups, [at_least(2)]))
     bad = check_outcomes(y).astype(np.float64)
     p = check_probability(probability, len(bad))
     group = probability_groups(p, n_groups)
@@ -356,8 +358,6 @@ def brier_decomposition(
 
 def probability_groups(probability: Floats, n_groups: int) -> NDArray[np.int64]:
     """Return the group of each row: groups of equal size by probability, ties together."""
-    if not is_integer(n_groups) or n_groups < 2:
-        raise ValueError(f"n_groups must be a whole number of at least 2; got {n_groups!r}")
     distinct, position = np.unique(probability, return_inverse=True)
     if len(distinct) <= n_groups:
         return position

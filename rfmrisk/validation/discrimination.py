@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.utils import check_random_state
 
+from rfmrisk.histories.parameters import AUC, at_least, check_parameters
 from rfmrisk.validation.targets import check_both_classes, check_score
 
 if TYPE_CHECKING:
@@ -189,8 +190,7 @@ def auc_fall_test(
     >>> found.statistic, found.p_value, round(found.standard_error**2, 6)
     (0.0, 0.5, 0.125)
     """
-    if not 0 <= initial_auc <= 1:
-        raise ValueError(f"initial_auc must lie between 0 and 1; got {initial_auc}")
+    check_parameters("auc_fall_test", initial_auc=(initial_auc, [AUC]))
     bad = check_both_classes(y)
     score = check_score(probability, len(bad), "probability")
     auc, influence = auc_influence(bad, score)
@@ -224,7 +224,7 @@ def ranking_intervals(
     customers : array-like of shape (n,) or None, default=None
         Whose row each is; None takes the rows as independent.
     n_resamples : int, default=200
-        Bootstrap samples for KS.
+        Bootstrap samples for KS, at least 2.
     random_state : int, RandomState instance or None, default=0
         Seed of the bootstrap.
 
@@ -250,6 +250,11 @@ def ranking_intervals(
     >>> float(found.loc["ks", "value"])
     0.5
     """
+    check_parameters(
+        "ranking_intervals",
+        n_resamples=(n_resamples, [at_least(2)]),
+        random_state=(random_state, ["random_state"]),
+    )
     bad = check_both_classes(y)
     score = check_score(probability, len(bad), "probability")
     codes = _codes(customers, len(bad))

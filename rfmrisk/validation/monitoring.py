@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from sklearn.utils._param_validation import StrOptions
 
 from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.parameters import AUC, check_parameters
 from rfmrisk.validation.default_rates import jeffreys_test
 from rfmrisk.validation.discrimination import auc_fall_test
 from rfmrisk.validation.outcomes import column_of, known_outcomes
@@ -143,8 +145,11 @@ def monitor_model(
     >>> monitor_model(card, later, time=when).periods["light"].to_dict()
     {'2025-01': 'green', '2025-02': 'red', '2025-03': 'red'}
     """
-    if by not in PERIODS:
-        raise ValueError(f"by must be one of {', '.join(PERIODS)}; got {by!r}")
+    check_parameters(
+        "monitor_model",
+        by=(by, [StrOptions(set(PERIODS))]),
+        initial_auc=(initial_auc, [AUC, None]),
+    )
     parts: Iterable[Any] = histories_or_table
     if isinstance(histories_or_table, pd.DataFrame):
         if not len(histories_or_table):

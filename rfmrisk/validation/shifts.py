@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from rfmrisk.histories.parameters import SHARE, at_least, check_parameters
 from rfmrisk.woe.binning import psi_of as psi_of_counts
 
 if TYPE_CHECKING:
@@ -151,10 +152,11 @@ def psi_critical_value(
     >>> round(psi_critical_value(1000, 1000), 6)
     0.033838
     """
-    if min(n_expected, n_actual) < 1:
-        raise ValueError(f"both samples need rows; got {n_expected} and {n_actual}")
-    if n_bins < 2:
-        raise ValueError(f"n_bins must be at least 2; got {n_bins}")
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must lie between 0 and 1; got {alpha}")
+    check_parameters(
+        "psi_critical_value",
+        n_expected=(n_expected, [at_least(1)]),
+        n_actual=(n_actual, [at_least(1)]),
+        n_bins=(n_bins, [at_least(2)]),
+        alpha=(alpha, [SHARE]),
+    )
     return float(stats.chi2.isf(alpha, n_bins - 1) * (1 / n_expected + 1 / n_actual))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rfmrisk.histories.flat import flatten
+from rfmrisk.histories.parameters import AUC, check_parameters
 from rfmrisk.metrics import psi_reading
 from rfmrisk.proxy import ProxyValidation, validate_proxy
 from rfmrisk.validation.calibration_tables import (
@@ -199,6 +200,11 @@ def validate_model(
     >>> report.verdicts["ranking"].split(":")[0]
     'ranks bads above goods'
     """
+    check_parameters(
+        "validate_model",
+        initial_auc=(initial_auc, [AUC, None]),
+        random_state=(random_state, ["random_state"]),
+    )
     watched = WatchedModel(model, reference)
     y = known_outcomes(histories, outcomes)
     known = ~np.isnan(y)

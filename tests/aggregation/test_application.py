@@ -110,7 +110,7 @@ def test_columns_that_no_feature_is_made_of_are_named():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ("asked", "columns must be a list; got 'asked'"),
+        ("asked", "'columns' .* an array-like or None. Got 'asked' "),
         (["asked", "turn"], r"no column 'turn', which is needed beside as_of; they have \['asked"),
         (["opened"], "column 'opened' of the decisions must hold numbers, text"),
     ],

@@ -208,7 +208,7 @@ def test_an_empty_log_and_a_broken_one(tmp_path):
     path.write_bytes(b"PAR1 no")
     with pytest.raises(ValueError, match="cannot be read"):
         histories_in_parts(path, **ROLES)
-    with pytest.raises(ValueError, match="rows_per_part must be 1 or more"):
+    with pytest.raises(ValueError, match="rows_per_part must be an integer of at least 1; got 0"):
         histories_in_parts(path, rows_per_part=0)
     with pytest.raises(FileNotFoundError, match="there is no file"):
         histories_in_parts(tmp_path / "none.parquet")

@@ -141,7 +141,7 @@ def test_refits_that_fail_are_counted(histories):
 @pytest.mark.parametrize(
     ("labeler", "options", "message"),
     [
-        (ProxyLabeler(), {"n_resamples": 0}, "n_resamples must be an integer of at least 1"),
+        (ProxyLabeler(), {"n_resamples": 0}, r"'n_resamples' .* int in the range \[1, inf\)"),
         (make_pipeline(RFMAggregator(), ProxyLabeler()), {"window": "30D"}, "its own windows"),
         (make_pipeline(ProxyLabeler()), {}, "needs an aggregator and a labeler"),
         (ProxyLabeler(n_clusters=1000), {}, "1000 clusters need as many different customers"),

@@ -301,7 +301,7 @@ class TestTables:
     @pytest.mark.parametrize("confidence", [0, 1, np.nan])
     def test_confidence_is_between_0_and_1(self, card, confidence):
         """Certainty of either kind is refused."""
-        with pytest.raises(ValueError, match="between 0 and 1; got"):
+        with pytest.raises(ValueError, match=r"'confidence' .* \(0\.0, 1\.0\). Got"):
             card.summary(confidence)
 
     def test_errors_are_those_of_the_inverse_information(self, sample, card):

@@ -102,7 +102,7 @@ def test_the_page_and_the_tables_are_written(tmp_path):
 def test_what_cannot_be_watched_is_named():
     """An error says what is missing."""
     card, table = _bank(6, months=1)
-    with pytest.raises(ValueError, match="by must be one of day, week, month"):
+    with pytest.raises(ValueError, match=r"'by' .* a str among {.*'month'.*}. Got 'fortnight' "):
         monitor_model(card, table, "fortnight", time="decided")
     with pytest.raises(ValueError, match="no column 'as_of'"):
         monitor_model(card, table)
