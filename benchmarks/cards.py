@@ -9,7 +9,7 @@ For each of twenty splits (70 % to train, stratified) of each labelled set:
 - AutoWoE 1.4 with its defaults, in an environment of its own, which uv makes (``--autowoe PYTHON``
   names one that is there). Where neither is, it is left out.
 
-Told are the mean test AUC, with the standard error of its difference to the card of all columns,
+Printed are the mean test AUC, with the standard error of its difference to the card of all columns,
 the mean and largest number of characteristics, the largest variance inflation and the largest
 p-value of any split (Wald's, of the fitted card), and CPU seconds of a fit.
 

@@ -70,7 +70,7 @@ def taiwan(n_customers: int) -> Log:
 
 
 def second_half(customers: pd.Index) -> np.ndarray:
-    """Tell which customers judge, by a hash of their id."""
+    """Return which customers judge, by a hash of their id."""
     return np.array([hashlib.md5(str(name).encode()).digest()[0] % 2 == 1 for name in customers])  # noqa: S324 (no secret)
 
 

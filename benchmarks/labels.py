@@ -50,9 +50,9 @@ SHORT = {
 def load_logs() -> dict[str, pd.DataFrame]:
     """Pack the sample bank and the logs that are there."""
     logs = {"sample bank": to_histories(make_transactions(random_state=0))}
-    for name, (file, customer, moment, amount) in LOGS.items():
+    for name, (file, customer, timestamp, amount) in LOGS.items():
         if (DATA / file).exists():
-            roles = {"customer": customer, "time": moment, "amount": amount}
+            roles = {"customer": customer, "time": timestamp, "amount": amount}
             logs[name] = to_histories(read_transactions(DATA / file, **roles), **roles)
         else:
             print(f"{name}: left out, there is no {file}")

@@ -4,8 +4,8 @@ Both are those of the catalogue, with parameters found by its grid in three fold
 training part. Then, for each of several splits (70 % to train), each is fitted on the training part
 and once more on a bootstrap sample of it. On the held-out customers:
 
-- AUC, Brier score, and calibration error: the mean distance between told and happened bad rates,
-  over ten groups of equal size;
+- AUC, Brier score, and calibration error: the mean distance between predicted and observed bad
+  rates, over ten groups of equal size;
 - stability: decisions that differ between the two fits, where each refuses the riskiest fifth, and
   the mean distance between the two probabilities;
 - explanation: customers whose first reason is another in the second fit, and the size of the
@@ -52,7 +52,7 @@ def load(name: str) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
-    """Return the mean distance of told and happened, over ten groups of equal size."""
+    """Return the mean distance of predicted and observed, over ten groups of equal size."""
     groups = np.array_split(np.argsort(p, kind="stable"), 10)
     return float(np.mean([abs(p[rows].mean() - y[rows].mean()) for rows in groups]))
 
@@ -64,8 +64,8 @@ def refused(p: np.ndarray) -> np.ndarray:
 
 def below_best(model: Any, X: pd.DataFrame) -> np.ndarray:
     """Return the feature of a scorecard that is furthest below its best points."""
-    told = model[-1].reasons(X.reset_index(drop=True), 1)
-    return told["feature"].reindex(range(len(X)), fill_value="none").to_numpy()
+    reasons = model[-1].reasons(X.reset_index(drop=True), 1)
+    return reasons["feature"].reindex(range(len(X)), fill_value="none").to_numpy()
 
 
 def below_average(model: Any, X: pd.DataFrame) -> np.ndarray:

@@ -74,12 +74,12 @@ def main() -> None:
         red = np.array([light == "red" for light in found])
         amber = np.array([light == "amber" for light in found])
         quiet, after = red[:, :BEGINS], red[:, BEGINS:]
-        told = [f"{drift:17} {options.n_banks} banks: red before it {quiet.mean():.1%} of months"]
-        told.append(f"amber {amber[:, :BEGINS].mean():.1%}")
-        told.append(f"red after it {after.mean():.1%}")
+        texts = [f"{drift:17} {options.n_banks} banks: red before it {quiet.mean():.1%} of months"]
+        texts.append(f"amber {amber[:, :BEGINS].mean():.1%}")
+        texts.append(f"red after it {after.mean():.1%}")
         if drift != "none":
-            told.append(f"within two months in {after[:, :2].any(axis=1).mean():.1%} of banks")
-        print(f"{', '.join(told)} ({time.process_time() - began:.0f} CPU s)", flush=True)
+            texts.append(f"within two months in {after[:, :2].any(axis=1).mean():.1%} of banks")
+        print(f"{', '.join(texts)} ({time.process_time() - began:.0f} CPU s)", flush=True)
 
 
 if __name__ == "__main__":

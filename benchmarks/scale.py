@@ -130,7 +130,7 @@ def wide_set() -> FeatureUnion:
 
 
 def decisions(repeats: int) -> None:
-    """Time features at as many moments as there are decisions, each seeing only what was known."""
+    """Time features at as many timestamps as decisions, each seeing only what was known."""
     log = make_log(1_000_000)
     # The customers and times of some other transactions are the decisions.
     asked = make_log(1_000_000, seed=1).iloc[:100_000, :2]

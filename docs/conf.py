@@ -117,5 +117,5 @@ def skip_foreign(*event: Any) -> bool | None:
 
 
 def setup(app: Any) -> None:
-    """Tell Sphinx what to leave out."""
+    """Set what Sphinx leaves out."""
     app.connect("autodoc-skip-member", skip_foreign)

@@ -32,8 +32,8 @@ quality = pd.DataFrame(
 quality
 
 # %%
-# The door refuses what it cannot place in time or add up, and says what it refused. Here three rows
-# are spoilt on purpose.
+# ``to_histories`` refuses what it cannot place in time or add up, and says what it refused. Here
+# three rows are spoilt on purpose.
 spoilt = log.astype({"Amount": float})
 spoilt.loc[0, "Amount"] = np.nan
 spoilt.loc[1, "CustomerId"] = None

@@ -2,8 +2,8 @@
 02 RFM step by step
 ===================
 
-Recency, frequency and monetary value of a customer *as of a moment*: by hand for one customer, by
-:class:`rfmrisk.RFMAggregator` for all, and what a window and the treatment of refunds change.
+Recency, frequency and monetary value of a customer *as of a timestamp*: by hand for one customer,
+by :class:`rfmrisk.RFMAggregator` for all, and what a window and the treatment of refunds change.
 """
 
 import matplotlib.pyplot as plt
@@ -16,10 +16,10 @@ from rfmrisk.datasets import make_transactions
 log = make_transactions(n_customers=2_000, random_state=0)
 
 # %%
-# The door
-# --------
-# ``to_histories`` turns the log into one row per customer: the moment of decision, and all
-# transactions strictly before it. Without a moment it takes the midnight that ends the log.
+# Histories
+# ---------
+# ``to_histories`` turns the log into one row per customer: the timestamp of the decision, and all
+# transactions strictly before it. Without a timestamp it takes the midnight that ends the log.
 histories = to_histories(log)
 histories.head(3)
 
@@ -68,8 +68,8 @@ print(f"from {rfm['monetary'].min():,.0f} to {rfm['monetary'].max():,.0f}")
 axes[0].set_ylabel("customers")
 
 # %%
-# A moment is part of the question
-# --------------------------------
+# A timestamp is part of the question
+# -----------------------------------
 # The same customers, thirty days earlier: ``rewind`` removes what was not known yet. Those who had
 # no transaction by then are left out.
 past = rewind(histories, "30D")
@@ -83,8 +83,8 @@ axis.set(xlabel="recency 30 days earlier, days", ylabel="recency now, days", tit
 axis.legend(frameon=False)
 
 # %%
-# A log asked at many moments
-# ---------------------------
+# One log at many timestamps
+# --------------------------
 # Decisions need not fall on one day. A frame of (customer, as_of) gives one row for each, as known
 # then, in the order given; a customer may appear more than once.
 decisions = pd.DataFrame({"customer": [customer, customer], "as_of": ["2018-12-24", "2019-03-01"]})

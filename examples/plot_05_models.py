@@ -72,7 +72,7 @@ RocCurveDisplay.from_predictions(
 roc.legend(loc="lower right", fontsize="small")
 roc.set(title="Ranking", xlabel="share of goods above", ylabel="share of bads above")
 calibration.legend(loc="upper left", fontsize="small")
-calibration.set(title="Calibration", xlabel="told", ylabel="happened")
+calibration.set(title="Calibration", xlabel="predicted", ylabel="observed")
 
 # %%
 # How sure is the difference?
@@ -98,5 +98,5 @@ axis.set(xlabel="ROC-AUC less that of the scorecard", ylim=(-0.6, len(risks) - 0
 # %%
 # Does it score the held-out customers as it did the others? A population stability index under 0.1
 # says that both samples spread over the same scores.
-told = models["scorecard"].predict_proba(table_train)[:, 1]
-print(f"PSI {population_stability_index(told, probability['scorecard']):.3f}")
+reference = models["scorecard"].predict_proba(table_train)[:, 1]
+print(f"PSI {population_stability_index(reference, probability['scorecard']):.3f}")

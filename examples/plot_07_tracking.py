@@ -73,7 +73,7 @@ for version in sorted(versions, key=lambda version: int(version.version)):
 # --------------
 # A parent run per training, a child per search, and under it a child per candidate, all by MLflow's
 # own autologging. They can be asked for as a table. Beside the cross-validated figures of the
-# candidates stands the held-out one of the best, with its interval. Some 360 customers tell an AUC
+# candidates stands the held-out one of the best, with its interval. Some 360 customers give an AUC
 # to three or four hundredths: by so much the two kinds of figures may differ without any reason.
 runs = mlflow.search_runs(experiment_names=["rfmrisk"])
 candidates = runs[runs["metrics.mean_test_score"].notna()]

@@ -91,7 +91,7 @@ customer = {
 show(ask("/predict", json.dumps({"customers": [customer]})))
 
 # %%
-# A bad request is told what is wrong with it, where, and what is allowed.
+# The answer to a bad request says what is wrong with it, where, and what is allowed.
 customer["transactions"][1]["amount"] = "much"
 show(ask("/predict", json.dumps({"customers": [customer]})))
 
@@ -123,7 +123,7 @@ print(*[line for line in ask("/metrics").splitlines() if not line.startswith("#"
 # %%
 # The end
 # -------
-# Told to stop, the server answers what is in flight and goes.
+# When it has to stop, the server answers what is in flight and goes.
 server.send_signal(signal.SIGTERM)
 server.wait(timeout=30)
 print("ended" if server.poll() is not None else "still there")

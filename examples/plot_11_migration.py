@@ -128,7 +128,7 @@ card.points_table().head(8).round(2)
 #
 # From lifetimes
 # --------------
-# Same words, other meanings: there, frequency counts *repeat* days, recency is the age at the last
+# Same terms, other meanings: there, frequency counts *repeat* days, recency is the age at the last
 # purchase and T the age now.
 #
 # .. code-block:: python

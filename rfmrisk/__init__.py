@@ -1,6 +1,6 @@
 """Credit-risk models from transactions without default labels.
 
-Each name is imported when it is first used: a process that only opens the door, such as a
+Each name is imported when it is first used: a process that only makes histories, such as a
 worker of a cluster, does not wait for what fits models.
 """
 

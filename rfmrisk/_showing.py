@@ -10,8 +10,8 @@ class Display:
 
     def __repr__(self) -> str:
         kept = {name: value for name, value in vars(self).items() if not name.endswith("_")}
-        told = "\n".join(f"{name}:\n{value!r}" for name, value in kept.items())
-        return f"{type(self).__name__}, drawn by plot(), of {told}"
+        text = "\n".join(f"{name}:\n{value!r}" for name, value in kept.items())
+        return f"{type(self).__name__}, drawn by plot(), of {text}"
 
 
 def pyplot(display: Display) -> Any:

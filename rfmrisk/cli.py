@@ -101,7 +101,7 @@ def _trusting(names: str | None) -> Iterator[None]:
     before = os.environ.get(TRUSTED_VARIABLE)
     os.environ[TRUSTED_VARIABLE] = names if before is None else f"{before},{names}"
     try:
-        all_trusted()  # a name that is none is told at once
+        all_trusted()  # a wrong name is an error at once
         yield
     finally:
         if before is None:
@@ -111,7 +111,7 @@ def _trusting(names: str | None) -> Iterator[None]:
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was told to stop: by SIGTERM, or as its terminal closed."""
+    """The process has to stop: after SIGTERM, or as its terminal closed."""
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def run() -> None:
         code = _reader_gone()
     if code in (INTERRUPTED, STOPPED):
         # Python waits at its end for the threads of libraries, and one that an interrupt caught
-        # while it started is never told to stop. All of ours is closed and tidy by now.
+        # while it started never learns that it should stop. All of ours is closed and tidy by now.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -178,7 +178,9 @@ def _parser() -> argparse.ArgumentParser:
         help="CSV, Excel or Parquet file, or folder; without one, the embedded sample bank",
     )
     _add_roles(train, CUSTOMER, TIME, AMOUNT, "keep")
-    train.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+    train.add_argument(
+        "--as-of", help="timestamp of the decision (default: the end of the last day)"
+    )
     train.add_argument(
         "--outcome",
         type=_outcome,
@@ -272,7 +274,7 @@ def _add_decisions(train: argparse.ArgumentParser) -> None:
         help="the file is no log but a plain table: one application a row, with its --target",
     )
     train.add_argument(
-        "--bad", metavar="VALUE", help="the word for a bad outcome, where outcomes are words"
+        "--bad", metavar="VALUE", help="the value of a bad outcome, where outcomes are text"
     )
     train.add_argument("--decisions", help="CSV, Excel or Parquet file of decisions with outcomes")
     train.add_argument("--target", help="column of the outcome: 1 bad, 0 good, empty not known yet")
@@ -319,7 +321,9 @@ def _add_check(commands: Any) -> None:
     for role in ("customer", "time", "amount"):
         check.add_argument(f"--{role}", help=f"column of the {role} (default: by the names)")
     check.add_argument("--order", help="column of the order, where rows are its lines")
-    check.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+    check.add_argument(
+        "--as-of", help="timestamp of the decision (default: the end of the last day)"
+    )
     check.add_argument("--html", metavar="FILE", help="write the page, with pictures, to a file")
     add_reading_options(check)
 
@@ -365,7 +369,9 @@ def _add_score(commands: Any) -> None:
         help="column of the customer in the decisions (default: as in training)",
     )
     score.add_argument("--decision-time", help="column of their time (default: as in training)")
-    score.add_argument("--as-of", help="moment of decision (default: the end of the last day)")
+    score.add_argument(
+        "--as-of", help="timestamp of the decision (default: the end of the last day)"
+    )
     score.add_argument("--n-reasons", type=int, default=3, help="reasons of each score (default 3)")
     _add_reasons(score)
     score.add_argument(
@@ -827,7 +833,7 @@ def _score_table(model: Any, options: argparse.Namespace) -> None:
 
 
 def _as_of(scores: Path) -> str:
-    """Return the moment of decision of a file of scores."""
+    """Return the timestamp of the decision of a file of scores."""
     if scores.suffix == ".csv":
         import pandas as pd
 
@@ -931,8 +937,8 @@ def _kept(folder: Path) -> Iterator[None]:
         if not folder.exists():
             raise
         quoted = shlex.quote(str(folder))
-        told = f"{folder} is whole, and rfmrisk upload {quoted} logs it"
-        raise KeyboardInterrupt(told) from interrupt
+        message = f"{folder} is whole, and rfmrisk upload {quoted} logs it"
+        raise KeyboardInterrupt(message) from interrupt
 
 
 @contextmanager

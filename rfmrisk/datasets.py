@@ -239,10 +239,10 @@ def _make_purchases(
 
     # Given their number, the purchases are uniform on the clock of the rhythm. The three clocks
     # stand one after the other, so that one search finds the day on all of them.
-    moment = rng.uniform(opening[who], closing[who])
+    timestamp = rng.uniform(opening[who], closing[who])
     turn = clocks[:, -1].max() + 1
     table = (clocks + turn * np.arange(3)[:, None]).ravel()
-    place = np.searchsorted(table, moment + turn * rhythm[who], side="right") - 1
+    place = np.searchsorted(table, timestamp + turn * rhythm[who], side="right") - 1
     day = np.clip(place - rhythm[who] * clocks.shape[1], arrives[who], leaves[who] - 1)
 
     trait = {name: values.to_numpy()[who] for name, values in customers.items()}

@@ -1,8 +1,9 @@
-"""The same door, the same features and the same prediction on Apache Spark.
+"""The same histories, the same features and the same prediction on Apache Spark.
 
 Spark only packs: it brings the transactions of a customer together. All that is computed is
-computed by the code of the local door and of the fitted model, on Arrow batches where the data
-lies. To the driver come the counts of bad rows and the span of times, one line a partition.
+computed by the code of the local `to_histories` and of the fitted model, on Arrow batches where
+the data lies. To the driver come the counts of invalid rows and the span of times, one line a
+partition.
 """
 
 import dataclasses
@@ -55,7 +56,7 @@ from rfmrisk.histories.options import (
     ReadingOptions,
 )
 from rfmrisk.histories.roles import Formats, Roles, find_formats_of
-from rfmrisk.histories.timestamps import check_known, parse_moment
+from rfmrisk.histories.timestamps import check_known, parse_timestamp
 from rfmrisk.persistence import all_trusted, dump, load
 from rfmrisk.scoring.model import METADATA_FILE, MODEL_FILE, ScoringModel
 from rfmrisk.scoring.probability import bad_probability
@@ -85,7 +86,7 @@ def to_histories(
     ----------
     df : pyspark.sql.DataFrame of shape (n_transactions, n_columns)
         It is read twice, once now to judge its rows: ``cache()`` one that is dear to compute.
-        Timestamps are moments whatever the session's time zone; timestamps without a zone and
+        Timestamps mean the same whatever the session's time zone; timestamps without a zone and
         text without one are taken as UTC.
     customer, time, amount, order, duplicates : str
         As in `rfmrisk.to_histories`.
@@ -109,9 +110,9 @@ def to_histories(
     Raises
     ------
     ValueError
-        As `rfmrisk.to_histories`, in the same words. Columns that are missing or of a wrong type
-        are told before a job runs. The rows that an error shows are numbered as ``collect``
-        would give them.
+        As `rfmrisk.to_histories`, with the same messages. Columns that are missing or of a wrong
+        type are refused before a job runs. The rows that an error shows are numbered as
+        ``collect`` would give them.
 
     Examples
     --------
@@ -135,7 +136,7 @@ def to_histories(
     roles.check(written.names)
     schema = check_schema(written, roles)
     by_decision = isinstance(as_of, DataFrame)
-    moment = None if as_of is None or by_decision else parse_moment(as_of, "as_of")
+    timestamp = None if as_of is None or by_decision else parse_timestamp(as_of, "as_of")
     asked = _Decisions(as_of, customer, df, schema) if by_decision else None
     formats = _formats(df, written, roles, options)
 
@@ -143,28 +144,30 @@ def to_histories(
     if findings is None:
         raise ValueError("the log is empty: at least one transaction is needed")
     findings.check(on_bad)
-    if moment is not None:
-        check_known(findings.first, moment)
+    if timestamp is not None:
+        check_known(findings.first, timestamp)
 
     by_place = df.toDF(*_numbered(df.columns))
     key = df.columns.index(customer)
-    further = [name for name in df.columns if name != customer]
-    rows = F.struct(*[by_place[df.columns.index(name)] for name in further])
+    other_columns = [name for name in df.columns if name != customer]
+    rows = F.struct(*[by_place[df.columns.index(name)] for name in other_columns])
     packed = (
         by_place.where(by_place[key].isNotNull())
         .groupBy(by_place[key].alias("customer"))
         .agg(F.collect_list(rows).alias("rows"))
     )
     kind = _history_type(schema, roles)
-    nest = partial(_nest, names=further, roles=roles, options=options, formats=formats, kind=kind)
+    nest = partial(
+        _nest, names=other_columns, roles=roles, options=options, formats=formats, kind=kind
+    )
     other: list[T.StructField] = []
     if asked:
         packed, other = asked.packed.join(packed, "customer", "left"), asked.other
         nest = partial(nest, other=[field.name for field in other])
-    elif moment is None:
-        nest = partial(nest, moment=end_of_log(findings.days, time))
+    elif timestamp is None:
+        nest = partial(nest, timestamp=end_of_log(findings.days, time))
     else:
-        nest = partial(nest, moment=moment)
+        nest = partial(nest, timestamp=timestamp)
     return packed.mapInArrow(nest, _history_schema(df, schema, roles, other))
 
 
@@ -174,7 +177,7 @@ def transform(df: DataFrame, aggregator: Any) -> DataFrame:
     Parameters
     ----------
     df : pyspark.sql.DataFrame
-        As made by `to_histories`, further columns (a label, a split) allowed.
+        As made by `to_histories`, other columns (a label, a split) allowed.
     aggregator : transformer
         Fitted, and of types that `rfmrisk.persistence.dump` saves: an aggregator of this
         package, or `rfmrisk.customer_features`.
@@ -217,7 +220,7 @@ def predict(
     Parameters
     ----------
     df : pyspark.sql.DataFrame
-        As made by `to_histories`, further columns allowed.
+        As made by `to_histories`, other columns allowed.
     model : ScoringModel, or fitted classifier of histories
         The model of `rfmrisk.training.load_model`, or a pipeline or `ProxyTargetClassifier`. It
         travels once to each machine, as the bytes that `rfmrisk.persistence.dump` writes, and
@@ -341,10 +344,10 @@ def _findings(
     names = roles.sources(df.columns)
     by_place = df.toDF(*_numbered(df.columns))
     judge = partial(_inspect, names=names, roles=roles, options=options, formats=formats)
-    told = by_place.select(*[by_place[df.columns.index(name)] for name in names]).mapInArrow(
+    judged = by_place.select(*[by_place[df.columns.index(name)] for name in names]).mapInArrow(
         judge, "number int, found string, error string, asks string"
     )
-    parts = sorted(told.collect())
+    parts = sorted(judged.collect())
     for part in parts:
         if part.error is not None:
             if part.asks is None:
@@ -362,23 +365,23 @@ def _inspect(
     batches: Batches, names: list[str], roles: Roles, options: ReadingOptions, formats: Formats
 ) -> Batches:
     """Say what is wrong with the rows of a partition, in one row."""
-    found, told, asks = [], None, None
+    found, problem, asks = [], None, None
     try:
         for batch in batches:
             table = as_table(pa.Table.from_batches([batch]).rename_columns(names))
             found.append(inspect(table, roles, options, formats, days=True)[1])
     except ValueError as error:
-        told = str(error)
+        problem = str(error)
         asks = json.dumps(vars(error)) if isinstance(error, OptionNeededError) else None
     context = TaskContext.get()
     number = context.partitionId() if context else 0
-    if found or told:
+    if found or problem:
         plain = json.dumps(dataclasses.asdict(reduce(add, found))) if found else ""
         yield pa.record_batch(
             {
                 "number": pa.array([number], pa.int32()),
                 "found": [plain],
-                "error": pa.array([told], pa.string()),
+                "error": pa.array([problem], pa.string()),
                 "asks": pa.array([asks], pa.string()),
             }
         )
@@ -392,20 +395,20 @@ def _nest(
     options: ReadingOptions,
     formats: Formats,
     kind: pa.DataType,
-    moment: int | None = None,
+    timestamp: int | None = None,
     other: Sequence[str] = (),
 ) -> Batches:
-    """Turn the rows of each customer into a history, with the code of the local door."""
+    """Turn the rows of each customer into a history, with the code of the local `to_histories`."""
     customer = roles.customer
     for batch in batches:
         rows, ids = batch.column("rows"), batch.column("customer")
         columns = {customer: ids.take(pc.list_parent_indices(rows))}
         columns |= dict(zip(names, rows.flatten().flatten(), strict=True))
         usable, _ = inspect(as_table(pa.table(columns)), roles, options, formats)
-        if moment is not None:
-            known = usable.filter(pa.array(microseconds(usable[roles.time]) < moment))
+        if timestamp is not None:
+            known = usable.filter(pa.array(microseconds(usable[roles.time]) < timestamp))
             if known.num_rows:
-                yield _history_batch(local.histories_at(known, roles, moment), kind)
+                yield _history_batch(local.histories_at(known, roles, timestamp), kind)
             continue
         decisions = batch.column("decisions")
         columns = {customer: ids.take(pc.list_parent_indices(decisions))}

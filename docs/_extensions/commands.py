@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-# The parser is no part of the public interface; what it tells its users is, and stands here.
+# The parser is no part of the public interface; what it shows its users is, and stands here.
 from rfmrisk.cli import _parser
 
 PAGE = Path(__file__).parents[1] / "cli.md"
@@ -16,12 +16,12 @@ def written() -> str:
     (commands,) = (
         action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)
     )
-    told = {action.dest: action.help or "" for action in commands._choices_actions}
-    sections = [_section(name, parser, told[name]) for name, parser in commands.choices.items()]
+    text = {action.dest: action.help or "" for action in commands._choices_actions}
+    sections = [_section(name, parser, text[name]) for name, parser in commands.choices.items()]
     return introduction + _MARK + "\n" + "\n".join(sections)
 
 
-def _section(name: str, parser: argparse.ArgumentParser, told: str) -> str:
+def _section(name: str, parser: argparse.ArgumentParser, text: str) -> str:
     actions = [action for action in parser._actions if action.dest != "help"]
     needed = [action for action in actions if action.required]
     line = " ".join(["rfmrisk", name, *map(_usage, needed)])
@@ -29,7 +29,7 @@ def _section(name: str, parser: argparse.ArgumentParser, told: str) -> str:
     rows = ["| option | meaning |", "|---|---|"]
     rows += [f"| `{_name(action)}` | {_meaning(action)} |" for action in actions]
     usage = f"```\n{line}{optional}\n```"
-    sentence = f"{told[0].upper()}{told[1:]}."
+    sentence = f"{text[0].upper()}{text[1:]}."
     return "\n\n".join([f"## rfmrisk {name}", sentence, usage, "\n".join(rows)]) + "\n"
 
 
@@ -52,13 +52,13 @@ def _value(action: argparse.Action) -> str:
 
 
 def _meaning(action: argparse.Action) -> str:
-    told = " ".join((action.help or _UNTOLD.get(action.dest, "")).split()).replace("|", "\\|")
-    missing = action.default in (None, False, argparse.SUPPRESS) or "default" in told
-    return told if missing else f"{told} (default {action.default})".strip()
+    text = " ".join((action.help or _WITHOUT_HELP.get(action.dest, "")).split()).replace("|", "\\|")
+    missing = action.default in (None, False, argparse.SUPPRESS) or "default" in text
+    return text if missing else f"{text} (default {action.default})".strip()
 
 
 # What the parser leaves to its choices and names.
-_UNTOLD = {
+_WITHOUT_HELP = {
     "folder": "folder of a training",
     "keep_tables": "keep the table of each step; alone it means csv",
     "monetary": "sum of absolute amounts, or of signed ones",

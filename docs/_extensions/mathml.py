@@ -15,8 +15,8 @@ def _inline(translator: Any, node: nodes.Element) -> None:
 
 def _display(translator: Any, node: nodes.Element) -> None:
     formula = convert(node.astext(), display="block")
-    told = escape(node.astext(), quote=True)
-    translator.body.append(f'<div class="formula" title="{told}">{formula}</div>')
+    text = escape(node.astext(), quote=True)
+    translator.body.append(f'<div class="formula" title="{text}">{formula}</div>')
     raise nodes.SkipNode
 
 

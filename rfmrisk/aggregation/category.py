@@ -171,7 +171,7 @@ def _field_of_levels(flat: FlatHistories, column: str) -> pa.Array:
 
 
 def _dtype(field: pa.Array) -> str:
-    """Return what the levels of a field are; empty where nothing tells."""
+    """Return what the levels of a field are; empty where that is not known."""
     dtype = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if pa.types.is_boolean(dtype):
         return "boolean"

@@ -1,4 +1,4 @@
-"""Statistics of amounts, and of further numeric fields, over several windows."""
+"""Statistics of amounts, and of other numeric fields, over several windows."""
 
 import datetime as dt
 from collections.abc import Callable, Collection, Sequence
@@ -169,8 +169,8 @@ class _Windows:
         self, flat: FlatHistories, windows: Sequence[str | dt.timedelta | None], halved: bool
     ) -> None:
         n_windows = len(windows)
-        moments = np.empty((n_windows * (1 + halved), len(flat.as_of)), dtype=np.int64)
-        openings = moments[:n_windows]
+        timestamps = np.empty((n_windows * (1 + halved), len(flat.as_of)), dtype=np.int64)
+        openings = timestamps[:n_windows]
         for opening, window in zip(openings, windows, strict=True):
             if window is None:
                 opening[:] = flat.as_of
@@ -179,8 +179,8 @@ class _Windows:
             else:
                 opening[:] = flat.as_of - parse_duration(window, "each of windows")
         if halved:
-            moments[n_windows:] = openings + (flat.as_of - openings) // 2
-        found = first_at_or_after(flat.times, flat.starts, flat.ends, moments)
+            timestamps[n_windows:] = openings + (flat.as_of - openings) // 2
+        found = first_at_or_after(flat.times, flat.starts, flat.ends, timestamps)
         first = found[:n_windows]
         lengths = flat.ends - first
         self.ends = np.cumsum(lengths)

@@ -131,7 +131,7 @@ _PARTS = {
 
 
 class _Rhythm:
-    """The times of the transactions in days, hours and gaps, and what they tell of a customer."""
+    """The times of the transactions in days, hours and gaps, and what they say of a customer."""
 
     def __init__(self, flat: FlatHistories) -> None:
         self.flat = flat

@@ -1,4 +1,4 @@
-"""What the door accepts in a column: frames, ids, times and amounts, checked and converted."""
+"""What is accepted as a column: frames, ids, times and amounts, checked and converted."""
 
 from collections import Counter
 from datetime import datetime
@@ -222,9 +222,9 @@ def arrow_column(column: pd.Series) -> pa.ChunkedArray:
         values = pa.chunked_array([values])
     if column.dtype == object and types.is_timestamp(values.type):
         # Arrow takes objects with and without a zone for one and the same.
-        moments = [moment for moment in column.dropna() if isinstance(moment, datetime)]
-        zoned = sum(moment.tzinfo is not None for moment in moments)
-        Zones(zoned, len(moments) - zoned).check(str(column.name))
+        timestamps = [timestamp for timestamp in column.dropna() if isinstance(timestamp, datetime)]
+        zoned = sum(timestamp.tzinfo is not None for timestamp in timestamps)
+        Zones(zoned, len(timestamps) - zoned).check(str(column.name))
     return values
 
 

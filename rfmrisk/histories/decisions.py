@@ -11,7 +11,7 @@ from rfmrisk.histories.columns import arrow_column, as_table, microseconds, pars
 from rfmrisk.histories.nesting import check_within, to_histories
 from rfmrisk.histories.options import OnBad, OptionNeededError
 from rfmrisk.histories.roles import Roles, with_time
-from rfmrisk.histories.timestamps import parse_duration, parse_moment
+from rfmrisk.histories.timestamps import parse_duration, parse_timestamp
 
 _CALLED = {"customer": "the customer", "time": "the time", "target": "the outcome"}
 
@@ -78,7 +78,7 @@ def decided_histories(
     on_bad : {"raise", "drop"}, default="raise"
         Of invalid rows, as in `to_histories`.
     bad : str or None, default=None
-        The word for a bad outcome, where outcomes are words.
+        The value of a bad outcome, where outcomes are text.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def decided_histories(
         if as_of is None:
             end = to_histories(log, on_bad=on_bad, **roles)["as_of"].max()
         else:
-            end = pd.Timestamp(parse_moment(as_of, "as_of"), unit="us")
+            end = pd.Timestamp(parse_timestamp(as_of, "as_of"), unit="us")
         length = pd.Timedelta(parse_duration(performance_window, "performance_window"), unit="us")
         mature = (histories["as_of"] <= end - length).to_numpy()
         n_immature = int((~mature).sum())
@@ -162,7 +162,7 @@ def bind_decisions(
     target : str or None, default=None
         The column of the outcome; None where none is known.
     bad : str or None, default=None
-        The word for a bad outcome, where outcomes are words.
+        The value of a bad outcome, where outcomes are text.
     called : mapping of str to str
         What an error calls the customer, the time and the target.
 
@@ -213,7 +213,7 @@ def decided_table(
     target : str
         The column of the outcome: 1 is bad, 0 good, empty not known yet.
     bad : str or None, default=None
-        The word for a bad outcome, where outcomes are words.
+        The value of a bad outcome, where outcomes are text.
     customer, time : str or None, default=None
         The columns of the customer's id and of the time, where there are such.
 
@@ -265,7 +265,7 @@ def parse_outcomes(values: pd.Series, name: str, bad: str | None = None) -> pd.S
     Raises
     ------
     ValueError
-        There are other values, or not two words of which one is ``bad``.
+        There are other values, or not two texts of which one is ``bad``.
     """
     found = values.astype(object).where(values.notna(), np.nan)
     found = found.map(lambda value: value.strip() if isinstance(value, str) else value)
@@ -275,26 +275,26 @@ def parse_outcomes(values: pd.Series, name: str, bad: str | None = None) -> pd.S
     numbers = pd.to_numeric(found.astype(object), errors="coerce").astype(np.float64)
     other = found[found.notna() & ~numbers.isin((0.0, 1.0))]
     if len(other):
-        words = [str(word) for word in other.unique()[:5]]
+        texts = [str(word) for word in other.unique()[:5]]
         problem = (
             f"the outcomes in {name!r} must be 0 (good), 1 (bad) or empty (not known yet); got "
-            f"also {words} in {len(other):,} rows"
+            f"also {texts} in {len(other):,} rows"
         )
         if found.nunique() != 2:
             raise ValueError(problem)
-        raise OptionNeededError(problem, "If one of two is bad, say which by", bad=tuple(words))
+        raise OptionNeededError(problem, "If one of two is bad, say which by", bad=tuple(texts))
     return numbers
 
 
 def _parse_words(found: pd.Series, name: str, bad: str) -> pd.Series:
-    words = found.map(str, na_action="ignore")
-    known = words.dropna().unique().tolist()
+    texts = found.map(str, na_action="ignore")
+    known = texts.dropna().unique().tolist()
     if bad not in known or len(known) != 2:
         raise ValueError(
-            f"the outcomes in {name!r} must be two words, of which {bad!r} is bad, or empty (not "
+            f"the outcomes in {name!r} must be two texts, of which {bad!r} is bad, or empty (not "
             f"known yet); got {known[:5]}"
         )
-    return (words == bad).astype(np.float64).where(words.notna())
+    return (texts == bad).astype(np.float64).where(texts.notna())
 
 
 def _without_duplicates(table: pd.DataFrame, key: list[str], target: str) -> pd.DataFrame:

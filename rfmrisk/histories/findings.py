@@ -1,7 +1,7 @@
 """What is wrong with the rows of a log: its roles' columns are converted, and findings counted.
 
 A log may come in parts, and each part be looked at on its own: findings of parts add up to those
-of the whole, so that the verdict, and the words of it, are the same.
+of the whole, so that the verdict and its message are the same.
 """
 
 import warnings
@@ -144,7 +144,7 @@ def bind_roles(
 
 
 def check_schema(schema: pa.Schema, roles: Roles) -> pa.Schema:
-    """Raise what can be told before a row is read; return the schema with the roles converted."""
+    """Raise what is wrong before a row is read; return the schema with the roles converted."""
     table = as_table(schema.empty_table())
     roles.check(table.column_names)
     usable, _ = inspect(table, roles)
@@ -186,7 +186,7 @@ def inspect(
         first = [(int(row), repr(column.raw[int(row)].as_py())) for row in rows[:_SHOWN]]
         bad[name] = BadRows(len(rows), first)
     usable = table.filter(pa.array(~unusable)) if unusable.any() else table
-    moments = microseconds(usable[roles.time])
+    timestamps = microseconds(usable[roles.time])
     findings = Findings(
         roles.customer,
         roles.time,
@@ -195,8 +195,8 @@ def inspect(
         n_unusable=int(np.count_nonzero(unusable)),
         bad=bad,
         zones=zones,
-        first=int(moments.min(initial=_NEVER)),
-        days=days_of(moments) if days else {},
+        first=int(timestamps.min(initial=_NEVER)),
+        days=days_of(timestamps) if days else {},
     )
     return usable, findings
 

@@ -33,7 +33,7 @@ class FlatHistories:
     Attributes
     ----------
     as_of : ndarray of shape (n,)
-        Moments of decision, microseconds since 1970 UTC.
+        Timestamps of the decisions, microseconds since 1970 UTC.
     starts, ends : ndarrays of shape (n,)
         The segment of each customer in the flat arrays.
     times : ndarray of shape (m,)

@@ -1,8 +1,8 @@
-"""The door: from a transaction log to histories, one row per customer and moment of decision.
+"""From a transaction log to histories, one row per customer and timestamp of the decision.
 
 A history is the nested list of a customer's transactions strictly before ``as_of``. The roles of
 the log's columns are bound here and nowhere else; all that follows knows only ``time``,
-``amount`` and the log's further columns under their own names.
+``amount`` and the log's other columns under their own names.
 """
 
 import datetime as dt
@@ -44,7 +44,7 @@ from rfmrisk.histories.timestamps import (
     iso,
     midnight_after,
     parse_duration,
-    parse_moment,
+    parse_timestamp,
 )
 
 
@@ -63,10 +63,10 @@ def to_histories(
     time_format: str | None = None,
     time_unit: str | None = None,
 ) -> pd.DataFrame:
-    """Nest a transaction log into one row per customer, as known at a moment of decision.
+    """Nest a transaction log into one row per customer, as known at the timestamp of a decision.
 
     The same transactions give the same histories, bit for bit, whatever the order of the log's
-    rows: customers are sorted by id, and transactions by time, then amount, then the further
+    rows: customers are sorted by id, and transactions by time, then amount, then the other
     columns that have an order (lists and structs have none).
 
     Parameters
@@ -90,11 +90,11 @@ def to_histories(
         taken. A log with a number for each row has none; one without products may have lines
         of an order that are equal and both true.
     as_of : datetime-like, DataFrame or None, default=None
-        The moment of decision: a history holds the transactions strictly before it.
+        The timestamp of the decision: a history holds the transactions strictly before it.
 
         - None: the midnight that ends the log's last day, which may be no day in the future,
           nor one far behind all others.
-        - a moment: the same for all customers; those without an earlier transaction are left
+        - a timestamp: the same for all customers; those without an earlier transaction are left
           out.
         - a frame with the columns ``as_of`` and ``customer`` (or the log's own name for it):
           one row per decision in the order given. A customer may appear more than once, and
@@ -113,7 +113,7 @@ def to_histories(
         Index ``customer``; ``as_of``, datetime64[us] in naive UTC; the other columns of the
         decisions; ``history``, an Arrow ``list<struct<time, amount, ...>>`` sorted by time. Its
         ``attrs`` have the columns of the log that were bound, and dropped duplicates, under
-        ``roles``, and in words which of its rows and lines were left out, under ``left_out``.
+        ``roles``, and as text which of its rows and lines were left out, under ``left_out``.
 
     Raises
     ------
@@ -153,43 +153,43 @@ def to_histories(
         decimal=decimal, thousands=thousands, time_format=time_format, time_unit=time_unit
     )
     table, left_out = bind_roles(as_table(log), roles, on_bad, options)
-    moment: int | Decisions
+    timestamp: int | Decisions
     if hasattr(as_of, "__arrow_c_stream__"):
-        moment = read_decisions(as_of, customer, table[customer])
+        timestamp = read_decisions(as_of, customer, table[customer])
     elif as_of is None:
-        moment = end_of_log(days_of(microseconds(table[time])), time)
+        timestamp = end_of_log(days_of(microseconds(table[time])), time)
     else:
-        moment = parse_moment(as_of, "as_of")
+        timestamp = parse_timestamp(as_of, "as_of")
     packed = _pack(table, roles)
     n_repeated = table.num_rows - len(packed.times)
     if n_repeated:
         left_out = [*left_out, f"{n_repeated:,} rows repeat another one in all columns"]
-    if isinstance(moment, Decisions):
-        moment.warn_of_strangers(packed.customers)
-        histories = _histories_of(packed, moment)
+    if isinstance(timestamp, Decisions):
+        timestamp.warn_of_strangers(packed.customers)
+        histories = _histories_of(packed, timestamp)
     else:
-        histories = _histories_at(packed, moment)
+        histories = _histories_at(packed, timestamp)
     before = getattr(log, "attrs", {})
     histories.attrs["roles"] = roles.given
     histories.attrs["left_out"] = [*before.get("left_out", []), *left_out]
     return histories
 
 
-def histories_at(table: pa.Table, roles: Roles, moment: int) -> pd.DataFrame:
-    """Nest a log whose roles are bound, as known at one moment of decision for all."""
-    return _histories_at(_pack(table, roles), moment)
+def histories_at(table: pa.Table, roles: Roles, timestamp: int) -> pd.DataFrame:
+    """Nest a log whose roles are bound, as known at one timestamp for all."""
+    return _histories_at(_pack(table, roles), timestamp)
 
 
-def _histories_at(log: "_Packed", moment: int) -> pd.DataFrame:
+def _histories_at(log: "_Packed", timestamp: int) -> pd.DataFrame:
     ids, starts, ends = log.customers, log.offsets[:-1], log.offsets[1:]
-    ends = first_at_or_after(log.times, starts, ends, np.full(len(ids), moment))
+    ends = first_at_or_after(log.times, starts, ends, np.full(len(ids), timestamp))
     known = np.flatnonzero(ends > starts)
     if not len(known):
-        check_known(int(log.times.min()), moment)
+        check_known(int(log.times.min()), timestamp)
     if len(known) < len(ids):
         ids, starts, ends = ids.take(pa.array(known)), starts[known], ends[known]
-    moments = np.full(len(ids), moment)
-    return Decisions(ids, moments, {}).frame(nest(log.transactions, starts, ends))
+    timestamps = np.full(len(ids), timestamp)
+    return Decisions(ids, timestamps, {}).frame(nest(log.transactions, starts, ends))
 
 
 def histories_of_decisions(table: pa.Table, roles: Roles, decisions: "Decisions") -> pd.DataFrame:
@@ -244,8 +244,8 @@ def rewind(histories: pd.DataFrame, period: str | dt.timedelta) -> pd.DataFrame:
 def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd.DataFrame, Ints]:
     """Rewind, and return also the positions of the rows that are left."""
     flat = flatten(histories)
-    moments = flat.as_of - parse_duration(period, "period")
-    ends = first_at_or_after(flat.times, flat.starts, flat.ends, moments)
+    timestamps = flat.as_of - parse_duration(period, "period")
+    ends = first_at_or_after(flat.times, flat.starts, flat.ends, timestamps)
     kept = np.flatnonzero(ends > flat.starts)
     if not len(kept):
         first = f"nothing before {iso(flat.times.min())}" if len(flat.times) else "no transactions"
@@ -255,7 +255,7 @@ def rewind_rows(histories: pd.DataFrame, period: str | dt.timedelta) -> tuple[pd
         )
     past = pd.DataFrame(
         {
-            "as_of": moments[kept].view("datetime64[us]"),
+            "as_of": timestamps[kept].view("datetime64[us]"),
             "history": nest(flat.transactions, flat.starts[kept], ends[kept]),
         },
         index=histories.index[kept],
@@ -437,9 +437,9 @@ def read_decisions(frame: Any, customer: str, ids: pa.ChunkedArray) -> Decisions
     check_columns(table.column_names, [customer, "as_of"], of="the decisions")
     if not table.num_rows:
         check_decisions(0, 0, 0)  # columns without a value have no type that could be read
-    moments = parse_times(table["as_of"], "as_of")
+    timestamps = parse_times(table["as_of"], "as_of")
     asked = parse_ids(table[customer], customer)
-    check_decisions(table.num_rows, moments.bad.sum(), asked.bad.sum())
+    check_decisions(table.num_rows, timestamps.bad.sum(), asked.bad.sum())
     check_decision_ids(asked.converted, ids)
     other = [name for name in table.column_names if name not in (customer, "as_of")]
     check_other_columns(other)
@@ -447,7 +447,7 @@ def read_decisions(frame: Any, customer: str, ids: pa.ChunkedArray) -> Decisions
     columns = {str(name): column for name, column in frame.items()} if own else table
     return Decisions(
         whole(asked.converted),
-        microseconds(moments.converted),
+        microseconds(timestamps.converted),
         {name: (columns[name] if own else columns[name].to_pandas()).array for name in other},
     )
 
@@ -502,7 +502,7 @@ def _bare(ids: pa.Array) -> pa.Array:
 
 
 def check_within(as_of: Ints, first: int, last: int) -> None:
-    """Compare moments of decision with the first and the last time of the whole log.
+    """Compare the timestamps of decisions with the first and the last time of the whole log.
 
     Raises
     ------
@@ -534,7 +534,7 @@ def check_within(as_of: Ints, first: int, last: int) -> None:
 
 
 def check_decisions(n_decisions: int, n_timeless: int = 0, n_nameless: int = 0) -> None:
-    """Raise where there is no decision, or one lacks its moment or its customer."""
+    """Raise where there is no decision, or one lacks its timestamp or its customer."""
     if not n_decisions:
         raise ValueError(
             "the frame of decisions is empty: at least one (customer, as_of) is needed"

@@ -39,7 +39,7 @@ class OptionNeededError(ValueError):
     problem : str
         What is wrong.
     advice : str
-        The words before the option.
+        The text before the option.
     column : str or None
         The column that it is about.
     **options : str or tuple of str

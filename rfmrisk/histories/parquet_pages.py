@@ -1,6 +1,6 @@
 """Read a Parquet file of somebody else within limits.
 
-How much it unpacks to is told by the heads of its pages, before any is unpacked.
+How much it unpacks to stands in the heads of its pages, before any is unpacked.
 
 The footer of a file says how many rows and bytes there are, and may say anything: Arrow allocates
 what the head of a page claims, and a page of 16 kB can hold gigabytes of zeros.

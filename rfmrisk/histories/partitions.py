@@ -46,7 +46,7 @@ from rfmrisk.histories.reading import read_table
 from rfmrisk.histories.roles import Roles, find_formats_of
 from rfmrisk.histories.segments import Ints, group
 from rfmrisk.histories.sources import is_parquet
-from rfmrisk.histories.timestamps import DAY, check_known, parse_moment
+from rfmrisk.histories.timestamps import DAY, check_known, parse_timestamp
 from rfmrisk.histories.whole_files import whole_file, write_whole
 
 Watch = Callable[[Iterable[Any], str, int], Iterable[Any]]
@@ -83,7 +83,7 @@ def histories_in_parts(
     customer, time, amount, order, duplicates : str
         As in `to_histories`.
     as_of : datetime-like, DataFrame or None, default=None
-        The moment of decision; None is the midnight that ends the last day of the whole log. A
+        The timestamp of the decision; None is the midnight that ends the last day of the log. A
         frame holds decisions, as in `to_histories`; it is in memory as a whole.
     on_bad : {"raise", "drop"}, default="raise"
         As in `to_histories`. Bad rows are counted in the whole log, before the first part.
@@ -106,8 +106,8 @@ def histories_in_parts(
     Raises
     ------
     FileNotFoundError, ValueError
-        As `read_transactions` and `to_histories`. What the columns' types tell is raised at
-        once, what only the rows tell before the first part.
+        As `read_transactions` and `to_histories`. What is wrong with the columns' types is
+        raised at once, what is wrong with rows before the first part.
 
     Examples
     --------
@@ -136,8 +136,8 @@ class SplitLog:
     pieces : list of Path
     n_parts : int
     roles : Roles
-    moment : int or Decisions
-        The moment of decision, in microseconds, or the decisions.
+    timestamp : int or Decisions
+        The timestamp of the decision, in microseconds, or the decisions.
     stored, schema : pyarrow.Schema
         Of the pieces, and of the log that they were made of.
     span : (int, int)
@@ -147,7 +147,7 @@ class SplitLog:
     pieces: list[Path]
     n_parts: int
     roles: Roles
-    moment: int | Decisions
+    timestamp: int | Decisions
     stored: pa.Schema
     schema: pa.Schema
     span: tuple[int, int]
@@ -164,9 +164,9 @@ class SplitLog:
         columns = zip(table.columns, self.schema.types, strict=True)
         restored = [of_type(whole(column), kind) for column, kind in columns]
         log = pa.table(restored, schema=self.schema)
-        if isinstance(self.moment, int):
-            return histories_at(log, self.roles, self.moment) if len(log) else None
-        asked = self.moment.take(self.positions(number))
+        if isinstance(self.timestamp, int):
+            return histories_at(log, self.roles, self.timestamp) if len(log) else None
+        asked = self.timestamp.take(self.positions(number))
         return histories_of_decisions(log, self.roles, asked) if len(asked) else None
 
     def customers(self) -> pa.Array:
@@ -182,9 +182,9 @@ class SplitLog:
 
     def positions(self, number: int) -> Ints:
         """Return the positions, in the frame that was given, of the decisions of a partition."""
-        if isinstance(self.moment, int):
-            raise TypeError("one moment of decision for all has no positions")
-        return np.flatnonzero(_part_of(self.moment.customers, self.n_parts) == number)
+        if isinstance(self.timestamp, int):
+            raise TypeError("one timestamp for all decisions has no positions")
+        return np.flatnonzero(_part_of(self.timestamp.customers, self.n_parts) == number)
 
 
 class PartitionedLog:
@@ -236,7 +236,7 @@ class PartitionedLog:
         if hasattr(as_of, "__arrow_c_stream__"):
             self.decide(as_of)
         else:
-            self.as_of = None if as_of is None else parse_moment(as_of, "as_of")
+            self.as_of = None if as_of is None else parse_timestamp(as_of, "as_of")
         # Batches of one file may not differ in their dictionaries.
         self._stored = pa.schema([field.with_type(_plain(field.type)) for field in self.schema])
         self.n_parts = max(1, -(-self._files.n_rows // rows_per_part))
@@ -256,7 +256,7 @@ class PartitionedLog:
                     yield histories
 
     def decide(self, decisions: Any) -> None:
-        """Take the moments of decision from a frame of decisions."""
+        """Take the timestamps of the decisions from a frame of decisions."""
         self.as_of = read_decisions(decisions, self.roles.customer, self._some_ids())
 
     def _some_ids(self) -> pa.ChunkedArray:
@@ -292,19 +292,21 @@ class PartitionedLog:
         found = []
         steps = zip(stretches, pieces, strict=True)
         for stretch, piece in watch(steps, "splitting the log", len(stretches)):
-            told = piece.with_suffix(".json")
-            if not (told.exists() and is_table(piece)):
+            report = piece.with_suffix(".json")
+            if not (report.exists() and is_table(piece)):
                 findings = self._split(self._files.read(stretch, self.rows_per_part), piece)
-                write_whole(told, json.dumps(dataclasses.asdict(findings)))
-            found.append(Findings.from_plain(json.loads(told.read_text(encoding="utf-8"))))
+                write_whole(report, json.dumps(dataclasses.asdict(findings)))
+            found.append(Findings.from_plain(json.loads(report.read_text(encoding="utf-8"))))
         if not found:
             raise ValueError("the log is empty: at least one transaction is needed")
         findings = reduce(add, found)
-        moment = self._judge(findings)
+        timestamp = self._judge(findings)
         span = (findings.first, max(findings.days) * DAY)
-        split = SplitLog(pieces, self.n_parts, self.roles, moment, self._stored, self.schema, span)
-        if isinstance(moment, Decisions):
-            moment.warn_of_strangers(split.customers())
+        split = SplitLog(
+            pieces, self.n_parts, self.roles, timestamp, self._stored, self.schema, span
+        )
+        if isinstance(timestamp, Decisions):
+            timestamp.warn_of_strangers(split.customers())
         return split
 
     def _split(self, tables: Iterator[pa.Table], piece: Path) -> Findings:
@@ -331,7 +333,7 @@ class PartitionedLog:
         return reduce(add, found)
 
     def _judge(self, findings: Findings) -> int | Decisions:
-        """Raise where the rows cannot be used; return the moment of decision, or the decisions."""
+        """Raise where the rows cannot be used; return the timestamp, or the decisions."""
         findings.check(self.on_bad, stacklevel=3)
         if self.as_of is None:
             return end_of_log(findings.days, self.roles.time)
@@ -352,7 +354,7 @@ def _part_of(ids: pa.Array, n_parts: int) -> np.ndarray:
 
 
 def is_table(path: Path) -> bool:
-    """Tell whether a file holds a whole Arrow table; one that was cut off does not."""
+    """Return whether a file holds a whole Arrow table; one that was cut off does not."""
     try:
         with pa.memory_map(str(path)) as source:
             pa.ipc.open_file(source)

@@ -35,18 +35,18 @@ def group(codes: NDArray[np.integer], n_groups: int) -> tuple[NDArray[np.integer
     return by_row.indices, by_row.indptr.astype(np.int64)
 
 
-def first_at_or_after(times: Ints, starts: Ints, ends: Ints, moments: Ints) -> Ints:
-    """Return, for each sorted segment of ``times``, the first position not before its moment.
+def first_at_or_after(times: Ints, starts: Ints, ends: Ints, timestamps: Ints) -> Ints:
+    """Return, for each sorted segment of ``times``, the first position not before its timestamp.
 
-    A binary search in all segments at once; a segment with no such time gives its end. Moments
-    of shape (k, n) ask for k moments in each of n segments.
+    A binary search in all segments at once; a segment with no such time gives its end. Timestamps
+    of shape (k, n) ask for k timestamps in each of n segments.
     """
-    before = np.empty(moments.shape, dtype=np.int64)
-    before[...] = starts - 1  # the last position known to lie before the moment
+    before = np.empty(timestamps.shape, dtype=np.int64)
+    before[...] = starts - 1  # the last position known to lie before the timestamp
     step = 1 << int((ends - starts).max(initial=0)).bit_length()
     while step := step >> 1:
         further = before + step
-        earlier = times.take(further, mode="clip") < moments
+        earlier = times.take(further, mode="clip") < timestamps
         earlier &= further < ends
         before += step * earlier
     return before + 1

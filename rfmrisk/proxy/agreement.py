@@ -64,7 +64,7 @@ class ProxyValidation:
 
     @property
     def verdict(self) -> str:
-        """What the numbers mean for the use of the proxy, in words."""
+        """What the numbers mean for the use of the proxy, as text."""
         low, high = self.auc_interval
         measured = f"AUC {self.auc:.2f} [{low:.2f}, {high:.2f}]"
         if high < 0.5:

@@ -193,8 +193,8 @@ def rolling_origin(
     """
     check_parameters("rolling_origin", n=(n, [at_least(1)]))
     length = parse_duration(outcome, "outcome")
-    moments = flatten(histories).as_of
-    if len(np.unique(moments)) == 1:
+    timestamps = flatten(histories).as_of
+    if len(np.unique(timestamps)) == 1:
         if y is not None:
             raise ValueError(
                 "outcomes, y, are of decisions of several dates; all rows of these histories have "
@@ -202,10 +202,10 @@ def rolling_origin(
                 "labelled by what followed"
             )
         histories, y = _rewound(histories, outcome, length, int(n), labeler)
-        moments = flatten(histories).as_of
+        timestamps = flatten(histories).as_of
     elif y is not None:
         y = outcomes_of(y, histories.index)
-    found = RollingOrigin(histories, y, _splits(moments, length, int(n), y), str(outcome))
+    found = RollingOrigin(histories, y, _splits(timestamps, length, int(n), y), str(outcome))
     if found.too_small:
         warnings.warn(
             f"{len(found.too_small)} of {len(found)} splits have under {ENOUGH} customers who are "
@@ -255,12 +255,14 @@ def _parts(span: int, length: int, n: int) -> int:
     return max(1, -(-(n - 1) * length // room)) if n > 1 else 1
 
 
-def _splits(moments: NDArray[np.int64], length: int, n: int, y: NDArray[Any] | None) -> list[Split]:
+def _splits(
+    timestamps: NDArray[np.int64], length: int, n: int, y: NDArray[Any] | None
+) -> list[Split]:
     """Cut the dates that have training decisions into n consecutive parts, one per test."""
-    known = np.full(len(moments), True) if y is None else ~np.isnan(y)
-    dates = np.unique(moments[known])
+    known = np.full(len(timestamps), True) if y is None else ~np.isnan(y)
+    dates = np.unique(timestamps[known])
     if not len(dates):
-        raise ValueError(f"none of the {len(moments):,} outcomes is known")
+        raise ValueError(f"none of the {len(timestamps):,} outcomes is known")
     dates = dates[dates - length >= dates[0]]
     if not len(dates):
         raise ValueError(
@@ -275,8 +277,8 @@ def _splits(moments: NDArray[np.int64], length: int, n: int, y: NDArray[Any] | N
         )
     return [
         (
-            np.flatnonzero(known & (moments <= part[0] - length)),
-            np.flatnonzero(known & (moments >= part[0]) & (moments <= part[-1])),
+            np.flatnonzero(known & (timestamps <= part[0] - length)),
+            np.flatnonzero(known & (timestamps >= part[0]) & (timestamps <= part[-1])),
         )
         for part in np.array_split(dates, min(n, len(dates)))
     ]

@@ -69,7 +69,7 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
         One per outcome window, the latest of the shortest length first: its ``outcome``, where
         it opens (``back``, in its lengths before ``as_of``), the fitted ``labeler`` from
         histories to labels, ``n_customers``, their ``high_risk_share``, and in ``rule`` the one
-        threshold that gives the labels, in words, where K-Means decides nothing; None elsewhere.
+        threshold that gives the labels, as text, where K-Means decides nothing; None elsewhere.
     labeler_ : Pipeline
         The labeler of the first window.
     outcome_ : str, timedelta, list of these or None
@@ -84,14 +84,14 @@ class ProxyTargetClassifier(ClassifierMixin, BaseEstimator):
     Notes
     -----
     In one window of 30 days most customers of many lenders are merely not due, and its label is
-    a flag of absence. Several lengths tell the late from the lost, and several cut-offs do not
+    a flag of absence. Several lengths separate the late from the lost, and several cut-offs do not
     depend on what one month was like. Windows that flag more than 60 % or less than 1 % of the
     customers are left out where there are others. A customer is in as many samples as there are
     windows before which it was known; a whole number (or None) for ``cv`` inside the classifier
     stands for that many folds of customers.
 
     A customer without any history is no sample, and is riskiest: its probability is 1. Whether
-    that is right can be told from outcomes only (`OutcomeUpdatedClassifier`).
+    that is right only outcomes can show (`OutcomeUpdatedClassifier`).
 
     Examples
     --------

@@ -165,7 +165,7 @@ class StabilityDisplay(Display):
         histories : DataFrame of shape (n_customers, 2)
         ax : matplotlib Axes or None, default=None
         **options
-            Further parameters of `label_stability`.
+            Other parameters of `label_stability`.
 
         Returns
         -------
@@ -238,7 +238,7 @@ class ProxyValidationDisplay(Display):
         outcome : Series or array-like of shape (m,)
         ax : matplotlib Axes or None, default=None
         **options
-            Further parameters of `validate_proxy`.
+            Other parameters of `validate_proxy`.
 
         Returns
         -------
@@ -321,7 +321,7 @@ class LeakageDisplay(Display):
         y : Series, array-like of shape (n_rows,) or None, default=None
         ax : matplotlib Axes or None, default=None
         **options
-            Further parameters of `leakage_report`.
+            Other parameters of `leakage_report`.
 
         Returns
         -------
@@ -546,7 +546,7 @@ class OutcomeCurveDisplay(Display):
         y : array-like of shape (n_rows,)
         ax : matplotlib Axes or None, default=None
         **options
-            Further parameters of `outcome_curve`.
+            Other parameters of `outcome_curve`.
 
         Returns
         -------

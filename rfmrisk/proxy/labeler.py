@@ -71,7 +71,7 @@ class ProxyLabeler(TransformerMixin, BaseEstimator):
     flagged_share_ : float
         Share of the customers of `fit` that are labelled high-risk.
     degenerate_ : list of str
-        What is degenerate about the label, in words; empty where nothing is.
+        What is degenerate about the label, as text; empty where nothing is.
     n_clusters_ : int
     columns_ : list of str
         The columns that are used.

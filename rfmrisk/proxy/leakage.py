@@ -15,7 +15,7 @@ from rfmrisk.aggregation import RFMAggregator, customer_features
 from rfmrisk.histories.flat import flatten
 from rfmrisk.histories.parameters import at_least, check_parameters
 from rfmrisk.histories.segments import Floats
-from rfmrisk.histories.timestamps import parse_moment
+from rfmrisk.histories.timestamps import parse_timestamp
 from rfmrisk.proxy.auc import auc, bootstrap_auc, interval
 from rfmrisk.proxy.classifier import ProxyTargetClassifier
 from rfmrisk.proxy.labeler import ProxyLabeler
@@ -42,7 +42,7 @@ class LeakageReport:
     n_overlapping : int or None
         Rows whose features may see the outcome window; None where that is not known.
     alarms : list of str
-        What is wrong, in words; empty where nothing is.
+        What is wrong, as text; empty where nothing is.
     n_customers : int
     """
 
@@ -55,7 +55,7 @@ class LeakageReport:
 
     @property
     def verdict(self) -> str:
-        """Whether there is a leak, in words."""
+        """Whether there is a leak, as text."""
         if self.alarms:
             return "LEAK: " + "; ".join(self.alarms)
         found = "no leak found: no feature alone gives the label, and no customer is on both sides"
@@ -98,8 +98,8 @@ def leakage_report(
     y : Series, array-like of shape (n_rows,) or None, default=None
         The labels, 1 is bad; a Series is matched by its index. None takes those that a
         `ProxyTargetClassifier` derives, and the histories from before its outcome window.
-    outcome_from : moment, Series or None, default=None
-        When the outcome window of the labels opens; a Series has one moment per row. None is not
+    outcome_from : timestamp, Series or None, default=None
+        When the outcome window of the labels opens; a Series has one timestamp per row. None is not
         known, but for the labels of a `ProxyTargetClassifier`.
     cv : int, splitter or iterable, default=5
         How to hold out; an int splits rows, stratified and shuffled, and customers where the
@@ -325,14 +325,14 @@ def _on_both_sides(histories: pd.DataFrame, splits: list[tuple[Any, Any]]) -> in
 def _overlap(histories: pd.DataFrame, outcome_from: Any) -> int:
     flat = flatten(histories)
     if isinstance(outcome_from, pd.Series | pd.Index | np.ndarray):
-        opens = np.array([parse_moment(moment, "outcome_from") for moment in outcome_from])
+        opens = np.array([parse_timestamp(timestamp, "outcome_from") for timestamp in outcome_from])
         if len(opens) != len(histories):
             raise ValueError(
-                f"outcome_from must be one moment, or one per row of histories, "
+                f"outcome_from must be one timestamp, or one per row of histories, "
                 f"{len(histories):,}; got {len(opens):,}"
             )
     else:
-        opens = np.full(len(histories), parse_moment(outcome_from, "outcome_from"))
+        opens = np.full(len(histories), parse_timestamp(outcome_from, "outcome_from"))
     return int(np.sum(flat.as_of > opens))
 
 

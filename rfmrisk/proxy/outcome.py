@@ -104,7 +104,7 @@ def suggest_outcome(histories: pd.DataFrame) -> str:
     The share is an average over time. Every day within 90 days after a transaction, and a
     window before ``as_of``, is a day on which the customer was active and could be seen to return
     within the window. So it rests on the rhythm between all transactions, and not on what
-    happens to lie just before ``as_of``, which may be the moment of a decision.
+    happens to lie just before ``as_of``, which may be the timestamp of a decision.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def other_outcome(histories: pd.DataFrame, outcomes: Sequence[Any]) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             suggested = suggest_outcome(histories)
-    except ValueError:  # the log is too short to tell
+    except ValueError:  # the log is too short to say
         return ""
     lengths = [parse_duration(outcome, "outcome") for outcome in outcomes if outcome is not None]
     if parse_duration(suggested, "outcome") in lengths:

@@ -79,7 +79,7 @@ def choose_columns(
 
 
 def with_history(values: Floats, columns: Sequence[str], recency: int) -> NDArray[np.bool_]:
-    """Tell which customers have a history; any other missing value is an error."""
+    """Return which customers have a history; any other missing value is an error."""
     known = np.ones(len(values), dtype=bool)
     if recency >= 0:
         known = ~np.isnan(values[:, recency])

@@ -37,7 +37,7 @@ class LabelRule:
 
     @property
     def text(self) -> str:
-        """The rule in words."""
+        """The rule as text."""
         if self.is_absence:
             says = "who had no transaction in the window"
         elif self.above:

@@ -45,7 +45,7 @@ class LabelStability:
     ----------
     table : DataFrame
         One row per perturbation: ``refits``, and how many more ``failed`` because too little was
-        left to tell customers apart; ``flips_mean`` and ``flips_max``, the share of
+        left to separate customers; ``flips_mean`` and ``flips_max``, the share of
         customers whose label differs from that of the undisturbed fit; ``flagged_min`` and
         ``flagged_max``, the range of the flagged share; ``ari_mean``, the mean adjusted Rand
         index of the clusters (1 is the same). Missing where the log is too short.
@@ -70,7 +70,7 @@ class LabelStability:
 
     @property
     def verdict(self) -> str:
-        """Whether the label withstands what must not matter, in words."""
+        """Whether the label withstands what must not matter, as text."""
         flips = self.table["flips_mean"].reindex(list(NUISANCES)).dropna()
         n_failed = int(self.table["failed"].reindex(list(NUISANCES)).sum())
         if n_failed:
@@ -201,7 +201,7 @@ def label_stability(
             continue
         try:
             refitted = _refit(*fit)
-        except ValueError:  # too little is left to tell customers apart
+        except ValueError:  # too little is left to separate customers
             failed[name] += 1
             continue
         new_flags, new_clusters = _labels(refitted, compared)

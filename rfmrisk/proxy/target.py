@@ -93,7 +93,7 @@ class ProxyTarget:
     outcome : str, timedelta, None or list of these
         The lengths that were used: a list where several were asked for.
     left_out : list of str
-        Windows that were asked for and do not fit, each with the reason.
+        Windows that do not fit, each with the reason.
     """
 
     past: pd.DataFrame
@@ -116,7 +116,7 @@ class ProxyTarget:
 
     @property
     def rules(self) -> list[str]:
-        """What gives the labels of each window in which K-Means decides nothing, in words."""
+        """What gives the labels of each window in which K-Means decides nothing, as text."""
         return [f"{window.name}: {window.rule.text}" for window in self.windows if window.rule]
 
     def per_customer(self) -> pd.DataFrame:
@@ -241,7 +241,7 @@ def label_again(histories: pd.DataFrame, windows: list[OutcomeWindow]) -> ProxyT
 
 
 def without_history(histories: pd.DataFrame) -> NDArray[np.bool_]:
-    """Tell which rows have no transaction: a state of its own."""
+    """Return which rows have no transaction: a state of its own."""
     flat = flatten(histories)
     return flat.ends == flat.starts
 
@@ -324,7 +324,7 @@ def _reached(
 def _label_each(
     views: _Views, asked: list[tuple[Outcome, int]], make: _Make
 ) -> tuple[list[_Labelled], list[str]]:
-    """Label over each window; return also those that tell customers apart badly, and why.
+    """Label over each window; return also those that separate customers badly, and why.
 
     Degenerate labels are left out unless all are.
     """
@@ -376,7 +376,7 @@ def _label(views: _Views, outcome: Outcome, back: int, make: _Make) -> _Labelled
     if len(np.unique(y)) < 2:
         raise ValueError(
             f"all {len(y):,} customers known {outcome} earlier have the label {y[0]}: the "
-            "outcome window must tell them apart; try another outcome"
+            "outcome window must separate them; try another outcome"
         )
     window = OutcomeWindow(
         outcome, back, pipeline, len(y), float(np.mean(y)), absent, label_rule(table, y)
@@ -437,8 +437,8 @@ def _share_absent(
     if bought.all():
         warnings.warn(
             f"all {len(bought):,} customers known {outcome} earlier {_BOUGHT}: "
-            "nobody stayed away, and the label tells only who bought least. A shorter outcome "
-            f"tells more{other_outcome(views.histories, [outcome])}",
+            "nobody stayed away, and the label says only who bought least. A shorter outcome "
+            f"says more{other_outcome(views.histories, [outcome])}",
             UserWarning,
             stacklevel=5,
         )

@@ -62,7 +62,7 @@ class OutcomeCurve:
 
     @property
     def verdict(self) -> str:
-        """What the proxy is worth, and when it will be outgrown, in words."""
+        """What the proxy is worth, and when it will be outgrown, as text."""
         first, last = self.table.index[[0, -1]]
         ahead = self.table["proxy"].mean()
         if self.worth == 0:

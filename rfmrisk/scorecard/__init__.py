@@ -1,4 +1,4 @@
-"""Scorecards: Weight of Evidence and a logistic regression, told in points."""
+"""Scorecards: Weight of Evidence and a logistic regression, in points."""
 
 from rfmrisk.scorecard.curves import CutoffDisplay, GainsDisplay, SelectionDisplay, SwapSetDisplay
 from rfmrisk.scorecard.cutoffs import (

@@ -248,7 +248,7 @@ def sentence_of(cutoff: float, row: pd.Series) -> str:
 def swap_sides(
     champion: ArrayLike, challenger: ArrayLike, cutoff: float | Sequence[float]
 ) -> NDArray[np.object_]:
-    """Tell on which side each customer is under two scores.
+    """Return on which side each customer is under two scores.
 
     Parameters
     ----------
@@ -306,7 +306,7 @@ def swap_set(
     y : array-like of shape (n,)
         0 is good, 1 is bad, NaN not known, as of those whom the champion has refused.
     champion, challenger : array-like of shape (n,) or Scorecard
-        Scores, higher is safer; or fitted scorecards, which score ``X`` and tell the reasons.
+        Scores, higher is safer; or fitted scorecards, which score ``X`` and give the reasons.
     cutoff : float or pair of float
         From which score on customers are accepted; a pair is the champion's and the challenger's.
     X : frame or None, default=None

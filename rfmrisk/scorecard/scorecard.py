@@ -1,4 +1,4 @@
-"""A scorecard: Weight of Evidence and a logistic regression, told in points."""
+"""A scorecard: Weight of Evidence and a logistic regression, in points."""
 
 from __future__ import annotations
 
@@ -779,8 +779,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             text["reason"][here] = said[code]
             if columns[j]["kind"] == "categorical":  # a level says more than its group
                 level_codes, levels = as_levels(table.read(j), name)
-                words = [*(f"{name} is {level}" for level in levels), f"{name} missing"]
-                text["reason"][here] = np.array(words, dtype=object)[level_codes[row[here]]]
+                texts = [*(f"{name} is {level}" for level in levels), f"{name} missing"]
+                text["reason"][here] = np.array(texts, dtype=object)[level_codes[row[here]]]
             points[here] = self.points_[j][code]
         amounts, place = np.unique(cost, return_inverse=True)
         below = _BELOW[against]

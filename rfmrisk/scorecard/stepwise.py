@@ -134,7 +134,7 @@ class Search:
         return np.where(taken[self.quantities], self._second, self._first)
 
     def allowed(self, standing: Standing, chosen: list[int]) -> NDArray[np.bool_]:
-        """Tell which columns may be added, significant or not."""
+        """Return which columns may be added, significant or not."""
         allowed = (
             self.varies
             & (standing.correlation <= self.limits.max_correlation)

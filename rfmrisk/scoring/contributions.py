@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 class Contributions:
     """The points that each feature costs a customer, of a model whose log-odds are a sum.
 
-    XGBoost and LightGBM tell each customer's SHAP values, against the average of the training
+    XGBoost and LightGBM give each customer's SHAP values, against the average of the training
     customers. A logistic regression's are its coefficients times the distance to the typical
     customer.
 
@@ -53,7 +53,7 @@ class Contributions:
 
     @staticmethod
     def known(steps: Pipeline, names: list[str]) -> bool:
-        """Tell whether a model has contributions, and each is known to be a feature's.
+        """Return whether a model has contributions, and each is known to be a feature's.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ def uncalibrated(steps: Pipeline) -> Pipeline:
 def _sources(steps: Pipeline, names: list[str]) -> sparse.csr_array | None:
     """Return a table of features by encoded columns, 1 where the column is the feature's.
 
-    None where the name of a column does not tell.
+    None where the name of a column does not say.
     """
     encoded = names
     if len(steps) > 1:

@@ -90,7 +90,7 @@ def score_file(
         The columns of the log, and whether rows that repeat others are dropped, as in
         `to_histories`; None is as in the training of the model.
     as_of : datetime-like or None, default=None
-        The moment of decision; None is the midnight that ends the last day of the whole log.
+        The timestamp of the decision; None is the midnight that ends the last day of the whole log.
     decisions : str, Path, DataFrame or None, default=None
         Decisions to score instead, one line each: a CSV, Excel or Parquet file, or a frame, with
         the columns that the model needs of an application.
@@ -179,8 +179,10 @@ def score_file(
             decisions="FILE",
         )
     state = _state(path)
-    moment = as_of if decisions is None else None
-    log = PartitionedLog(path, roles, moment, on_bad, rows_per_part, options=reading, texts=texts)
+    timestamp = as_of if decisions is None else None
+    log = PartitionedLog(
+        path, roles, timestamp, on_bad, rows_per_part, options=reading, texts=texts
+    )
     options: dict[str, Any] = {**roles.plain, **reading.given, "as_of": log.as_of, "on_bad": on_bad}
     if decisions is not None:
         asked = decisions_to_score(
@@ -200,8 +202,8 @@ def score_file(
     with open_work(output, _manifest(model, state, options)) as work:
         try:
             split = log.split(work, progress)
-            if isinstance(split.moment, Decisions):
-                check_within(split.moment.as_of, *split.span)
+            if isinstance(split.timestamp, Decisions):
+                check_within(split.timestamp.as_of, *split.span)
         except ValueError:
             remove_work(work)
             raise
@@ -210,7 +212,7 @@ def score_file(
         for number in progress(range(log.n_parts), "scoring", log.n_parts):
             if not is_table(scored[number]):
                 batches = _score(model, split.part(number), n_reasons, book)
-                if isinstance(split.moment, Decisions):
+                if isinstance(split.timestamp, Decisions):
                     batches = _numbered(batches, split.positions(number))
                 _write_scores(batches, scored[number])
         if _state(path) != state:
@@ -226,7 +228,7 @@ def score_file(
 
 
 def _state(path: str | Path) -> list[list[Any]]:
-    """Return what tells whether the files of a log are what they were."""
+    """Return what changes when the files of a log change."""
     stats = [(str(file.resolve()), file.stat()) for file in log_files(Path(path))]
     return [[name, s.st_size, s.st_mtime_ns, s.st_ino, s.st_ctime_ns] for name, s in stats]
 
@@ -289,7 +291,7 @@ def _in_order(paths: list[Path], key: str) -> Iterator[pa.Table]:
     parts = [part for part in read if part.num_columns]
     keys = [part[key].chunk(0) for part in parts]
     n_tables = -(-sum(map(len, keys)) // (4 * _CUSTOMERS_AT_ONCE))
-    # Every hundredth customer of each part tells well enough where the tables are to begin.
+    # Every hundredth customer of each part shows well enough where the tables are to begin.
     some = pa.concat_arrays([key.take(pa.array(np.arange(0, len(key), 100))) for key in keys])
     some = some.sort()
     begins = [some[len(some) * number // n_tables].as_py() for number in range(1, n_tables)]

@@ -23,13 +23,13 @@ class DataSummary:
     name : str
         Of the log.
     fingerprint : str
-        SHA-256 of customers, moments of decision, times and amounts.
+        SHA-256 of customers, timestamps of the decisions, times and amounts.
     customers, transactions : int
         How many there are.
     first, last : str
         Times of the first and the last transaction, ISO-8601.
     first_as_of, last_as_of : str
-        The earliest and the latest moment of decision, ISO-8601.
+        The earliest and the latest timestamp of the decision, ISO-8601.
     left_out : list of str
         Which rows and lines of the log were left out, and why.
     remarks : list of str
@@ -184,7 +184,7 @@ class ModelMetadata:
         Columns of ``customer``, ``time``, ``target`` and ``weight`` in the decisions of the
         training, where it had a table of them.
     model, title : str
-        Name of the model in its catalogue, and in words.
+        Name of the model in its catalogue, and for people.
     parameters : str
         Those that the search chose, as JSON.
     asked : dict
@@ -212,9 +212,9 @@ class ModelMetadata:
         Whether the drift of the training compares the last decisions with those before, and not
         the held-out customers with the others.
     outcome_curve : str or None
-        What the proxy is worth in outcomes, in words, where outcomes update one.
+        What the proxy is worth in outcomes, as text, where outcomes update one.
     separating : list of str
-        Features that told goods from bads without an error in the training, by single bins.
+        Features that separated goods from bads without an error in the training, by single bins.
     data : DataSummary
     versions : dict of str to str
         Of Python, of the package, and of all packages that the model needs.
@@ -224,7 +224,7 @@ class ModelMetadata:
         Of the folder in which the training ran.
     tracking : TrackedRun or None
     label_stability, leakage : str or None
-        The verdicts on a proxy label, in words.
+        The verdicts on a proxy label, as text.
     label_stable, leaks : bool or None
         The same as flags.
     label_by_clusters : bool or None

@@ -86,7 +86,7 @@ class ScoringModel:
         Notes
         -----
         `reasons_note` says what the points of the reasons are. For a scorecard they are those
-        lost against the best attainable bin of each feature. XGBoost and LightGBM tell each
+        lost against the best attainable bin of each feature. XGBoost and LightGBM give each
         customer's SHAP values, against the average of the training customers; a logistic
         regression's contributions are its coefficients times the distance to the typical
         customer, of median or most frequent values. Other models have no reasons.
@@ -155,8 +155,8 @@ class ScoringModel:
         try:
             metadata = ModelMetadata.from_json(beside.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            told = error.strerror if isinstance(error, OSError) else error
-            raise ModelFileError(f"{str(beside)!r} cannot be read: {told}") from error
+            message = error.strerror if isinstance(error, OSError) else error
+            raise ModelFileError(f"{str(beside)!r} cannot be read: {message}") from error
         if metadata.model_sha256 != _sha256(data):
             raise ModelFileError(
                 f"{str(beside)!r} is not of the model beside it: its model_sha256 is not the hash "
@@ -196,8 +196,8 @@ class ScoringModel:
         except ValueError as error:
             raise ModelFileError(str(error)) from error
         except Exception as error:
-            told = f"the pipeline cannot be scored by ({type(error).__name__})"
-            raise ModelFileError(told) from error
+            message = f"the pipeline cannot be scored by ({type(error).__name__})"
+            raise ModelFileError(message) from error
         if made != self.metadata.features:
             raise ModelFileError(
                 f"the metadata are of another model: they have {len(self.metadata.features)} "
@@ -261,7 +261,7 @@ class ScoringModel:
 
 
 def version_of_folder(folder: str | Path) -> str:
-    """Return what tells the model of a folder from another: the start of its files' SHA-256.
+    """Return what identifies the model of a folder: the start of its files' SHA-256.
 
     Raises
     ------
@@ -280,10 +280,10 @@ def scores_table(
     histories: pd.DataFrame, scores: Scores, n_reasons: int, book: PhraseBook
 ) -> pd.DataFrame:
     """Return scores as the table of `ScoringModel.score`."""
-    told = np.full((2, n_reasons, len(histories)), "", dtype=object)
+    texts = np.full((2, n_reasons, len(histories)), "", dtype=object)
     for row, found in enumerate(scores.reasons):
         for rank, reason in enumerate(found):
-            told[:, rank, row] = book.sentence(reason), reason.code
+            texts[:, rank, row] = book.sentence(reason), reason.code
     columns = {
         "as_of": histories["as_of"],
         "probability": scores.probability,
@@ -292,8 +292,8 @@ def scores_table(
     if scores.grade is not None:
         columns["grade"] = scores.grade
     columns["is_high_risk"] = scores.high_risk.astype(np.int64)
-    for name, texts in zip(("reason", "code"), told, strict=True):
-        columns |= {f"{name}_{rank + 1}": texts[rank] for rank in range(n_reasons)}
+    for name, ranked in zip(("reason", "code"), texts, strict=True):
+        columns |= {f"{name}_{rank + 1}": ranked[rank] for rank in range(n_reasons)}
     return pd.DataFrame(columns, index=histories.index)
 
 

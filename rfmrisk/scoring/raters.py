@@ -76,7 +76,7 @@ class PlainRater:
 
     independent = False
     reference = ""
-    least = 0.5  # less is nothing that a customer could be told
+    least = 0.5  # less is no reason that a customer could be given
 
     def __init__(
         self, steps: Pipeline, names: list[str], typical: dict[str, Any], scale: dict[str, float]
@@ -235,7 +235,7 @@ class UpdatedRater:
             values |= own.values
             for k, name in enumerate(rater.features):
                 lost[:, position[name]] += weight * own.lost[:, k]
-                # Where both know a feature, the supervised model's bin is told.
+                # Where both know a feature, the supervised model's bin is given.
                 bins[position[name]] = partial(_bin_of, own, k)
         return Losses(lost, values, lambda customer, feature: bins[feature](customer))
 

@@ -73,7 +73,7 @@ class PhraseBook:
         where they say it better, a text for ``"zero"``, for ``"missing"`` and for the
         ``"typical"`` value, which follows where it differs from the customer's. The name of a
         kind may have ``{field}`` and ``{window}`` in it; the first that fits counts, and
-        ``"{feature}"`` fits all. Features of one ``"concept"`` (by default the code) are told
+        ``"{feature}"`` fits all. Features of one ``"concept"`` (by default the code) are given
         once. A text may have ``{feature}``, ``{field}``, ``{window}``, ``{value}`` and
         ``{typical}``, the numbers with a unit: ``{value:day}``, or ``{value:percent}``.
         ``"units"``: for each unit the words for one and for many; ``D``, ``h`` and so on are
@@ -167,7 +167,7 @@ class PhraseBook:
         return self._phrase(feature).code
 
     def concept(self, feature: str) -> str:
-        """Return what a feature is about; features of one concept are told once.
+        """Return what a feature is about; features of one concept are given once.
 
         Parameters
         ----------
@@ -272,7 +272,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def _spoken(name: str) -> str:
-    """Return a name of a column in words."""
+    """Return a name of a column as text."""
     return name.rpartition("__")[2].replace("_", " ")
 
 

@@ -99,9 +99,9 @@ class ReceivedFile:
         part = f"{self.part}: " if self.part else ""
         return f"{part}{column}" if row is None else f"{part}{column}, row {row + 1}"
 
-    def error(self, told: str) -> InvalidInputError:
+    def error(self, problem: str) -> InvalidInputError:
         """Return the error of the whole file."""
-        return InvalidInputError(f"{self.name} {told}")
+        return InvalidInputError(f"{self.name} {problem}")
 
     def header(self, is_header: Callable[[list[str]], bool], options: ReadingOptions) -> list[str]:
         """Return the names of the columns, of which there are no more than there may be."""
@@ -168,7 +168,7 @@ def received_histories(
     options : ReadingOptions
         How the files are written.
     as_of : str or None, default=None
-        The moment of decision; with decisions, of all of them, where they have no column of it.
+        The timestamp of the decision, or of all decisions that have no column of it.
     decision_customer, decision_time : str or None, default=None
         The columns of the decisions; None takes those of the training.
 
@@ -200,15 +200,15 @@ def received_histories(
     table, times, zoned = _read_log(model, log, roles, options)
     bound: dict[str, Any] = roles.plain
     if decisions is None:
-        moment = _moment(as_of, times, zoned)
-        return to_histories(table, **bound, as_of=moment)
+        timestamp = _timestamp(as_of, times, zoned)
+        return to_histories(table, **bound, as_of=timestamp)
     asked = _read_decisions(
         model,
         decisions,
         log_customer=roles.customer,
         id_type=table.schema.field(roles.customer).type,
         columns=columns_of_decisions(model, roles.customer, decision_customer, decision_time),
-        as_of=_moment_of_all(as_of, zoned),
+        as_of=_timestamp_of_all(as_of, zoned),
         options=options,
     )
     if asked["as_of"].max() <= np.datetime64(int(times.min()), "us"):
@@ -253,7 +253,7 @@ def _needed(
     needed = [*roles.sources(names), *fields]
     if len(set(needed)) < len(needed):
         raise InvalidInputError(
-            "customer, time, amount and the further columns that the model uses must be different "
+            "customer, time, amount and the other columns that the model uses must be different "
             "columns; one was named twice"
         )
     _check_missing(log, names, needed, _WHICH)
@@ -317,11 +317,11 @@ def _with_roles(
             f"must hold times that all have a zone, or none; {zones.with_:,} have one and "
             f"{zones.without:,} have none",
         )
-    moments = microseconds(table[roles.time])
-    check_times(moments, lambda row: log.at(roles.time, row))
+    timestamps = microseconds(table[roles.time])
+    check_times(timestamps, lambda row: log.at(roles.time, row))
     check_numbers(table[roles.amount].to_numpy(), lambda row: log.at(roles.amount, row))
     zoned = zones.with_ > 0 or (types.is_timestamp(dtype) and dtype.tz is not None)
-    return table, moments, zoned
+    return table, timestamps, zoned
 
 
 def _converted(file: ReceivedFile, roles: Roles, role: str, convert: Callable[[], Any]) -> Any:
@@ -363,14 +363,14 @@ def _check_field(file: ReceivedFile, column: pa.ChunkedArray, name: str, dtype: 
         raise not_allowed(file.at(name), allowed)
 
 
-def _moment(text: str | None, times: Ints, zoned: bool) -> np.datetime64 | None:
-    as_of = _moment_of_all(text, zoned)
+def _timestamp(text: str | None, times: Ints, zoned: bool) -> np.datetime64 | None:
+    as_of = _timestamp_of_all(text, zoned)
     if as_of is not None and as_of <= np.datetime64(int(times.min()), "us"):
         raise not_allowed("as_of", "must be after the first transaction of the log")
     return as_of
 
 
-def _moment_of_all(text: str | None, zoned: bool) -> np.datetime64 | None:
+def _timestamp_of_all(text: str | None, zoned: bool) -> np.datetime64 | None:
     if not text:
         return None
     if "T" in text and " " in text:

@@ -163,11 +163,11 @@ class Scorer:
         order = np.argsort(-most, axis=1, kind="stable")[:, :n_reasons]
         costs = np.take_along_axis(most, order, axis=1)
         positions = np.take_along_axis(which, order, axis=1)
-        told = costs >= self._rater.least
+        counted = costs >= self._rater.least
 
         reasons: list[list[Reason]] = []
         for customer, (own, points, counts) in enumerate(
-            zip(positions.tolist(), costs.tolist(), told.sum(axis=1).tolist(), strict=True)
+            zip(positions.tolist(), costs.tolist(), counted.sum(axis=1).tolist(), strict=True)
         ):
             reasons.append(
                 [

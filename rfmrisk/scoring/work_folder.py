@@ -56,11 +56,11 @@ def open_work(output: Path, manifest: str) -> Iterator[Path]:
         )
     held = _hold(work, output)
     try:
-        told = work / _MANIFEST
-        if not told.exists() or told.read_text(encoding="utf-8") != manifest:
+        written = work / _MANIFEST
+        if not written.exists() or written.read_text(encoding="utf-8") != manifest:
             for path in work.iterdir():
                 path.unlink()
-            write_whole(told, manifest)
+            write_whole(written, manifest)
         yield work
     finally:
         if held is not None:

@@ -1,4 +1,4 @@
-"""The searches of a training: made, fitted, and told of where candidates fail.
+"""The searches of a training: made and fitted, with a warning where candidates fail.
 
 A search is scikit-learn's own, over the pipeline from histories. So that no candidate computes
 the features anew, it is given their table under each of the settings that it may try, and the
@@ -299,14 +299,14 @@ def fit_search(
         ):
             warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     if _none_left(searcher):
-        told = _last_line(reasons[0]) if reasons else "no score is a number"
-        return f"{name}: every candidate failed, {told}"
+        reason = _last_line(reasons[0]) if reasons else "no score is a number"
+        return f"{name}: every candidate failed, {reason}"
     failed = int(np.isnan(searcher.cv_results_["mean_test_score"]).sum())
     if failed:
-        told = _last_line(reasons[0]) if reasons else "no score"
+        reason = _last_line(reasons[0]) if reasons else "no score"
         warnings.warn(
             f"{name}: {failed} of {len(searcher.cv_results_['params'])} candidates failed and "
-            f"are left out ({told})",
+            f"are left out ({reason})",
             stacklevel=3,
         )
     return None

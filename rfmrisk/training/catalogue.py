@@ -51,7 +51,7 @@ class CatalogueModel:
         The parameter that weighs the classes.
     simplicity : tuple of str
         Parameters of which a lower value makes a simpler model, or, behind a minus, a higher one;
-        the most telling first.
+        the most important first.
 
     Examples
     --------

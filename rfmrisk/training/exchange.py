@@ -1,4 +1,4 @@
-"""Histories as JSON and as Parquet, and what MLflow is told about them."""
+"""Histories as JSON and as Parquet, and what MLflow logs about them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -59,7 +59,7 @@ def signature(columns: Iterable[str] = ("as_of", "history"), n_classes: int = 2)
     """Return MLflow's signature of a pipeline from histories to probabilities.
 
     All columns are of MLflow's type Any: ``as_of`` is a timestamp in Python and ISO-8601 text
-    in JSON, and the further fields of a transaction are the log's own. The pipeline checks them
+    in JSON, and the other fields of a transaction are the log's own. The pipeline checks them
     more strictly than a signature can.
     """
     import numpy as np

@@ -101,6 +101,6 @@ def update_proxy(
             FrozenEstimator(proxy), clone(pipeline), known, task.y_train, n_draws=N_DRAWS
         )
     except ValueError as error:
-        warnings.warn(f"what the proxy is worth is not told: {error}", UserWarning, stacklevel=3)
+        warnings.warn(f"what the proxy is worth is not known: {error}", UserWarning, stacklevel=3)
         curve = None
     return Updating(unfitted, model, curve)

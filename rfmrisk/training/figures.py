@@ -69,7 +69,7 @@ class FeatureFigures:
     bins : DataFrame
         The binning tables of the first few, one below the other.
     separating : list of str
-        Features that tell goods from bads without an error, which is a leak until shown otherwise.
+        Features that separate goods from bads without an error: a leak until shown otherwise.
     """
 
     information_value: pd.Series

@@ -86,7 +86,7 @@ def choose_threshold(
     It is found on out-of-fold probabilities of the training customers
     (`sklearn.model_selection.TunedThresholdClassifierCV`). With a cost, it is that of the least
     total, where a refused good costs 1 and a missed bad ``missed_bad_cost``; without one, that
-    which best tells bads from goods: where KS is reached. A model that gives all customers of a
+    which best separates bads from goods: where KS is reached. A model that gives all customers of a
     fold one probability has no such threshold; it is the share of bads then, with a warning.
     """
     if missed_bad_cost is None:

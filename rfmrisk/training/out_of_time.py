@@ -24,7 +24,7 @@ HELD_OUT, LAST, BOTH = "held-out customers", "out of time", "held-out customers,
 def last_and_earlier(
     task: Task, target: ProxyTarget | None, test_size: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tell which samples are of the last decisions, and which were over before these.
+    """Return which samples are of the last decisions, and which were over before these.
 
     With outcome windows, the last are those of the latest cut-off, and of the others those whose
     window had closed by then are earlier. Of decisions with outcomes, the last are the latest

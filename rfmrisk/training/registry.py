@@ -154,7 +154,7 @@ def register(
     Notes
     -----
     Decisions that the present holder was trained on would flatter it. The two are compared on
-    those held-out customers that it has not seen, as known at that moment, where there are 20
+    those held-out customers that it has not seen, as known at that time, where there are 20
     of either class; else on all, and the reason says how many it has seen. Of these, the last
     decisions alone count where they are as many.
 
@@ -179,7 +179,7 @@ def register(
         client.set_registered_model_alias(name, decided, version)
     except BaseException:
         for action in reversed(undo):
-            # Where even that fails, the first error tells more.
+            # Where even that fails, the first error says more.
             with suppress(Exception):
                 action()
         raise
@@ -232,12 +232,14 @@ def load_registered(uri: str) -> ScoringModel:
             folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=place))
             logged = (mlflow.models.Model.load(str(folder)).metadata or {}).get("rfmrisk")
         except (ValueError, *outside_failures()) as error:  # type: ignore[misc]
-            told, where = first_line(error).replace(place, ""), store_uri()
+            message, where = first_line(error).replace(place, ""), store_uri()
             if out_of_reach(error):
-                raise ModelFileError(f"MLflow at {where!r} cannot be reached: {told}") from error
-            hint = " (rfmrisk promote VERSION gives it)" if "@" in uri and "alias" in told else ""
+                raise ModelFileError(f"MLflow at {where!r} cannot be reached: {message}") from error
+            hint = (
+                " (rfmrisk promote VERSION gives it)" if "@" in uri and "alias" in message else ""
+            )
             raise ModelFileError(
-                f"MLflow at {where!r} has no model {uri!r}: {told}{hint}"
+                f"MLflow at {where!r} has no model {uri!r}: {message}{hint}"
             ) from error
         if not logged:
             raise ModelFileError(f"{uri!r} was not logged by rfmrisk")
@@ -298,7 +300,7 @@ def _judge(
 
 
 def _trained_on(name: str, version: str) -> pd.MultiIndex:
-    """Return the customers and moments that a version was trained on, as its run logged them."""
+    """Return the customers and timestamps that a version was trained on, as its run logged them."""
     mlflow = quiet_mlflow()
     run_id = mlflow.MlflowClient().get_model_version(name, version).run_id
     with TemporaryDirectory(prefix="rfmrisk-") as place:
@@ -330,9 +332,9 @@ def _to_compare_on(trained_on: pd.MultiIndex, held_out: HeldOut) -> tuple[np.nda
 
 
 def _samples(customers: Any, as_of: Any) -> pd.MultiIndex:
-    """Return pairs of a customer and a moment: what a model has been trained on or not."""
-    moments = pd.to_datetime(pd.Series(np.asarray(as_of)), format="ISO8601")
-    return pd.MultiIndex.from_arrays([np.asarray(customers, dtype=object), moments])
+    """Return pairs of a customer and a timestamp: what a model has been trained on or not."""
+    timestamps = pd.to_datetime(pd.Series(np.asarray(as_of)), format="ISO8601")
+    return pd.MultiIndex.from_arrays([np.asarray(customers, dtype=object), timestamps])
 
 
 def _quoted(name: str) -> str:

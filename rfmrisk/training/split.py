@@ -63,7 +63,7 @@ class Task:
     Attributes
     ----------
     histories : DataFrame of shape (n_histories, n_columns)
-        One row per customer and moment at which it is looked at.
+        One row per customer and timestamp at which it is looked at.
     y : ndarray of shape (n_samples,)
     train_rows, test_rows : ndarray
         Positions of the samples of either part.
@@ -174,7 +174,7 @@ class Task:
 
 
 def describe(histories: pd.DataFrame, left_out: Sequence[str] = ()) -> DataSummary:
-    """Describe histories, with a fingerprint of customers, moments, times and amounts.
+    """Describe histories, with a fingerprint of customers, timestamps, times and amounts.
 
     What was left out of their log goes along.
     """

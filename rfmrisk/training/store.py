@@ -29,7 +29,7 @@ def quiet_mlflow() -> Any:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     import mlflow
 
-    # Its errors come to us as exceptions, and are told in one line.
+    # Its errors come to us as exceptions, and are shown in one line.
     for name in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return mlflow
@@ -41,7 +41,7 @@ def check_store() -> None:
     Raises
     ------
     ValueError
-        ``MLFLOW_TRACKING_URI`` names a folder, and MLflow was not told to allow that.
+        ``MLFLOW_TRACKING_URI`` names a folder, and MLflow was not set to allow that.
     """
     mlflow = quiet_mlflow()
     uri = mlflow.get_tracking_uri()
@@ -110,7 +110,7 @@ REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 
 
 def out_of_reach(error: BaseException | None) -> bool:
-    """Tell whether an error means that the store cannot be used, not that it lacks something."""
+    """Return whether an error means that the store cannot be used, not that it lacks something."""
     local = isinstance(error, FileNotFoundError | PermissionError)
     if local or not isinstance(error, outside_failures()):
         return False
@@ -119,5 +119,5 @@ def out_of_reach(error: BaseException | None) -> bool:
 
 def first_line(error: BaseException) -> str:
     """Return what an error says first, without passwords, or its kind where it says nothing."""
-    told = next(iter(str(error).splitlines()), "") or type(error).__name__
-    return without_passwords(told)
+    text = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return without_passwords(text)

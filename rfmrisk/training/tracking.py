@@ -1,6 +1,6 @@
 """Tracking in MLflow: autolog drives the searches, and the best model is logged once, in skops.
 
-A tracking server may be away or die at any moment. It then costs the tracking and never the
+A tracking server may be away or die at any time. It then costs the tracking and never the
 training: what is left to log lies in the training's folder, and `publish` logs it later.
 """
 

@@ -52,7 +52,7 @@ def relative_weights(sample_weight: Any, known: np.ndarray, index: pd.Index) -> 
 class WeightedPipeline(Pipeline):
     """A pipeline that gives the weights of the rows to each of its steps that takes some.
 
-    scikit-learn's own wants to be told of each step by name, which whoever fits a pipeline of any
+    scikit-learn's own wants each step by name, which whoever fits a pipeline of any
     kind cannot.
     """
 

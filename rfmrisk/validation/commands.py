@@ -75,7 +75,9 @@ def _add_common(parser: argparse.ArgumentParser, output: str) -> None:
             f"--decision-{role}",
             help=f"column of the {role} in the decisions (default: as in training)",
         )
-    parser.add_argument("--bad", metavar="WORD", help="the word for a bad outcome, of two words")
+    parser.add_argument(
+        "--bad", metavar="VALUE", help="the value of a bad outcome, where outcomes are text"
+    )
     parser.add_argument("--initial-auc", type=float, help="AUC when the model was developed")
     add_reading_options(parser)
 

@@ -1,4 +1,4 @@
-"""Acceptance, errors and calibration by group, in the words of the fairness page."""
+"""Acceptance, errors and calibration by group, in the terms of the fairness page."""
 
 from __future__ import annotations
 

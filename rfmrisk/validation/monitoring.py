@@ -187,15 +187,15 @@ def _read(
     watched: WatchedModel, part: pd.DataFrame, by: str, outcomes: Any, time: Any
 ) -> pd.DataFrame:
     """Return what is kept of each row."""
-    moments = pd.to_datetime(column_of(part, "as_of" if time is None else time, "time"))
-    if moments.isna().any():
-        raise ValueError(f"time has {int(moments.isna().sum())} missing value(s)")
+    timestamps = pd.to_datetime(column_of(part, "as_of" if time is None else time, "time"))
+    if timestamps.isna().any():
+        raise ValueError(f"time has {int(timestamps.isna().sum())} missing value(s)")
     newcomer = np.full(len(part), np.nan)
     if "history" in part.columns:
         flat = flatten(part)
         newcomer = np.asarray(flat.ends == flat.starts, dtype=np.float64)
     return watched.answers(_without(part, outcomes)).assign(
-        period=pd.PeriodIndex(moments.to_numpy(), freq=PERIODS[by]).astype(str),
+        period=pd.PeriodIndex(timestamps.to_numpy(), freq=PERIODS[by]).astype(str),
         y=np.nan if outcomes is None else known_outcomes(part, outcomes),
         newcomer=newcomer,
         customer=part.index,

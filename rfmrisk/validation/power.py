@@ -50,13 +50,13 @@ def spiegelhalter_power(probability: Floats) -> float:
 
 
 def shift_power(n_expected: int, n_actual: int, n_bins: int) -> float:
-    """Return the power to tell a population stability index of 0.1 from chance."""
+    """Return the power to distinguish a population stability index of 0.1 from chance."""
     degrees, size = n_bins - 1, 1 / n_expected + 1 / n_actual
     return float(stats.ncx2.sf(stats.chi2.isf(ALPHA, degrees), degrees, SHIFT / size))
 
 
 def power_note(power: float) -> str:
-    """Say in words what a power means.
+    """Say what a power means.
 
     Examples
     --------

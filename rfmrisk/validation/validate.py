@@ -57,7 +57,7 @@ class ValidationReport:
     Attributes
     ----------
     verdicts : dict of str to str
-        In words: ranking, calibration, stability, and fairness and label where they were asked.
+        As text: ranking, calibration, stability, and fairness and label where they were asked.
     n_rows, n_customers, n_bad, n_unknown : int
         Rows with a known outcome, their customers, the bads among them; rows without an outcome.
     ranking : DataFrame

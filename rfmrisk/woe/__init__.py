@@ -1,4 +1,4 @@
-"""Weight of Evidence: optimal bins and what they tell of good and bad."""
+"""Weight of Evidence: optimal bins and what they say of good and bad."""
 
 from rfmrisk.woe.classing import read_classing
 from rfmrisk.woe.comparing import ClassingComparison, compare_classing

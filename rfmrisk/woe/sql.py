@@ -42,7 +42,7 @@ class Dialect:
     refuse : str
         An expression that stops the statement when a row is infinite.
     collation : str
-        The collation that tells all texts apart, whatever that of the column.
+        The collation under which all texts differ, whatever that of the column.
     system_columns : tuple of str
         Columns that every table has without having been given them.
     double : str

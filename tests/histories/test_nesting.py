@@ -106,7 +106,7 @@ def test_a_history_ends_strictly_before_as_of(shop, as_of):
 )
 def test_as_of_must_be_a_moment(shop, as_of):
     """What is no moment is refused, and the error says what was got and what is allowed."""
-    with pytest.raises(ValueError, match=r"as_of must be a moment such as '2024-05-01'.*got"):
+    with pytest.raises(ValueError, match=r"as_of must be a timestamp such as '2024-05-01'.*got"):
         to_histories(shop, **ROLES, as_of=as_of)
 
 

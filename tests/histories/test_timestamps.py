@@ -12,7 +12,7 @@ from rfmrisk.histories.timestamps import (
     iso,
     midnight_after,
     parse_duration,
-    parse_moment,
+    parse_timestamp,
 )
 
 HOUR = DAY // 24
@@ -60,14 +60,14 @@ def test_what_is_no_duration_is_refused(duration):
 )
 def test_a_moment_is_a_number_of_microseconds(moment, microseconds):
     """Text and datetimes, with a zone or in UTC, count from 1970."""
-    assert parse_moment(moment, "as_of") == microseconds
+    assert parse_timestamp(moment, "as_of") == microseconds
 
 
 @pytest.mark.parametrize("moment", ["now", "01/05/2024", "2024-13-01", "", 20240501, None, pd.NaT])
 def test_what_is_no_moment_is_refused(moment):
     """Words, other orders of day and month, and numbers are named as they came."""
-    with pytest.raises(ValueError, match=r"as_of must be a moment such as .* got") as told:
-        parse_moment(moment, "as_of")
+    with pytest.raises(ValueError, match=r"as_of must be a timestamp such as .* got") as told:
+        parse_timestamp(moment, "as_of")
     assert str(told.value).endswith(repr(moment))
 
 

@@ -154,8 +154,8 @@ def test_another_table_is_refused(histories):
     ("outcome", "n", "message"),
     [
         ("90D", 6, "the log spans 180 days; .* needs more than 270"),
-        ("30D", 0, "n must be an integer of at least 1"),
-        ("30D", 2.5, "n must be an integer of at least 1"),
+        ("30D", 0, r"'n' .* int in the range \[1, inf\)"),
+        ("30D", 2.5, r"'n' .* int in the range \[1, inf\)"),
         ("month", 6, "must be a positive duration"),
     ],
 )

@@ -129,7 +129,7 @@ SENTENCES = {
     "It has learned from the last decisions": DATED | {"stacked"},
     "back-test in time": LOGS,
     "Nothing here is out of time": {"table"},
-    "were known at the same moment": {"one window", "no window", "given"},
+    "were known at the same time": {"one window", "no window", "given"},
     "decisions have no outcome yet": DATED,
     "2-fold cross-validation": EVERY - {"dated"},
     "cross-validation (2 splits by time": {"dated"},

@@ -92,9 +92,9 @@ def test_outcomes_in_words(values, bad, expected):
     ("values", "bad", "message"),
     [
         (["good", "bad"], None, "If one of two is bad, say which by bad='good' or bad='bad'"),
-        (["good", "bad"], "late", r"two words, of which 'late' is bad.*\['good', 'bad'\]"),
-        (["good", "bad", "open"], "bad", r"two words, of which 'bad' is bad.*'open'"),
-        (["good", "good"], "good", "two words"),
+        (["good", "bad"], "late", r"two texts, of which 'late' is bad.*\['good', 'bad'\]"),
+        (["good", "bad", "open"], "bad", r"two texts, of which 'bad' is bad.*'open'"),
+        (["good", "good"], "good", "two texts"),
     ],
 )
 def test_words_that_are_no_outcomes(values, bad, message):

@@ -20,7 +20,7 @@ PROTECTED = {attribute: set(words.split()) for attribute, words in _WORDS.items(
 def protected_by_name(features: Iterable[str]) -> dict[str, list[str]]:
     """Return the features whose names speak of a protected attribute.
 
-    A name tells what a column is called, and not what it holds or stands in for.
+    A name says what a column is called, and not what it holds or stands in for.
 
     Parameters
     ----------

@@ -134,7 +134,7 @@ def _extent(metadata: ModelMetadata) -> str:
         )
     return (
         f"{data.transactions:,} transactions of {data.customers:,} customers, {data.first} to "
-        f"{data.last} (SHA-256 of customers, moments, times and amounts: {data.fingerprint})"
+        f"{data.last} (SHA-256 of customers, timestamps, times and amounts: {data.fingerprint})"
     )
 
 
@@ -168,7 +168,7 @@ def _purpose(metadata: ModelMetadata) -> str:
 
 
 def _fairness(metadata: ModelMetadata) -> str:
-    """Say what the names of the features tell of protected attributes, and what they do not."""
+    """Say what the names of the features show of protected attributes, and what they do not."""
     found = protected_by_name(metadata.features)
     if found:
         named = "; ".join(f"{what}: {', '.join(names)}" for what, names in found.items())
@@ -226,7 +226,7 @@ def _label(metadata: ModelMetadata) -> str:
         given = "histories" if metadata.data.transactions else "table"
         return f"The target was given with the {given}; 1 is bad.{_updating(metadata)}"
     when = (
-        f"in the {in_words(asked['outcome'])} after the moment of decision"
+        f"in the {in_words(asked['outcome'])} after the timestamp of the decision"
         if asked["outcome"]
         else "in the very transactions that the features see"
     )

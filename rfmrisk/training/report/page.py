@@ -179,7 +179,7 @@ def _encoded(path: Path) -> str | None:
 
 
 def _table(table: pd.DataFrame) -> dict[str, list]:
-    """Lay out a table for the page: its columns, whether each holds words, and its cells."""
+    """Lay out a table for the page: its columns, whether each holds text, and its cells."""
     named = table.reset_index(names=str(table.index.name or ""))
     return {
         "columns": [
@@ -201,14 +201,14 @@ def _cell(value: Any) -> str:
 
 
 def _candidates(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out the parameters of candidates in words."""
-    told = []
+    """Lay out the parameters of candidates as text."""
+    texts = []
     for text in table["parameters"]:
         chosen = json.loads(text)
-        told.append(
+        texts.append(
             "; ".join(f"{name.split('__', 1)[-1]} = {_plain(v)}" for name, v in chosen.items())
         )
-    return table.assign(parameters=told)
+    return table.assign(parameters=texts)
 
 
 def _plain(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a reader of a report should watch, told from the figures of a training."""
+"""What a reader of a report should watch, from the figures of a training."""
 
 import json
 from pathlib import Path
@@ -124,7 +124,7 @@ def _of_drift(metadata: ModelMetadata, drift: pd.DataFrame) -> list[str]:
 
 
 def _of_time(metadata: ModelMetadata) -> list[str]:
-    """Say what the figures tell of other times, and what to do every month."""
+    """Say what the figures show of other times, and what to do every month."""
     compare = (
         "Every month, compare the score of new applicants with the drift table here (over 0.1 "
         "look, over 0.25 act)"
@@ -134,7 +134,7 @@ def _of_time(metadata: ModelMetadata) -> list[str]:
         said = "Nothing here is out of time: a table does not say when its rows were decided."
         return [said, f"{compare}."]
     same = data.first_as_of == data.last_as_of
-    said = "Training and held-out customers were known at the same moment. " if same else ""
+    said = "Training and held-out customers were known at the same time. " if same else ""
     return [f"{said}{compare}, and back-test in time (rfmrisk.proxy.rolling_origin)."]
 
 
@@ -167,7 +167,7 @@ def how_to_reproduce(metadata: ModelMetadata) -> dict[str, str]:
     """Return all that a training was asked for and made with, a line each."""
     data, tracked = metadata.data, metadata.tracking
     asked = (tracked.params if tracked else {}) | metadata.asked
-    told = {
+    texts = {
         "log": tracked.log if tracked else data.name,
         "fingerprint of the data (SHA-256)": data.fingerprint,
         "trained at": metadata.trained_at,
@@ -177,7 +177,7 @@ def how_to_reproduce(metadata: ModelMetadata) -> dict[str, str]:
         "git commit": metadata.git_commit,
         "MLflow run": tracked.run_id if tracked else None,
     }
-    return {name: str(value) for name, value in told.items() if value is not None}
+    return {name: str(value) for name, value in texts.items() if value is not None}
 
 
 def in_words(value: Any) -> str | None:
@@ -194,17 +194,17 @@ def figures(metrics: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
 
 
 def with_interval(metrics: pd.DataFrame, name: str, sign: str = "") -> list[str]:
-    """Return a figure of each model in words, with its 95 % interval where there is one."""
-    told = []
+    """Return a figure of each model as text, with its 95 % interval where there is one."""
+    texts = []
     for _, row in metrics.iterrows():
         low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
         if pd.isna(row[name]):
-            told.append("-")
+            texts.append("-")
         elif pd.isna(low):
-            told.append(f"{row[name]:{sign}.3f}")
+            texts.append(f"{row[name]:{sign}.3f}")
         else:
-            told.append(f"{row[name]:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})")
-    return told
+            texts.append(f"{row[name]:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})")
+    return texts
 
 
 def lost(folder: Path) -> list[str]:
