@@ -39,6 +39,23 @@ def axes(ax: Any, display: Display) -> tuple[Any, Any]:
     return ax, ax.figure
 
 
+def literal(text: str) -> str:
+    """Return text as matplotlib draws it letter by letter: a dollar begins no formula."""
+    return text.replace("$", r"\$")
+
+
+def draw_path(
+    ax: Any, x: Any, y: Any, texts: Iterable[str], *, rotation: float = 0, **style: Any
+) -> None:
+    """Draw a line through points, whose x are whole numbers, with a text above each."""
+    ax.errorbar(x, y, fmt="o-", **style)
+    text_style = {"rotation": rotation, "fontsize": 8, "ha": "left" if rotation else "center"}
+    for *point, text in zip(x, y, texts, strict=True):
+        ax.annotate(literal(text), point, (0, 6), textcoords="offset points", **text_style)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.margins(0.1)
+
+
 def progress(steps: Iterable[Any], description: str, total: int | None = None) -> Iterable[Any]:
     """Return the steps, with a bar on stderr where that is a terminal and rich is there."""
     if sys.stderr is None or not sys.stderr.isatty():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from rfmrisk._showing import Display, axes, pyplot
+from rfmrisk._showing import Display, axes, draw_path, literal, pyplot
 from rfmrisk.histories.parameters import check_parameters
 from rfmrisk.woe.bins import MISSING, TOTAL, UNSEEN
 
@@ -245,24 +245,15 @@ class FrontierDisplay(Display):
             If matplotlib is not installed.
         """
         self.ax_, self.figure_ = axes(ax, self)
-        points = self.frontier
-        self.ax_.plot(points["reversals"], points["information_value"], marker="o", color="#b3331c")
-        for x, y, price in zip(
-            points["reversals"], points["information_value"], points["stability"], strict=True
-        ):
-            text = f"{price:.2g}"
-            self.ax_.annotate(text, (x, y), (0, 6), textcoords="offset points", ha="center")
-        self.ax_.set_xlabel("reversals")
-        self.ax_.set_ylabel("information value")
-        self.ax_.set_title(f"{literal(self.feature)}: the least stability of each")
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        self.ax_.margins(0.1)
+        prices = self.frontier["stability"].map("{:.2g}".format)
+        values = self.frontier["information_value"]
+        draw_path(self.ax_, self.frontier["reversals"], values, prices, color="#b3331c")
+        self.ax_.set(
+            xlabel="reversals",
+            ylabel="information value",
+            title=f"{literal(self.feature)}: the least stability of each",
+        )
         return self
-
-
-def literal(text: str) -> str:
-    """Return text as matplotlib draws it letter by letter: a dollar begins no formula."""
-    return text.replace("$", r"\$")
 
 
 def _draw(ax: Any, name: str, table: pd.DataFrame, kind: str) -> None:

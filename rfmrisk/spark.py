@@ -352,11 +352,7 @@ def _findings(
         if part.error is not None:
             if part.asks is None:
                 raise ValueError(part.error)
-            needed = json.loads(part.asks)
-            advised = {name: tuple(values) for name, values in needed.pop("options").items()}
-            raise OptionNeededError(
-                needed["problem"], needed["advice"], column=needed["column"], **advised
-            )
+            raise OptionNeededError.from_plain(json.loads(part.asks))
     found = [Findings.from_plain(json.loads(part.found)) for part in parts]
     return reduce(add, found) if found else None
 
@@ -372,7 +368,7 @@ def _inspect(
             found.append(inspect(table, roles, options, formats, days=True)[1])
     except ValueError as error:
         problem = str(error)
-        asks = json.dumps(vars(error)) if isinstance(error, OptionNeededError) else None
+        asks = json.dumps(error.to_plain()) if isinstance(error, OptionNeededError) else None
     context = TaskContext.get()
     number = context.partitionId() if context else 0
     if found or problem:

@@ -1,6 +1,7 @@
 """How a log is to be read where its own rows leave that open, in Python and at the command line."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
@@ -65,6 +66,16 @@ class OptionNeededError(ValueError):
     def for_command_line(self) -> str:
         """The message, with the options as the command line has them."""
         return f"{self.problem}. {self.advice} {self._listed('--{flag} {shown}')}"
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return its parts as plain types, of which `from_plain` makes it again."""
+        return {name: getattr(self, name) for name in ("problem", "advice", "column", "options")}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Make it again of what `to_plain` returned, which may have been through JSON."""
+        options = {name: tuple(values) for name, values in plain["options"].items()}
+        return cls(plain["problem"], plain["advice"], column=plain["column"], **options)
 
     def _listed(self, form: str) -> str:
         return " or ".join(

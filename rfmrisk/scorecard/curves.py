@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rfmrisk._showing import Display, axes
+from rfmrisk._showing import Display, axes, draw_path
 from rfmrisk.scorecard.cutoffs import cutoff_table, gains_table, swap_set
 
 if TYPE_CHECKING:
@@ -81,15 +81,10 @@ class SelectionDisplay(Display):
         """
         self.ax_, self.figure_ = axes(ax, self)
         path = self.path
-        self.ax_.errorbar(
-            path["size"], path["auc"], path["std_error"], fmt="o-", color=_LINE, capsize=3
-        )
+        style = {"yerr": path["std_error"], "color": _LINE, "capsize": 3}
+        draw_path(self.ax_, path["size"], path["auc"], path["added"], rotation=30, **style)
         chosen = path[path["selected"]]
         self.ax_.plot(chosen["size"], chosen["auc"], "o", ms=11, color=_CHOSEN, label="selected")
-        for size, auc, name in zip(path["size"], path["auc"], path["added"], strict=True):
-            self.ax_.annotate(
-                name.replace("$", r"\$"), (size, auc), rotation=30, fontsize=7, va="bottom"
-            )
         self.ax_.set(xlabel="characteristics", ylabel="AUC out of fold, one standard error")
         self.ax_.legend(loc="lower right")
         return self

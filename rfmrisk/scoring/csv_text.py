@@ -1,7 +1,5 @@
 """Scores as CSV: each customer stays one line for every reader, and no text is a formula."""
 
-import csv
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,11 +27,6 @@ class _Lines:
 
     def write(self, line: str) -> None:
         self._file.write(line.removesuffix("\r\n") + "\n")
-
-
-def write_rows(rows: Iterable[Iterable[Any]], file: TextFile) -> None:
-    """Write rows of values."""
-    csv.writer(_Lines(file), lineterminator="\r\n").writerows(rows)
 
 
 def write_table(table: pd.DataFrame | pd.Series, file: TextFile, *, header: bool = True) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from rfmrisk.histories.whole_files import write_whole
 from rfmrisk.validation.panels import MonitorDisplay, ValidationDisplay, picture
 
 if TYPE_CHECKING:
@@ -123,9 +124,8 @@ def _write(folder: Path, name: str, page: str, tables: dict[str, pd.DataFrame]) 
     folder.mkdir(parents=True, exist_ok=True)
     for each, table in tables.items():
         table.to_csv(folder / f"{each}.csv", index=table.index.name is not None)
-    partial = folder / f".{name}"
-    partial.write_text(page, encoding="utf-8")
-    return partial.replace(folder / name)
+    write_whole(folder / name, page)
+    return folder / name
 
 
 def _encoded(drawn: bytes) -> str:

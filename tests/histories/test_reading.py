@@ -1,12 +1,14 @@
 """Logs on disk are read, whatever their ids and late surprises, or refused with one clear error."""
 
 import gzip
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from rfmrisk import read_transactions, to_histories
+from rfmrisk.histories.options import OptionNeededError
 
 ROLES = {"customer": "who", "time": "when", "amount": "paid"}
 LINES = "who,when,paid,note\n17,2024-05-01T10:00:00Z,1.5,a\n5,2024-05-02T10:00:00Z,-2,\n"
@@ -125,3 +127,14 @@ def test_an_offset_of_one_digit_is_an_offset(text, read):
     log.loc[0, "t"] = "2018-11-13T00:00:00"
     with pytest.raises(ValueError, match="mixes 1 times with a zone and 1 without"):
         to_histories(log, customer="c", time="t", amount="a")
+
+
+def test_an_error_that_names_options_survives_json():
+    """A worker of a cluster passes it on, and it says the same in Python and at the shell."""
+    log = pd.DataFrame({"c": [1, 2], "t": ["01/05/2024", "03/05/2024"], "a": [1.0, 2.0]})
+    with pytest.raises(OptionNeededError) as caught:
+        to_histories(log, customer="c", time="t", amount="a")
+    again = OptionNeededError.from_plain(json.loads(json.dumps(caught.value.to_plain())))
+    assert str(again) == str(caught.value)
+    assert again.for_command_line == caught.value.for_command_line
+    assert vars(again) == vars(caught.value)

@@ -5,6 +5,7 @@ from typing import Any
 
 from skops.card import Card
 
+from rfmrisk.histories.whole_files import write_whole
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import MODEL_FILE
 from rfmrisk.training.few_outcomes import UPDATED
@@ -64,9 +65,8 @@ def write_card(folder: str | Path) -> Path:
     if changed:
         card.add(**{"Bins by hand": changed})
     card.add(**{"What to watch": watch, "How to reproduce": _reproduce(metadata)})
-    partial = folder / f".{CARD_FILE}"
-    partial.write_text(card.render(), encoding="utf-8")
-    return partial.replace(folder / CARD_FILE)
+    write_whole(folder / CARD_FILE, card.render())
+    return folder / CARD_FILE
 
 
 def _short(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from rfmrisk.histories.whole_files import write_whole
 from rfmrisk.scorecard.cutoffs import sentence_of
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.training.folder import SAMPLES_FILE, read_metadata, read_table
@@ -70,9 +71,8 @@ def write_report(folder: str | Path) -> Path:
         loader=PackageLoader("rfmrisk.training.report"), autoescape=True, trim_blocks=True
     )
     page = environment.get_template("report.html.jinja").render(**_content(folder))
-    partial = folder / f".{REPORT_FILE}"
-    partial.write_text(page, encoding="utf-8")
-    return partial.replace(folder / REPORT_FILE)
+    write_whole(folder / REPORT_FILE, page)
+    return folder / REPORT_FILE
 
 
 def _content(folder: Path) -> dict[str, Any]:
