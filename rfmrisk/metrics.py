@@ -371,7 +371,7 @@ def risk_report(
     y_score : array-like of shape (n,)
         Probability of being bad.
     threshold : float, default=0.5
-        Probabilities from here on are called bad.
+        Rows with this probability or more are predicted bad.
     sample_weight : array-like of shape (n,) or None, default=None
         Weights of the rows.
 
@@ -379,7 +379,8 @@ def risk_report(
     -------
     dict of str to float
         Under the names accuracy, precision, recall, f1, roc_auc, pr_auc, ks, gini, brier,
-        log_loss, and the weight of tn, fp, fn and tp. Precision is 0 where nothing is called bad.
+        log_loss, and the weight of tn, fp, fn and tp. Precision is 0 where no row is predicted
+        bad.
 
     Raises
     ------
@@ -441,7 +442,7 @@ class WeightedReport:
         falling = score[self._order]
         # The last row of each distinct score, the riskiest first.
         self._ends = np.append(np.flatnonzero(np.diff(falling)), len(score) - 1)
-        self._n_called = int(np.sum(falling >= threshold))
+        self._n_predicted = int(np.sum(falling >= threshold))
         self._squares = (falling - self._bad) ** 2
         smallest = np.finfo(np.float64).eps
         clipped = np.clip(falling, smallest, 1 - smallest)
@@ -452,8 +453,8 @@ class WeightedReport:
         weight = weight[self._order]
         bads, goods = np.cumsum(weight * self._bad), np.cumsum(weight * (1 - self._bad))
         n_bad, n_good = bads[-1], goods[-1]
-        called = self._n_called - 1
-        tp, fp = (bads[called], goods[called]) if self._n_called else (0.0, 0.0)
+        predicted = self._n_predicted - 1
+        tp, fp = (bads[predicted], goods[predicted]) if self._n_predicted else (0.0, 0.0)
         bads, goods = bads[self._ends], goods[self._ends]
         new_bads, new_goods = np.diff(bads, prepend=0.0), np.diff(goods, prepend=0.0)
         auc = float(new_bads @ (n_good - goods + new_goods / 2) / (n_bad * n_good))

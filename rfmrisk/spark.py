@@ -156,9 +156,9 @@ def to_histories(
         .groupBy(by_place[key].alias("customer"))
         .agg(F.collect_list(rows).alias("rows"))
     )
-    kind = _history_type(schema, roles)
+    dtype = _history_type(schema, roles)
     nest = partial(
-        _nest, names=other_columns, roles=roles, options=options, formats=formats, kind=kind
+        _nest, names=other_columns, roles=roles, options=options, formats=formats, dtype=dtype
     )
     other: list[T.StructField] = []
     if asked:
@@ -272,8 +272,8 @@ class _Decisions:
         check_columns(names, [own, "as_of"], of="the decisions")
         empty = _arrow_schema(df).empty_table()
         parse_times(empty["as_of"], "as_of")
-        kind = parse_ids(empty[own], own).converted.type
-        if kind != schema.field(customer).type:
+        dtype = parse_ids(empty[own], own).converted.type
+        if dtype != schema.field(customer).type:
             local.check_decision_ids(_first_id(df, own), _first_id(log, customer))
 
         self.other = [field for field in df.schema.fields if field.name not in (own, "as_of")]
@@ -390,7 +390,7 @@ def _nest(
     roles: Roles,
     options: ReadingOptions,
     formats: Formats,
-    kind: pa.DataType,
+    dtype: pa.DataType,
     timestamp: int | None = None,
     other: Sequence[str] = (),
 ) -> Batches:
@@ -404,16 +404,16 @@ def _nest(
         if timestamp is not None:
             known = usable.filter(pa.array(microseconds(usable[roles.time]) < timestamp))
             if known.num_rows:
-                yield _history_batch(local.histories_at(known, roles, timestamp), kind)
+                yield _history_batch(local.histories_at(known, roles, timestamp), dtype)
             continue
         decisions = batch.column("decisions")
         columns = {customer: ids.take(pc.list_parent_indices(decisions))}
         columns |= dict(zip(["as_of", *other], decisions.flatten().flatten(), strict=True))
         asked = local.read_decisions(pa.table(columns), customer, usable[customer])
-        yield _history_batch(local.histories_of_decisions(usable, roles, asked), kind)
+        yield _history_batch(local.histories_of_decisions(usable, roles, asked), dtype)
 
 
-def _history_batch(histories: pd.DataFrame, kind: pa.DataType) -> pa.RecordBatch:
+def _history_batch(histories: pd.DataFrame, dtype: pa.DataType) -> pa.RecordBatch:
     return pa.record_batch(
         {
             "customer": pa.array(histories.index),
@@ -423,7 +423,7 @@ def _history_batch(histories: pd.DataFrame, kind: pa.DataType) -> pa.RecordBatch
                 for name, column in histories.items()
                 if name not in ("as_of", "history")
             },
-            "history": whole(arrow_column(histories["history"])).cast(kind),
+            "history": whole(arrow_column(histories["history"])).cast(dtype),
         }
     )
 
@@ -487,11 +487,11 @@ def _map(
         }
     )
     made = compute(model, _local_histories(stranger, pd.RangeIndex(1)))
-    kinds = {str(name): _arrow_kind(column) for name, column in made.items()}
+    dtypes = {str(name): _arrow_type(column) for name, column in made.items()}
     kept = [field for field in df.schema.fields if field.name != "history"]
-    added = [T.StructField(name, _SPARK_TYPES[kind]) for name, kind in kinds.items()]
+    added = [T.StructField(name, _SPARK_TYPES[dtype]) for name, dtype in dtypes.items()]
     shipped = _Shipped.of(model, df.sparkSession)
-    work = partial(_compute, names=df.columns, compute=compute, shipped=shipped, kinds=kinds)
+    work = partial(_compute, names=df.columns, compute=compute, shipped=shipped, dtypes=dtypes)
     return df.toDF(*_numbered(df.columns)).mapInArrow(work, T.StructType(kept + added))
 
 
@@ -500,7 +500,7 @@ def _compute(
     names: list[str],
     compute: Callable[[Any, pd.DataFrame], pd.DataFrame],
     shipped: "_Shipped",
-    kinds: dict[str, pa.DataType],
+    dtypes: dict[str, pa.DataType],
 ) -> Batches:
     for batch in batches:
         if not batch.num_rows:
@@ -509,7 +509,7 @@ def _compute(
         histories = _local_histories(batch, pd.Index(batch.column("customer").to_pandas()))
         made = compute(shipped.load(), histories)
         # A table, as pandas may hold a column of text in several chunks.
-        added = pa.Table.from_pandas(made, pa.schema(kinds), preserve_index=False)
+        added = pa.Table.from_pandas(made, pa.schema(dtypes), preserve_index=False)
         kept = pa.Table.from_batches([batch.drop_columns(["history"])])
         columns = [*kept.columns, *added.columns]
         table = pa.table(columns, names=[*kept.column_names, *added.column_names])
@@ -536,9 +536,9 @@ _SPARK_TYPES = {
 }
 
 
-def _arrow_kind(column: pd.Series) -> pa.DataType:
-    kind = pa.from_numpy_dtype(column.dtype) if isinstance(column.dtype, np.dtype) else None
-    return kind if kind in _SPARK_TYPES else pa.string()
+def _arrow_type(column: pd.Series) -> pa.DataType:
+    dtype = pa.from_numpy_dtype(column.dtype) if isinstance(column.dtype, np.dtype) else None
+    return dtype if dtype in _SPARK_TYPES else pa.string()
 
 
 @dataclasses.dataclass(frozen=True)

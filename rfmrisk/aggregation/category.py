@@ -110,11 +110,11 @@ class TopLevel(NamedTuple):
 
 
 def _has_levels(field: pa.Array, max_levels: int) -> bool:
-    kind = field.type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
+    dtype = field.type
+    if pa.types.is_dictionary(dtype):
+        dtype = dtype.value_type
     if not (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)
+        pa.types.is_string(dtype) or pa.types.is_large_string(dtype) or pa.types.is_boolean(dtype)
     ):
         return False
     # An id has about as many levels as there are rows; its first rows already show too many.
@@ -155,17 +155,17 @@ def top_levels(
 
 def _field_of_levels(flat: FlatHistories, column: str) -> pa.Array:
     field = flat.field(column)
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    dtype = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if not (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_null(kind)
+        pa.types.is_string(dtype)
+        or pa.types.is_large_string(dtype)
+        or pa.types.is_boolean(dtype)
+        or pa.types.is_integer(dtype)
+        or pa.types.is_null(dtype)
     ):
         raise ValueError(
             f"the field {column!r} must hold text, categories, booleans or integers to have "
-            f"levels; its type is {kind}"
+            f"levels; its type is {dtype}"
         )
     return field
 

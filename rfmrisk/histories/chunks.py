@@ -35,15 +35,15 @@ class LogFiles(Protocol):
         """Give a stretch as tables of about so many rows; of all columns, or of some."""
 
 
-def of_type(column: Any, kind: pa.DataType) -> Any:
+def of_type(column: Any, dtype: pa.DataType) -> Any:
     """Return a column in another type; Arrow's own cast makes dictionaries of text alone."""
-    if column.type == kind:
+    if column.type == dtype:
         return column
-    if not pa.types.is_dictionary(kind):
-        return column.cast(kind)
-    encoded = column.cast(kind.value_type).dictionary_encode()
-    indices = encoded.indices.cast(kind.index_type)
-    return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered)
+    if not pa.types.is_dictionary(dtype):
+        return column.cast(dtype)
+    encoded = column.cast(dtype.value_type).dictionary_encode()
+    indices = encoded.indices.cast(dtype.index_type)
+    return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=dtype.ordered)
 
 
 def conformed(data: Any, schema: pa.Schema, keys: dict[str, Any]) -> Any:

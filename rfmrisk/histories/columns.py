@@ -71,8 +71,8 @@ def as_table(frame: Any) -> pa.Table:
     except pa.ArrowException as error:
         raise ValueError(f"the {type(frame).__name__} cannot be read: {error}") from error
     check_columns(table.column_names, [])
-    kinds = [(field.name, _without_views(field.type)) for field in table.schema]
-    return table.cast(pa.schema(kinds))
+    dtypes = [(field.name, _without_views(field.type)) for field in table.schema]
+    return table.cast(pa.schema(dtypes))
 
 
 def check_columns(names: list[str], needed: list[str], of: str = "the log") -> None:
@@ -90,23 +90,23 @@ def check_columns(names: list[str], needed: list[str], of: str = "the log") -> N
 def parse_ids(column: pa.ChunkedArray, name: str) -> Parsed:
     """Convert ids to 64-bit integers or text; missing ones count as bad."""
     ids = decoded(column)
-    kind = ids.type
+    dtype = ids.type
     allowed = f"column {name!r} must hold ids that are integers, text, categories or UUIDs"
-    if is_text(kind):
+    if is_text(dtype):
         ids = _named(ids.cast(pa.large_string()))
-    elif isinstance(kind, pa.UuidType):
+    elif isinstance(dtype, pa.UuidType):
         text = [_uuid_text(chunk.storage) for chunk in ids.chunks]
         ids = pa.chunked_array(text, pa.large_string())
-    elif is_number(kind):
+    elif is_number(dtype):
         # A missing value turns integers into floats in pandas.
-        if types.is_floating(kind):
+        if types.is_floating(dtype):
             ids = missing_where(pc.is_nan(ids), ids)
         try:
-            ids = ids.cast(pa.uint64() if types.is_uint64(kind) else pa.int64())
+            ids = ids.cast(pa.uint64() if types.is_uint64(dtype) else pa.int64())
         except pa.ArrowInvalid as error:
-            raise ValueError(f"{allowed}; its type is {kind}, and {error}") from error
-    elif not types.is_null(kind):
-        raise ValueError(f"{allowed}; its type is {kind}")
+            raise ValueError(f"{allowed}; its type is {dtype}, and {error}") from error
+    elif not types.is_null(dtype):
+        raise ValueError(f"{allowed}; its type is {dtype}")
     return Parsed(ids, _missing(ids), column)
 
 
@@ -185,9 +185,9 @@ def whole(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks()
 
 
-def is_number(kind: pa.DataType) -> bool:
+def is_number(dtype: pa.DataType) -> bool:
     """Whether values of this Arrow type can be summed."""
-    return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+    return types.is_integer(dtype) or types.is_floating(dtype) or types.is_decimal(dtype)
 
 
 def microseconds(times: pa.Array | pa.ChunkedArray) -> Ints:
@@ -206,8 +206,8 @@ def arrow_column(column: pd.Series) -> pa.ChunkedArray:
         # Arrow looks for gaps five times slower than NumPy, and copies what has none all the same.
         values = column.to_numpy()
         if not np.isnan(values).any():
-            kind = pa.from_numpy_dtype(values.dtype)
-            return pa.chunked_array([pa.array(values.view(np.int64)).view(kind)])
+            dtype = pa.from_numpy_dtype(values.dtype)
+            return pa.chunked_array([pa.array(values.view(np.int64)).view(dtype)])
     try:
         # Without its index: Arrow asks a Series for attributes, and pandas then hashes all labels.
         values = pa.array(column.reset_index(drop=True))
@@ -232,21 +232,21 @@ def _missing(column: pa.ChunkedArray) -> np.ndarray:
     return column.is_null().to_numpy() if column.null_count else np.zeros(len(column), dtype=bool)
 
 
-def _without_views(kind: pa.DataType) -> pa.DataType:
+def _without_views(dtype: pa.DataType) -> pa.DataType:
     """Return the type without views, which Arrow cannot yet sort or take."""
-    if types.is_string_view(kind):
+    if types.is_string_view(dtype):
         return pa.large_string()
-    if types.is_binary_view(kind):
+    if types.is_binary_view(dtype):
         return pa.large_binary()
-    if types.is_dictionary(kind):
-        return pa.dictionary(kind.index_type, _without_views(kind.value_type), kind.ordered)
-    if types.is_list(kind):
-        return pa.list_(_without_views(kind.value_type))
-    if types.is_large_list(kind):
-        return pa.large_list(_without_views(kind.value_type))
-    if types.is_struct(kind):
-        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
-    return kind
+    if types.is_dictionary(dtype):
+        return pa.dictionary(dtype.index_type, _without_views(dtype.value_type), dtype.ordered)
+    if types.is_list(dtype):
+        return pa.list_(_without_views(dtype.value_type))
+    if types.is_large_list(dtype):
+        return pa.large_list(_without_views(dtype.value_type))
+    if types.is_struct(dtype):
+        return pa.struct([field.with_type(_without_views(field.type)) for field in dtype])
+    return dtype
 
 
 def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -275,9 +275,9 @@ def _in_calendar(times: pa.ChunkedArray) -> pa.ChunkedArray:
     return times.cast(pa.timestamp(dtype.unit)).cast(pa.timestamp("us"))
 
 
-def is_text(kind: pa.DataType) -> bool:
+def is_text(dtype: pa.DataType) -> bool:
     """Whether an Arrow type holds text."""
-    return types.is_string(kind) or types.is_large_string(kind)
+    return types.is_string(dtype) or types.is_large_string(dtype)
 
 
 def _uuid_text(raw: pa.Array) -> pa.Array:

@@ -86,7 +86,7 @@ def histories_in_parts(
         The timestamp of the decision; None is the midnight that ends the last day of the log. A
         frame holds decisions, as in `to_histories`; it is in memory as a whole.
     on_bad : {"raise", "drop"}, default="raise"
-        As in `to_histories`. Bad rows are counted in the whole log, before the first part.
+        As in `to_histories`. Invalid rows are counted in the whole log, before the first part.
     separator, decimal, thousands, encoding, time_format, time_unit : str or None, default=None
         How the log is written, as in `read_transactions`.
     rows_per_part : int, default=1_000_000
@@ -162,7 +162,7 @@ class SplitLog:
                 batches += [reader.get_batch(place) for place in found]
         table = pa.Table.from_batches(batches, self.stored)
         columns = zip(table.columns, self.schema.types, strict=True)
-        restored = [of_type(whole(column), kind) for column, kind in columns]
+        restored = [of_type(whole(column), dtype) for column, dtype in columns]
         log = pa.table(restored, schema=self.schema)
         if isinstance(self.timestamp, int):
             return histories_at(log, self.roles, self.timestamp) if len(log) else None
@@ -368,14 +368,14 @@ def _as_batch(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema)
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def _plain(dtype: pa.DataType) -> pa.DataType:
     """Return the type with values in the place of dictionaries."""
-    if pa.types.is_dictionary(kind):
-        return _plain(kind.value_type)
-    if pa.types.is_list(kind):
-        return pa.list_(_plain(kind.value_type))
-    if pa.types.is_large_list(kind):
-        return pa.large_list(_plain(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_plain(field.type)) for field in kind])
-    return kind
+    if pa.types.is_dictionary(dtype):
+        return _plain(dtype.value_type)
+    if pa.types.is_list(dtype):
+        return pa.list_(_plain(dtype.value_type))
+    if pa.types.is_large_list(dtype):
+        return pa.large_list(_plain(dtype.value_type))
+    if pa.types.is_struct(dtype):
+        return pa.struct([field.with_type(_plain(field.type)) for field in dtype])
+    return dtype

@@ -327,9 +327,9 @@ def read_text(
     # A name for each column that has none, so that Arrow has as many as there are fields.
     names = [name or f"\0{place}" for place, name in enumerate(dialect.names)]
     body, multiline, broken = mend_quotes(text, dialect)
-    kinds = dict.fromkeys(names, pa.string())
+    dtypes = dict.fromkeys(names, pa.string())
     if not _FILLED.search(body):
-        return pa.schema(kinds).empty_table(), dialect, broken
+        return pa.schema(dtypes).empty_table(), dialect, broken
     uneven: list[tuple[str, int, int]] = []
 
     def leave_out(row: csv.InvalidRow) -> str:
@@ -343,7 +343,7 @@ def read_text(
         newlines_in_values=multiline,
         invalid_row_handler=leave_out,
     )
-    convert = csv.ConvertOptions(column_types=kinds, strings_can_be_null=False, check_utf8=False)
+    convert = csv.ConvertOptions(column_types=dtypes, strings_can_be_null=False, check_utf8=False)
     for block in (2**22, min(len(body) + 1, 2**31 - 1)):
         uneven.clear()
         read = csv.ReadOptions(column_names=names, block_size=block)

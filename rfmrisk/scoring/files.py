@@ -98,7 +98,7 @@ def score_file(
         Their columns of the customer and the time; None takes those of the training. Where there
         is no column of the time, ``as_of`` is the time of all.
     on_bad : {"raise", "drop"}, default="raise"
-        Bad rows of the whole log are an error, or are left out with a warning that counts them.
+        Invalid rows of the whole log are an error, or are left out with a warning that counts them.
     separator, decimal, thousands, encoding, time_format, time_unit : str or None, default=None
         How the log is written, as in `read_transactions`. What the model has as categories is
         read as text from a file of text.

@@ -81,7 +81,7 @@ def choose_threshold(
     missed_bad_cost: float | None,
     n_jobs: int | None,
 ) -> float:
-    """Return the probability from which on customers are called bad.
+    """Return the probability from which on customers are predicted bad.
 
     It is found on out-of-fold probabilities of the training customers
     (`sklearn.model_selection.TunedThresholdClassifierCV`). With a cost, it is that of the least
@@ -113,24 +113,26 @@ def choose_threshold(
 
 
 def _separation(
-    y: np.ndarray, called: np.ndarray, sample_weight: np.ndarray | None = None
+    y: np.ndarray, predicted: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
-    """Return the share of bads that are called bad less that of goods: Youden's J."""
-    called = called == 1
+    """Return the share of bads that are predicted bad less that of goods: Youden's J."""
+    predicted = predicted == 1
     if sample_weight is None:
-        return float(np.mean(called[y == 1]) - np.mean(called[y == 0]))
-    of_bads, of_goods = (np.average(called[y == k], weights=sample_weight[y == k]) for k in (1, 0))
+        return float(np.mean(predicted[y == 1]) - np.mean(predicted[y == 0]))
+    of_bads, of_goods = (
+        np.average(predicted[y == k], weights=sample_weight[y == k]) for k in (1, 0)
+    )
     return float(of_bads - of_goods)
 
 
 def _cost(
     y: np.ndarray,
-    called: np.ndarray,
+    predicted: np.ndarray,
     missed_bad_cost: float,
     sample_weight: np.ndarray | None = None,
 ) -> float:
     """Return the mean cost of a decision, where a refused good costs 1."""
-    cost = np.where(y == 0, 1.0, missed_bad_cost) * (called != y)
+    cost = np.where(y == 0, 1.0, missed_bad_cost) * (predicted != y)
     return float(np.average(cost, weights=sample_weight))
 
 
@@ -260,7 +262,7 @@ def cutoffs_of(
         0 is good, 1 is bad.
     score : array of shape (n,)
     at_threshold : float
-        The score from which on downwards customers are called bad.
+        The score from which on downwards customers are predicted bad.
     missed_bad_cost : float or None
         What an accepted bad costs, where an accepted good earns 1.
     sample_weight : array of shape (n,) or None, default=None
