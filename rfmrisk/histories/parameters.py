@@ -1,6 +1,6 @@
 """What parameters may be, in the terms of scikit-learn's validation of parameters.
 
-Apart from what reads logs, which does not wait for scikit-learn.
+What reads logs imports `rfmrisk.histories.integers` instead: it does not wait for scikit-learn.
 """
 
 from numbers import Integral, Real
