@@ -4,7 +4,7 @@ import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import packages_distributions, version
 from typing import Any
 
@@ -211,12 +211,18 @@ def package_versions(pipeline: Any) -> dict[str, str]:
     """
     modules: set[str] = set()
     _add_modules(pipeline, modules, set())
-    known = packages_distributions()
+    known = _packages_of_modules()
     others = {name for module in modules for name in known.get(module, ())}
     found = {
         name: version(name) for name in [*_PACKAGES, *sorted(others - {*_PACKAGES, "rfmrisk"})]
     }
     return {"python": platform.python_version(), "rfmrisk": __version__, **found}
+
+
+@cache
+def _packages_of_modules() -> Mapping[str, list[str]]:
+    """Return the packages that have each module: all that are installed are read, once."""
+    return packages_distributions()
 
 
 def _add_modules(value: Any, modules: set[str], seen: set[int]) -> None:
