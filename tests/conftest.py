@@ -5,6 +5,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -15,16 +17,24 @@ from rfmrisk import read_transactions, to_histories
 from rfmrisk.datasets import make_transactions
 
 # A shared machine may take its time over an example.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A fifth of the examples, and others in each run.
+settings.register_profile("quick", settings.get_profile("thorough"), max_examples=20)
 # The same examples for every mutant, and none made smaller once one has failed.
 settings.register_profile(
     "mutation",
-    settings.get_profile("patient"),
+    settings.get_profile("thorough"),
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
 )
-settings.load_profile("patient")
+settings.load_profile("quick")
+
+
+def examples(n: int) -> int:
+    """Return how many of n examples a test takes: all in a thorough run, a share in a quick one."""
+    return max(5, n * settings.default.max_examples // 100)
+
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -61,6 +71,34 @@ def real_log(request: pytest.FixtureRequest) -> tuple[pd.DataFrame, dict[str, st
         pytest.skip(f"the real logs are not at hand: no {name} in shared/data beside the project")
     roles = {"customer": customer, "time": time, "amount": amount}
     return read_transactions(DATA / name, **roles), roles
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Make a folder that all workers of the session share; the first that needs it makes it."""
+    place = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    if not (place / name).exists():
+        own = factory.mktemp(name) / name
+        make(own)
+        with suppress(OSError):  # another worker was faster
+            own.rename(place / name)
+    return place / name
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a SQLite store without a run: to make its tables takes MLflow seconds."""
+    from rfmrisk.training.store import quiet_mlflow
+
+    def make(folder):
+        folder.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            uri = f"sqlite:///{folder}/mlflow.db"
+            quiet_mlflow().MlflowClient(uri).search_experiments()
+
+    return made_once(tmp_path_factory, "empty-store", make) / "mlflow.db"
 
 
 def binary(name):

@@ -19,8 +19,13 @@ from litestar.testing import TestClient
 
 from rfmrisk import to_histories
 from rfmrisk.datasets import make_transactions
+from rfmrisk.scoring import ScoringModel
 from rfmrisk.serving import Settings, create_app
 from rfmrisk.training import train
+from tests.conftest import made_once
+
+# Of a training whose search does not matter.
+QUICK = {"cv": 2, "search": "random", "n_iter": 1}
 
 
 @pytest.fixture(scope="session")
@@ -30,17 +35,31 @@ def many_histories():
 
 
 @pytest.fixture(scope="session")
-def trained(many_histories):
-    """Train a model of each kind that gives reasons in its own way."""
-    names = ["scorecard", "decision_tree", "logistic_regression"]
-    names += [kind for kind in ("xgboost", "lightgbm") if find_spec(kind)]
-    options = {"outcome": "30D", "n_cutoffs": 1, "cv": 2}
-    return {name: train(many_histories, models=[name], **options).model for name in names}
+def model_of(many_histories, tmp_path_factory):
+    """Give a function that trains a model of the catalogue, once for all workers."""
+    options = {"outcome": "30D", "n_cutoffs": 1, **QUICK}
+
+    def trained_once(name):
+        def make(folder):
+            folder.mkdir()
+            train(many_histories, models=[name], **options).model.save(folder)
+
+        return ScoringModel.load(made_once(tmp_path_factory, f"served-{name}", make))
+
+    return trained_once
 
 
 @pytest.fixture(scope="session")
-def card(trained):
-    return trained["scorecard"]
+def trained(card, model_of):
+    """Train a model of each kind that gives reasons in its own way."""
+    names = ["decision_tree", "logistic_regression"]
+    names += [kind for kind in ("xgboost", "lightgbm") if find_spec(kind)]
+    return {"scorecard": card} | {name: model_of(name) for name in names}
+
+
+@pytest.fixture(scope="session")
+def card(model_of):
+    return model_of("scorecard")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from rfmrisk.serving import Settings, create_app
 from rfmrisk.training import train
 from rfmrisk.training.exchange import to_records
 
-from .conftest import body_of
+from .conftest import QUICK, body_of
 
 PARQUET = "application/vnd.apache.parquet"
 COLUMNS = ["asked", "age", "purpose", "married", "note"]
@@ -55,7 +55,7 @@ def model(histories):
     logit = (histories["asked"].to_numpy() - 1_000) / 200 + 1.5 * married + car - (old - 45) / 15
     y = (rng.random(len(histories)) < 1 / (1 + np.exp(1.5 - logit))).astype(int)
     with pytest.warns(UserWarning, match="'note'"):
-        return train(histories, y, models=["logistic_regression"], cv=3).model
+        return train(histories, y, models=["logistic_regression"], **QUICK).model
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def of_table(table):
     rng = np.random.default_rng(3)
     odds = (table["asked"] - 1_000) / 200 + 2 * table["married"] + (table["purpose"] == "NA") - 2
     y = (rng.random(300) < 1 / (1 + np.exp(-odds))).astype(int)
-    return train(table, y, models=["logistic_regression"], cv=3).model
+    return train(table, y, models=["logistic_regression"], **QUICK).model
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "json", "features"])

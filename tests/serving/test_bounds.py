@@ -155,6 +155,7 @@ def exchange(port, data) -> bytes:
         return answer
 
 
+@pytest.mark.slow
 def test_a_large_request_that_arrives_at_once_is_answered(folder):
     """The bytes of a body count for no head, on a kept connection too."""
     body = small_body() + b" " * 150_000

@@ -163,6 +163,7 @@ def test_an_unknown_alias_is_told_to_be(tmp_path, monkeypatch):
     assert told == "the registry has no 'models:/risk@champion'"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_stop_does_not_wait_for_the_registry():
     """SIGTERM ends a process whose registry has never answered."""
@@ -176,6 +177,7 @@ def test_a_stop_does_not_wait_for_the_registry():
             assert process.wait(10) in (0, -signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_reload_reaches_all_workers(trained, tmp_path):
     """Soon after one worker was told to reload, all of them have the new model."""
     key = {"X-API-Key": "a-key-of-the-bank"}

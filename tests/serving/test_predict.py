@@ -21,6 +21,7 @@ from rfmrisk.scoring.model import ScoringModel
 from rfmrisk.scoring.probability import bad_probability
 from rfmrisk.serving import Settings, bodies, create_app
 from rfmrisk.serving.bodies import BodyReader
+from tests.conftest import examples
 
 from .conftest import body_of
 
@@ -48,7 +49,7 @@ def model(request, trained):
     return trained[request.param]
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(rows=st.lists(st.tuples(st.sampled_from("abc"), TRANSACTION), min_size=1, max_size=30))
 def test_predictions_equal_the_pipeline(model, rows):
     """A request scores as the same log does through to_histories, to the last bit."""

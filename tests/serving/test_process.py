@@ -114,6 +114,7 @@ def half_sent(address):
         yield send_rest
 
 
+@pytest.mark.slow
 def test_an_upgrade_to_websockets_is_no_news(folder):
     """A client that asks for a WebSocket gets a plain answer, and the log no advice."""
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
@@ -125,6 +126,7 @@ def test_an_upgrade_to_websockets_is_no_news(folder):
         assert "upgrade" not in "\n".join(said(process)).lower()
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_comes_back(folder):
     """The supervisor replaces a killed worker, and stops all of them when it is told to."""
     with running(folder, "--workers", "2") as (address, process):
@@ -164,6 +166,7 @@ def test_what_cannot_be_served_is_told_once(options, environment, told, monkeypa
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_overload_is_refused_at_once(folder):
     """More requests than may wait get 503 and when to come again; the others are answered."""
     limit = {"RFMRISK_MAX_WAITING": "4"}
@@ -187,6 +190,7 @@ def test_overload_is_refused_at_once(folder):
     assert all(wait for status, wait in answers if status == 503)
 
 
+@pytest.mark.slow
 def test_a_slow_body_is_given_up(folder):
     """A client that does not send its body in time is told so."""
     with running(folder, RFMRISK_BODY_SECONDS="0.3") as (address, _):
@@ -268,6 +272,7 @@ def ready(address):
         return False
 
 
+@pytest.mark.slow
 def test_a_client_that_goes_away_is_no_fault_of_ours(folder):
     """It is counted as such, and not as an answer of 500."""
     with running(folder) as (address, process):

@@ -16,6 +16,8 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.serving import Settings, create_app, logs
 from rfmrisk.training import train
 
+from .conftest import QUICK
+
 CSV = {"content-type": "text/csv"}
 PARQUET = {"content-type": "application/vnd.apache.parquet"}
 JSON = {"accept": "application/json"}
@@ -75,8 +77,8 @@ def test_orders_are_those_of_the_training(log):
     log = log.assign(InvoiceNo=[f"I{k // 2}" for k in range(len(log))])
     many = make_transactions(200, random_state=0)
     many["InvoiceNo"] = [f"I{k // 2}" for k in range(len(many))]
-    options = {"models": ["scorecard"], "cv": 2, "outcome": "30D", "n_cutoffs": 1}
-    model = train(to_histories(many, order="InvoiceNo"), **options).model
+    options = {"models": ["scorecard"], "outcome": "30D", "n_cutoffs": 1}
+    model = train(to_histories(many, order="InvoiceNo"), **options, **QUICK).model
     expected = model.score(to_histories(log, order="InvoiceNo"))["probability"].tolist()
     with TestClient(create_app(model, Settings())) as client:
         for body, headers in ((as_csv(log), CSV), (as_parquet(log), PARQUET)):
