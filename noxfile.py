@@ -18,6 +18,9 @@ TWO = ["-n", "2", "--dist", "worksteal"]
 # Two workers with as many threads each wait for one another more than they compute.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+# All examples of a property, where a quick run takes a fifth.
+THOROUGH = ["--hypothesis-profile", "thorough"]
+
 
 def run_tests(session: nox.Session, under: Sequence[str] = (), options: Sequence[str] = ()) -> None:
     """Test what is installed, on two processors; without MLflow's calls home."""
@@ -34,16 +37,16 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Run the tests that take long: servers that die, many requests, databases, trainings."""
+    """Run what takes long: servers that die, many requests, trainings, properties in full."""
     session.install(".[train,serve,test]")
-    run_tests(session, options=["-m", "slow"])
+    run_tests(session, options=["-m", "slow or hypothesis", *THOROUGH])
 
 
 @nox.session(python=PYTHONS)
 def matrix(session: nox.Session) -> None:
     """Run every test on each supported Python."""
     session.install(".[train,serve,test]")
-    run_tests(session)
+    run_tests(session, options=THOROUGH)
 
 
 @nox.session(python="3.11")
@@ -58,7 +61,7 @@ def oldest(session: nox.Session) -> None:
     constraints.write_text("\n".join(exact), encoding="utf-8")
     session.install(".[train,serve,test]", "--constraint", str(constraints))
     # Old packages may warn of what is newer below them.
-    run_tests(session, options=["-W", "ignore::DeprecationWarning"])
+    run_tests(session, options=["-W", "ignore::DeprecationWarning", *THOROUGH])
 
 
 @nox.session
@@ -129,7 +132,7 @@ def coverage(session: nox.Session) -> None:
     """Measure which branches the tests take, and fail under the share in pyproject.toml."""
     session.install(".[train,serve,test]", "coverage>=7.10")
     session.run("coverage", "erase")
-    run_tests(session, under=["coverage", "run", "-m"])
+    run_tests(session, under=["coverage", "run", "-m"], options=THOROUGH)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
 from rfmrisk.datasets import make_transactions
+from tests.conftest import examples
 
 DTYPES = {
     "TransactionId": "str",
@@ -262,6 +263,7 @@ def test_behaviour_tells_of_default():
     assert 0.70 < held_out_auc(features, defaults) < 0.80
 
 
+@pytest.mark.slow
 def test_behaviour_tells_nothing_of_default_without_an_effect():
     """At a strength of zero no feature ranks the defaults, alone or together."""
     log, defaults = make_transactions(
@@ -284,7 +286,7 @@ def test_absence_can_be_predicted_beyond_recency(log):
     assert held_out_auc(past, absent) > roc_auc_score(absent, past["recency"]) + 0.01
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     n_customers=st.integers(1, 30),
     days=st.integers(1, 400),

@@ -14,6 +14,7 @@ from rfmrisk import (
     to_histories,
 )
 from tests.aggregation import naive
+from tests.conftest import examples
 
 START = pd.Timestamp("1969-12-20")
 AS_OF = pd.Timestamp("1970-02-01")
@@ -114,7 +115,7 @@ def test_rhythm_and_calendar(log):
 
 
 @given(logs(), st.randoms(use_true_random=False))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_row_order_of_the_log_changes_no_bit(log, random):
     """Any permutation of the log gives the same histories to the last bit."""
     order = list(range(len(log)))

@@ -23,6 +23,7 @@ from rfmrisk import (
 )
 from rfmrisk.datasets import make_transactions
 from rfmrisk.histories.flat import flatten
+from tests.conftest import examples
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_it_equals_the_explicit_route(histories):
     np.testing.assert_array_equal(ours.predict(histories), explicit.predict(histories))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(data=st.data())
 def test_the_future_reaches_no_feature(log, histories, data):
     """Whatever happens after the cut-off, what was known before it is bit-for-bit the same."""

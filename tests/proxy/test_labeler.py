@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from rfmrisk import ProxyLabeler, RFMAggregator, SpendAggregator, to_histories
 from rfmrisk.datasets import make_transactions
+from tests.conftest import examples
 
 SCALINGS = ["risk", "rank", "log", "standard", "robust", None]
 VARIANTS = [{"scaling": scaling} for scaling in SCALINGS] + [{"strategy": "share"}]
@@ -94,7 +95,7 @@ def test_new_customers_are_labelled_without_refitting(rfm, variant):
     np.testing.assert_array_equal(together[:400], labeler.predict(rfm.iloc[:400]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     values=st.lists(
         st.tuples(

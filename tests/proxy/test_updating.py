@@ -21,6 +21,7 @@ from rfmrisk import (
 )
 from rfmrisk.datasets import make_transactions
 from rfmrisk.proxy.updating import ENOUGH
+from tests.conftest import examples
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,7 @@ def test_many_outcomes_outgrow_the_proxy(bank):
     assert shares[0] < 0.5 < shares[2]
 
 
+@pytest.mark.slow
 def test_it_is_never_clearly_worse_than_the_better_of_the_two():
     """Over draws and numbers of outcomes, on customers that were not drawn from."""
     log, defaults = make_transactions(n_customers=4_000, random_state=1, return_defaults=True)
@@ -166,7 +168,7 @@ def test_decisions_of_a_customer_share_a_fold(bank):
     assert sum(len(whole - fold) for fold in folds) == len(whole)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 120))
 def test_probabilities_are_probabilities(bank, seed, n):
     """Whatever few outcomes are known, the answers are between 0 and 1 and in the proxy's order."""

@@ -13,6 +13,7 @@ from rfmrisk import Grades
 from rfmrisk.persistence import TRUSTED_TYPES
 from rfmrisk.scorecard import probability_to_score, score_to_probability
 from rfmrisk.validation import jeffreys_test
+from tests.conftest import examples
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def scored():
 class TestBands:
     """Where bands begin."""
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(st.integers(0, 1000), st.integers(2, 12), st.sampled_from([0.02, 0.05, 0.2]))
     def test_exact_bands_are_monotone_and_large_enough(self, seed, n_grades, min_size):
         """Each band has its least size, and rates fall as scores rise, on any sample."""

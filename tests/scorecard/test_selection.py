@@ -14,6 +14,7 @@ from rfmrisk import Scorecard, StepwiseSelector, WOEEncoder
 from rfmrisk.persistence import TRUSTED_TYPES
 from rfmrisk.scorecard import SelectionDisplay
 from rfmrisk.training import CATALOGUE
+from tests.conftest import examples
 
 
 def outcomes(safety, rng):
@@ -134,7 +135,7 @@ class TestSelection:
         assert found.report_["reason"].iloc[1].startswith("correlated 1.00 with x0")
         assert finite(found.report_)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(25), deadline=None)
     @given(st.integers(4, 30), st.integers(1, 60), st.integers(0, 1000))
     def test_fewer_rows_than_columns(self, n, n_columns, seed):
         """However few rows there are, one column at least is selected and no number is missing."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from rfmrisk import Grades, Scorecard, WOEEncoder
+from tests.conftest import examples
 
 N = 400
 
@@ -168,7 +169,7 @@ TYPES = {
 }
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(sorted(TYPES)), st.data(), st.sampled_from(["plain", "category"]))
 def test_every_dtype_has_its_score_in_sql(dtype, data, form):
     """What pandas holds has Python's score in DuckDB and in SQLite, on every row."""

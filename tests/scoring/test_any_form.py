@@ -16,6 +16,7 @@ from rfmrisk import Scorecard, WOEEncoder, customer_features, to_histories
 from rfmrisk.scoring.files import score_file
 from rfmrisk.scoring.metadata import ModelMetadata
 from rfmrisk.scoring.model import ScoringModel, typical_values
+from tests.conftest import examples
 
 ROLES = {"customer": "id", "time": "at", "amount": "paid"}
 END = pd.Timestamp("2024-03-01")
@@ -95,7 +96,9 @@ def plain(scores):
 
 
 @settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(25),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(rows=logs())
 def test_any_log_in_any_form(model, tmp_path_factory, rows):

@@ -18,6 +18,7 @@ from rfmrisk.woe.binning import (
     weight_of_evidence,
 )
 from rfmrisk.woe.program import Rules, gain_of, partition
+from tests.conftest import examples
 
 
 def rules_for(bad, weight=None, **changes):
@@ -199,7 +200,7 @@ def test_a_rate_that_always_rises_has_more_knots_than_pre_bins():
     assert value_of(x, bad, cut_numbers(x, bad, None, "auto", rules)) == pytest.approx(exact)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.05, 0.2, 0.45]), st.booleans())
 def test_bins_obey_size_and_direction(seed, share, ties):
     """Bins are large enough and their rates are strictly monotone, whatever the column."""
@@ -283,7 +284,7 @@ def test_roundest_has_the_fewest_digits(low, high, number):
     assert roundest(low, high) == number
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.floats(-1e12, 1e12), st.floats(1e-9, 1e6))
 def test_roundest_separates(low, width):
     """The cut lies above the value before it and not above the value after it."""
@@ -292,7 +293,7 @@ def test_roundest_separates(low, width):
         assert low < roundest(low, high) <= high
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=40, unique=True))
 def test_counting_cuts_is_a_binary_search(cuts):
     """Few and many cuts give the bins that a binary search gives."""
@@ -368,7 +369,7 @@ def test_weight_of_evidence_by_hand():
     assert iv.tolist() == pytest.approx([*((p - q) * np.log(p / q)), 0])
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=8))
 def test_information_value_is_never_negative_and_flips_with_y(cells):
     """IV >= 0 in every bin; swapping goods and bads swaps the sign of every WoE."""

@@ -14,6 +14,7 @@ from rfmrisk import persistence
 from rfmrisk.scorecard import Scorecard
 from rfmrisk.woe import WOEEncoder
 from rfmrisk.woe.over_time import count_reversals
+from tests.conftest import examples
 
 
 def decisions(n=4_000, seed=0):
@@ -120,7 +121,7 @@ class TestStability:
         assert values == sorted(values, reverse=True)
         assert n_reversals[0] > n_reversals[2]
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=examples(15), deadline=None)
     @given(st.integers(0, 1_000), st.sampled_from([0.001, 0.02, np.inf]))
     def test_neither_names_nor_order_matter(self, seed, price):
         """Rows in another order and periods of other names have the same bins."""

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfmrisk.woe.program import SHAPES, Rules, gain_of, partition
+from tests.conftest import examples
 
 
 def follows(rates, phases):
@@ -60,7 +61,7 @@ def columns(draw):
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(columns())
 def test_equals_brute_force(shape, column):
     """No set of cuts that obeys the rules has a greater information value."""
@@ -75,7 +76,7 @@ def test_equals_brute_force(shape, column):
             assert best <= max(single, 0) + 1e-9
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(columns(), st.sampled_from(list(SHAPES)))
 def test_obeys_the_rules(column, shape):
     """Every bin has its size and its events, and the rates have the shape."""
@@ -158,7 +159,7 @@ def paid(size, bads, ends, rules):
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(columns_over_time())
 def test_equals_brute_force_where_reversals_have_a_price(shape, column):
     """No set of cuts is worth more, less the price of each period that goes against its order."""

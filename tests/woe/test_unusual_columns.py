@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from rfmrisk import Scorecard, WOEEncoder
 from rfmrisk.metrics import information_value
 from rfmrisk.woe.binning import weight_of_evidence
+from tests.conftest import examples
 
 
 class TestPureBins:
     """Bins that hold goods alone, or bads alone."""
 
-    @settings(max_examples=200)
+    @settings(max_examples=examples(200))
     @given(
         st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=2, max_size=8),
         st.floats(0.01, 20),
@@ -196,7 +197,7 @@ class TestForms:
             assert card.predict_score(form) == expected
 
     @given(st.lists(st.floats(-1e30, 1e30, width=64), min_size=60, max_size=80, unique=True))
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     def test_of_fewer_bits(self, values):
         """A cut lies between its neighbours as 32-bit floats too, where these differ."""
         x = np.sort(np.array(values))
@@ -276,7 +277,7 @@ def test_reasons_compare_with_what_can_be_attained():
     assert told["lost"].tolist() == [ordinary.max() - ordinary.min()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 3), st.sampled_from([0.01, 1.0, 300.0]))
 def test_a_row_has_one_bin_in_32_and_64_bits(seed, digits, scale):
     """Whichever of the two the encoder is fitted on, and which it is given later."""
