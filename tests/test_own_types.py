@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +21,12 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.training import CatalogueModel, Tracker, load_model, save_run, train
+from tests.training.small import SMALL
 
 ROOT = Path(__file__).parents[1]
 TYPE = "own_aggregators.ConcentrationAggregator"
-OPTIONS = {"models": ["scorecard"], "cv": 2, "outcome": "30D", "n_cutoffs": 1}
+CARD = {"scorecard": SMALL["scorecard"]}
+OPTIONS = {"models": CARD, "cv": 2, "outcome": "30D", "n_cutoffs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +95,17 @@ def test_nobody_trusts_a_type_by_itself(run, place, monkeypatch, capsys):
     assert not (place / "no.csv").exists()
 
 
-def test_a_file_is_scored_as_python_scores(run, place, histories):
+def test_a_file_is_scored_as_python_scores(run, place, histories, monkeypatch):
     """The command line, told of the type, gives the scores of Python, in parts too."""
+    monkeypatch.delenv("RFMRISK_TRUSTED", raising=False)
+    monkeypatch.chdir(place)
     expected = ScoringModel.load(run, trusted=[TYPE]).score(histories)
-    for name, parts in (("whole.csv", ()), ("parts.csv", ("--rows-per-part", "1000"))):
-        options = ["--model", str(run), "-o", name, "--trust", TYPE, *parts]
-        done = command(place, "score", "log.csv", *options)
-        assert done.returncode == 0, done.stderr
-        found = pd.read_csv(place / name, index_col="customer")
+    score = ["score", "log.csv", "--model", str(run), "--trust", TYPE]
+    done = command(place, *score, "-o", "whole.csv")
+    assert done.returncode == 0, done.stderr
+    assert main([*score, "-o", "parts.csv", "--rows-per-part", "1000"]) == 0
+    for name in ("whole.csv", "parts.csv"):
+        found = pd.read_csv(name, index_col="customer")
         assert found["score"].to_numpy() == pytest.approx(expected["score"].to_numpy())
 
 
@@ -119,9 +125,11 @@ def test_is_served(run, histories, monkeypatch):
     assert [each["score"] for each in answer["customers"]] == pytest.approx(expected)
 
 
-def test_goes_to_the_registry_where_it_is_trusted(features, histories, tmp_path, monkeypatch):
+def test_goes_to_the_registry_where_it_is_trusted(
+    features, histories, empty_store, tmp_path, monkeypatch
+):
     """A tracked training is refused before it starts, or registers a model that can be loaded."""
-    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
+    tracker = Tracker(f"sqlite:///{shutil.copy(empty_store, tmp_path)}")
     monkeypatch.delenv("RFMRISK_TRUSTED", raising=False)
     told = rf"'scorecard' could not be kept: it holds types .*{TYPE}.*--trust or RFMRISK_TRUSTED"
     with pytest.raises(ValueError, match=told):

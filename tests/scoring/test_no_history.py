@@ -22,7 +22,8 @@ def test_who_has_no_history_is_riskiest_under_a_proxy(log, from_proxy):
     transactions, bad = log
     histories = to_histories(transactions)
     y = None if from_proxy else bad.loc[histories.index]
-    model = train(histories, y, models=["decision_tree"], cv=2, proxy=False).model
+    options = {"models": ["decision_tree"], "cv": 2, "outcome": "30D", "n_cutoffs": 1}
+    model = train(histories, y, **options, proxy=False).model
     asked = pd.DataFrame({"customer": [*histories.index[:40], "a stranger"], "as_of": "2019-05-14"})
     scores = model.score(to_histories(transactions, as_of=asked))
     stranger, others = scores.loc["a stranger"], scores.drop("a stranger")

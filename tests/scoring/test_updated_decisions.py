@@ -9,6 +9,7 @@ from rfmrisk.datasets import make_transactions
 from rfmrisk.proxy import OutcomeUpdatedClassifier
 from rfmrisk.scoring.files import score_file
 from rfmrisk.training import train
+from tests.training.small import SMALL
 
 
 def test_a_few_outcomes_of_decisions(tmp_path):
@@ -20,7 +21,8 @@ def test_a_few_outcomes_of_decisions(tmp_path):
     loans = pd.DataFrame({"customer": ids, "as_of": "2019-04-15", "asked": rng.random(len(ids))})
     y = (rng.random(len(ids)) < loans["asked"] / 2).astype(float).to_numpy()
     histories = to_histories(log, as_of=loans)
-    model = train(histories, y, models=["decision_tree"], cv=2, outcome="30D", n_cutoffs=1).model
+    tree = {"decision_tree": SMALL["decision_tree"]}
+    model = train(histories, y, models=tree, cv=2, outcome="30D", n_cutoffs=1).model
     assert isinstance(model.pipeline, OutcomeUpdatedClassifier)
     assert not model.of_table
     assert model.scorer.known_columns == ["asked"]

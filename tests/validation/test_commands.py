@@ -1,5 +1,7 @@
 """The commands validate and monitor."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -7,6 +9,9 @@ from rfmrisk import to_histories
 from rfmrisk.cli import main
 from rfmrisk.datasets import make_transactions
 from rfmrisk.training import train
+from tests.training.small import SMALL
+
+pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 
 ROLES = {"customer": "CustomerId", "time": "TransactionStartTime"}
 
@@ -28,15 +33,17 @@ def bank(tmp_path_factory):
     )
     decisions.to_csv(folder / "loans.csv", index=False)
     (folder / "run").mkdir()
-    train(to_histories(log), models=["scorecard"], cv=3).model.save(folder / "run")
+    models = {"scorecard": SMALL["scorecard"]}
+    train(to_histories(log), models=models, cv=2).model.save(folder / "run")
     return folder
 
 
 @pytest.fixture(autouse=True)
-def store(tmp_path_factory, monkeypatch):
+def store(empty_store, tmp_path_factory, monkeypatch):
     """Give each test a store of its own for the runs of MLflow."""
-    mlflow = pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
-    uri = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+    import mlflow
+
+    uri = f"sqlite:///{shutil.copy(empty_store, tmp_path_factory.mktemp('store'))}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     return mlflow.MlflowClient(uri)
 

@@ -63,6 +63,7 @@ def test_a_perfect_and_a_reversed_score_differ_for_certain():
     assert (found.statistic, found.p_value) == (np.inf, 0)
 
 
+@pytest.mark.slow
 def test_size_and_power_of_delong():
     """Equally good scores are told apart in about 5 % of samples, unequal ones in most."""
     rng = np.random.default_rng(1)

@@ -38,6 +38,7 @@ def test_a_drift_turns_red_within_two_months(outcomes):
         assert "red" in set(lights.iloc[FIRST_DRIFT : FIRST_DRIFT + 2])
 
 
+@pytest.mark.slow
 def test_a_bank_without_drift_is_seldom_red():
     """At most 5 % of the months of banks without a drift are red."""
     lights = [

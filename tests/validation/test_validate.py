@@ -10,6 +10,7 @@ from rfmrisk import Scorecard, customer_features, to_histories
 from rfmrisk.datasets import make_transactions
 from rfmrisk.training import train
 from rfmrisk.validation import ValidationDisplay, validate_model, write_validation
+from tests.training.small import SMALL
 
 
 def _sample(n, seed, shift=0.0):
@@ -182,8 +183,9 @@ def test_the_grades_of_the_model_are_those_where_none_are_given():
     log, y = make_transactions(400, random_state=2, return_defaults=True)
     histories = to_histories(log)
     y = y.loc[histories.index]
-    options = {"models": ["scorecard"], "cv": 2, "outcome": "30D", "n_cutoffs": 1}
-    model = train(histories, grades=[450, 550], **options).model
+    options = {"cv": 2, "outcome": "30D", "n_cutoffs": 1}
+    card = {"scorecard": SMALL["scorecard"]}
+    model = train(histories, grades=[450, 550], models=card, **options).model
     own = validate_model(model, histories, y).by_grade
     scored = model.score(histories)["grade"]
     assert own["n"].sum() == len(histories)
