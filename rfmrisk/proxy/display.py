@@ -118,7 +118,7 @@ class ClusterDisplay(Display):
         self.ax_.set(xlabel=x, ylabel=y, title="Clusters of customers")
         for axis, name in ((self.ax_.set_xscale, x), (self.ax_.set_yscale, y)):
             axis("symlog", linthresh=float(self.points[name].abs().median()) or 1.0)
-        self.ax_.legend(frameon=False)
+        self.ax_.legend(frameon=False, loc="best")
         return self
 
 
@@ -580,7 +580,7 @@ class OutcomeCurveDisplay(Display):
             ylabel="ROC-AUC on held-out customers",
             title="What the proxy is worth",
         )
-        self.ax_.legend(frameon=False)
+        self.ax_.legend(frameon=False, loc="best")
         return self
 
 

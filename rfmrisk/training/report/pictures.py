@@ -166,7 +166,7 @@ def _ks(axes: Any, target: pd.Series, probability: pd.Series) -> None:
         ylabel="Cumulative share",
         title=f"KS = {distance[place]:.3f} at {grid[place]:.3f}",
     )
-    axes.legend()
+    axes.legend(loc="lower right")
 
 
 def _distribution(axes: Any, target: pd.Series, probability: pd.Series) -> None:
@@ -174,7 +174,7 @@ def _distribution(axes: Any, target: pd.Series, probability: pd.Series) -> None:
     for value, name in ((0, "goods"), (1, "bads")):
         axes.hist(probability[target == value], bins=bins, alpha=0.6, label=name)
     axes.set(xlabel="Probability", ylabel="Customers")
-    axes.legend()
+    axes.legend(loc="upper right")
 
 
 def _lift(axes: Any, target: pd.Series, probability: pd.Series) -> None:
