@@ -14,7 +14,7 @@ from tests.training.small import SMALL
 
 def test_a_few_outcomes_of_decisions(tmp_path):
     """All columns of the training are known, whichever of the two models uses them."""
-    log = make_transactions(n_customers=300, random_state=0)
+    log = make_transactions(n_customers=150, random_state=0)
     log.to_parquet(tmp_path / "log.parquet")
     rng = np.random.default_rng(0)
     ids = log["CustomerId"].unique()

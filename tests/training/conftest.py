@@ -9,11 +9,15 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from itertools import product
 
 import pytest
 
+from rfmrisk import RFMAggregator, read_transactions, to_histories
 from rfmrisk.datasets import make_transactions
-from rfmrisk.training.store import quiet_mlflow
+from rfmrisk.training import Tracker, save_run, train
+from tests.conftest import made_once
+from tests.training.small import SMALL
 
 RUN = [sys.executable, "-c", "from rfmrisk.cli import run; run()"]
 QUICK = ["--models", "decision_tree", "--cv", "2"]
@@ -28,19 +32,30 @@ def bank(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tables(tmp_path_factory):
-    """Give a SQLite store without a run: to make its tables takes MLflow seconds."""
-    path = tmp_path_factory.mktemp("tables") / "mlflow.db"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(path.parent)
-        quiet_mlflow().MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
+def runs(bank, empty_store, tmp_path_factory):
+    """Give the folders of trainings on that log, two for each share of customers held out.
+
+    No store that a test opens knows of them.
+    """
+
+    def make(folder):
+        folder.mkdir()
+        histories = to_histories(read_transactions(bank))
+        options = {"models": {"decision_tree": SMALL["decision_tree"]}, "cv": 2}
+        options |= {"features": RFMAggregator(), "outcome": "30D", "n_cutoffs": 1}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shutil.copy(empty_store, folder)}")
+            for (seed, name), size in product(enumerate(("first", "second")), (0.2, 0.5)):
+                chosen = {"random_state": seed, "test_size": size, "tracker": Tracker()}
+                save_run(train(histories, **options, **chosen), folder / f"{name}-{size}")
+
+    return made_once(tmp_path_factory, "runs", make)
 
 
 @pytest.fixture
-def store(new_store, tables):
+def store(new_store, empty_store):
     """Work in a folder with a SQLite store of its own, without a run; give the folder."""
-    shutil.copy(tables, new_store)
+    shutil.copy(empty_store, new_store)
     return new_store
 
 

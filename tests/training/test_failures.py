@@ -25,6 +25,7 @@ from tests.training.conftest import QUICK, RUN, kill, mlflow_server, rfmrisk
 
 NAME = "credit_scoring_model"
 SLOW = ["--models", "random_forest", "--cv", "5"]
+ONE = {"outcome": "30D", "n_cutoffs": 1}
 
 
 def champion(address):
@@ -125,15 +126,16 @@ def test_a_server_that_dies_in_the_middle(store, bank):
         assert parents == ["FINISHED"]
 
 
-def test_a_database_that_is_down_is_told_at_once(store, bank):
+@pytest.mark.slow
+def test_a_database_that_is_down_is_told_at_once(store, bank, runs):
     """A database server that nobody answers for costs the tracking, and is not waited for."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
-    assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
+    run = runs / "first-0.2"
     address = f"postgresql+psycopg://me:secret@127.0.0.1:{free_port()}/x"
     env = {**os.environ, "MLFLOW_TRACKING_URI": address}
     uri = f"models:/{NAME}@champion"
     for command, code, message in (
-        (["upload", "run"], 1, "when MLflow is back, rfmrisk upload run"),
+        (["upload", run], 1, f"when MLflow is back, rfmrisk upload {run}"),
         (["promote", "1"], 1, "MLflow cannot promote"),
         (["score", bank, "--model", uri, "-o", "s.csv"], 2, "cannot be reached"),
     ):
@@ -254,7 +256,7 @@ def test_candidates_that_fail_in_part_are_left_out(histories, monkeypatch):
     """A candidate that cannot be fitted is named in a warning, and the rest is judged."""
     monkeypatch.setitem(CATALOGUE, "decision_tree", with_depths([-1, 3]))
     with pytest.warns(UserWarning, match="1 of 2 candidates failed and are left out .*max_depth"):
-        result = train(histories, models=["decision_tree"], cv=2)
+        result = train(histories, **ONE, models=["decision_tree"], cv=2)
     assert result.candidates["mean_score"].isna().tolist() == [False, True]
     assert '"classifier__max_depth": 3' in result.model.metadata.parameters
 
@@ -263,7 +265,7 @@ def test_a_model_whose_candidates_all_fail_does_not_stop_the_others(histories, m
     """The other models are judged, and what failed is in the metadata."""
     monkeypatch.setitem(CATALOGUE, "decision_tree", with_depths([-1]))
     with pytest.warns(UserWarning, match="decision_tree: every candidate failed"):
-        result = train(histories, models=["decision_tree", "logistic_regression"], cv=2)
+        result = train(histories, **ONE, models=["decision_tree", "logistic_regression"], cv=2)
     assert result.model.metadata.model == "logistic_regression"
     assert "decision_tree: every candidate failed" in result.model.metadata.failed[0]
 

@@ -43,12 +43,11 @@ def test_no_text_holds_a_password(monkeypatch, text):
 
 @pytest.mark.parametrize("command", ["train", "upload", "promote", "score"])
 @pytest.mark.slow
-def test_no_command_prints_the_password_of_the_store(store, bank, command):
+def test_no_command_prints_the_password_of_the_store(store, bank, runs, command):
     """MLflow's own text has the address too, right behind the masked one."""
-    assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
     asked = {
         "train": ["train", bank, *QUICK, "-o", "second"],
-        "upload": ["upload", "run"],
+        "upload": ["upload", runs / "first-0.2"],
         "promote": ["promote", "1"],
         "score": ["score", bank, "--model", "models:/credit_scoring_model@champion", "-o", "s.csv"],
     }
@@ -80,9 +79,9 @@ def test_loads_from_a_registry_leave_nothing(store, bank, tmp_path, monkeypatch)
         assert not {name for name in kept if not name.startswith("matplotlib")}
 
 
-def test_a_name_with_a_quote_is_registered(store, bank):
+def test_a_name_with_a_quote_is_registered(store, runs):
     """MLflow's filters take it in quotes of the other kind; what they cannot take is told early."""
-    assert main(["train", str(bank), *QUICK, "-o", "run", "--model-name", "o'brien"]) == 0
+    assert main(["upload", str(runs / "first-0.2"), "--model-name", "o'brien"]) == 0
     assert main(["promote", "1", "--model-name", "o'brien"]) == 0
     assert load_model("models:/o'brien@champion").metadata.model == "decision_tree"
     with pytest.raises(ValueError, match="quotes of one kind"):
@@ -138,18 +137,18 @@ def test_a_training_that_is_stopped_leaves_nothing(store, bank, number):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="shells of POSIX")
-def test_the_next_command_can_be_pasted(store, bank, tmp_path):
+def test_the_next_command_can_be_pasted(store, bank, capsys):
     """A folder with a space and a quote is one word of the shell."""
-    folder = "my run; it's"
-    done = rfmrisk("train", bank, *QUICK, "-o", folder)
-    assert done.returncode == 0, done.stderr
-    command = next(line for line in done.stdout.splitlines() if line.startswith("next"))
+    assert main(["train", str(bank), *QUICK, "-o", "my run; it's"]) == 0
+    said = capsys.readouterr().out
+    command = next(line for line in said.splitlines() if line.startswith("next"))
     command = command.removeprefix("next").strip().replace("rfmrisk", '"$@"', 1)
     again = subprocess.run(["/bin/sh", "-c", command, "sh", *RUN], check=False, capture_output=True)
     assert again.returncode == 0, again.stderr
     assert len(pd.read_csv("scores.csv"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 def test_a_closed_output_is_no_traceback(store, bank):
     """Whether it was never open, or its reader has gone."""
@@ -161,7 +160,7 @@ def test_a_closed_output_is_no_traceback(store, bank):
         assert "Exception ignored" not in done.stderr
 
 
-def test_ids_that_are_no_text_are_no_traceback(store, tmp_path):
+def test_ids_that_are_no_text_are_no_traceback(store, tmp_path, capsys):
     """Ids of bytes that are not UTF-8 are refused by name, however they come."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -175,7 +174,7 @@ def test_ids_that_are_no_text_are_no_traceback(store, tmp_path):
             b"CustomerId,TransactionStartTime,Amount\n\xff\xfe,2018-11-15,5\n\x81\x00,2018-11-16,5\n"
         )
         for name in ("log.parquet", "log.csv"):
-            done = rfmrisk("train", name, *QUICK, "-o", "run")
-            assert done.returncode in (1, 2), done.stderr
-            assert "Traceback" not in done.stderr
-            assert done.stderr.startswith("rfmrisk: ")
+            assert main(["train", name, *QUICK, "-o", "run"]) in (1, 2)
+            said = capsys.readouterr().err
+            assert "Traceback" not in said
+            assert said.startswith("rfmrisk: ")

@@ -16,6 +16,9 @@ from rfmrisk.scoring.probability import bad_probability
 from rfmrisk.training import CATALOGUE, load_model, save_run, train
 from rfmrisk.training.few_outcomes import is_wanted
 from rfmrisk.training.training_options import TrainingOptions
+from tests.training.small import SMALL
+
+SMALL_CARD = {"models": {"scorecard": SMALL["scorecard"]}, "features": RFMAggregator(), "cv": 2}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def outcomes(histories):
 
 @pytest.fixture(scope="module")
 def result(histories, outcomes):
-    return train(histories, outcomes, models=["scorecard"], outcome="30D", n_cutoffs=1, cv=2)
+    return train(histories, outcomes, **SMALL_CARD, outcome="30D", n_cutoffs=1)
 
 
 @pytest.mark.parametrize(
@@ -114,5 +117,5 @@ def test_the_app_answers_with_an_updated_model(result, histories):
 
 def test_without_a_proxy_the_outcomes_stand_alone(histories, outcomes):
     """``proxy=False`` trains on the known outcomes and nothing else."""
-    options = {"models": ["scorecard"], "cv": 2, "proxy": False}
-    assert train(histories, outcomes, **options).model.metadata.model == "scorecard"
+    result = train(histories, outcomes, **SMALL_CARD, proxy=False)
+    assert result.model.metadata.model == "scorecard"

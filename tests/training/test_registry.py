@@ -18,7 +18,6 @@ import mlflow
 
 from rfmrisk import read_transactions, to_histories
 from rfmrisk.cli import main
-from rfmrisk.datasets import make_transactions
 from rfmrisk.training import alias_of, load_model
 from rfmrisk.training.exchange import read_histories, to_records, write_histories
 from tests.training.conftest import QUICK, kill, wait_for
@@ -130,10 +129,9 @@ def test_mlflow_serves_a_json_body_of_histories(at, bank):
     np.testing.assert_allclose(np.array(told), expected, rtol=0, atol=0)
 
 
-def test_a_worse_model_is_challenger_until_promoted(at, bank, capsys):
+def test_a_worse_model_is_challenger_until_promoted(at, bank, runs, capsys):
     """The alias moves by the margin or by hand, and the output says why."""
-    train = ["train", str(bank), *QUICK]
-    assert main([*train, "--stage", "Production", "-o", "second"]) == 0
+    assert main(["train", str(bank), *QUICK, "--stage", "Production", "-o", "second"]) == 0
     said = capsys.readouterr().out
     assert "version 2 is challenger: it does not beat the champion, version 1: ROC-AUC" in said
     assert "rfmrisk promote 2 makes it champion" in said
@@ -143,24 +141,18 @@ def test_a_worse_model_is_challenger_until_promoted(at, bank, capsys):
         capsys.readouterr().out
     )
     assert aliases(at) == {"champion": "2"}
-    assert main([*train, "--margin", "-1", "-o", "third"]) == 0
+    assert main(["upload", str(runs / "first-0.2"), "--margin", "-1"]) == 0
     assert "version 3 is champion: it beats the champion, version 2," in capsys.readouterr().out
     assert aliases(at) == {"champion": "3"}
 
 
-@pytest.mark.parametrize(("customers", "seen"), [(2_000, "without the"), (300, "which flatters")])
-def test_the_champion_is_judged_where_it_has_not_been_trained(
-    store, tmp_path, capsys, customers, seen
-):
+@pytest.mark.parametrize(("size", "seen"), [(0.5, "without the"), (0.2, "which flatters")])
+def test_the_champion_is_judged_where_it_has_not_been_trained(store, runs, capsys, size, seen):
     """Customers that the champion knows are left out where enough remain, or else counted."""
-    log = make_transactions(n_customers=customers, random_state=0)
-    log.to_csv("log.csv", index=False)
-    assert main(["train", "log.csv", *QUICK, "--seed", "1", "-o", "first"]) == 0
-    assert main(["train", "log.csv", *QUICK, "--seed", "2", "-o", "second"]) == 0
+    folders = [runs / f"{name}-{size}" for name in ("first", "second")]
+    assert [main(["upload", str(folder)]) for folder in folders] == [0, 0]
     said = capsys.readouterr().out
-    parts = [
-        pd.read_csv(f"{name}/customers.csv", index_col="customer") for name in ("first", "second")
-    ]
+    parts = [pd.read_csv(folder / "customers.csv", index_col="customer") for folder in folders]
     trained, held_out = (
         set(table.index[table["part"] == part])
         for table, part in zip(parts, ("train", "test"), strict=True)
@@ -185,28 +177,30 @@ def test_uploading_twice_registers_once(at, capsys):
     client.set_registered_model_alias(NAME, "champion", before["champion"])
 
 
-def test_a_champion_that_cannot_be_loaded_stays(store, bank, capsys):
+def test_a_champion_that_cannot_be_loaded_stays(store, runs, capsys):
     """A champion of an older version is not replaced unjudged; the output says what to do."""
-    assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
+    assert main(["upload", str(runs / "first-0.2")]) == 0
     client = mlflow.MlflowClient()
     first = client.get_model_version_by_alias(NAME, "champion")
     folder = mlflow.artifacts.download_artifacts(f"models:/{first.source.split('/')[-1]}")
     (Path(folder) / "model.skops").write_bytes(b"a format of former times")
     capsys.readouterr()
-    assert main(["train", str(bank), *QUICK, "-o", "again"]) == 0
+    assert main(["upload", str(runs / "second-0.2")]) == 0
     said = capsys.readouterr().out
     assert "version 2 is challenger: the champion, version 1, could not be compared" in said
     assert "rfmrisk promote 2 makes it champion" in said
     assert aliases(store) == {"champion": "1", "challenger": "2"}
 
 
-def test_a_champion_of_an_older_version_is_compared(store, bank, monkeypatch, capsys):
+def test_a_champion_of_an_older_version_is_compared(store, runs, capsys):
     """Where an older champion can be loaded, it is judged, and the output names its version."""
-    with monkeypatch.context() as former:
-        former.setattr("rfmrisk.training.split.__version__", "0.0.9")
-        assert main(["train", str(bank), *QUICK, "-o", "run"]) == 0
+    former = Path(shutil.copytree(runs / "first-0.2", "former")) / "model.json"
+    metadata = json.loads(former.read_text(encoding="utf-8"))
+    metadata["versions"]["rfmrisk"] = "0.0.9"
+    former.write_text(json.dumps(metadata), encoding="utf-8")
+    assert main(["upload", "former"]) == 0
     capsys.readouterr()
-    assert main(["train", str(bank), *QUICK, "-o", "again"]) == 0
+    assert main(["upload", str(runs / "second-0.2")]) == 0
     said = capsys.readouterr().out
     assert "it does not beat the champion, version 1, of rfmrisk 0.0.9: ROC-AUC" in said
 
@@ -268,20 +262,21 @@ def test_the_run_has_all_that_was_asked_for(at):
     assert dataset.name == "log.csv"
 
 
-def test_a_failing_registration_leaves_no_version(store, bank, monkeypatch, capsys):
+def test_a_failing_registration_leaves_no_version(store, runs, monkeypatch, capsys):
     """When the alias cannot be set, the version is taken back, and upload works later."""
+    run = str(runs / "first-0.2")
 
     def fail(*_, **__):
         raise mlflow.MlflowException("the disk is full")
 
     with monkeypatch.context() as patch:
         patch.setattr(mlflow.MlflowClient, "set_registered_model_alias", fail)
-        assert main(["train", str(bank), *QUICK, "-o", "run"]) == 1
+        assert main(["upload", run]) == 1
     said = capsys.readouterr().err
     assert "the disk is full" in said
-    assert "rfmrisk upload run" in said
+    assert f"rfmrisk upload {run}" in said
     assert mlflow.MlflowClient().search_registered_models() == []
-    assert main(["upload", "run"]) == 0
+    assert main(["upload", run]) == 0
     assert aliases(store) == {"champion": "1"}
 
 

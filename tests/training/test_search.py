@@ -65,7 +65,7 @@ def test_same_seed_gives_the_same_model_bit_for_bit(histories, result):
         result.model.pipeline.predict_proba(histories),
     )
     pd.testing.assert_frame_equal(again.metrics, result.metrics)
-    other = train(histories, **ONE, models=SMALL, cv=3, random_state=1)
+    other = train(histories, **ONE, models=SMALL_TREE, cv=3, random_state=1)
     assert not other.customers["part"].equals(result.customers["part"])
 
 
@@ -127,7 +127,7 @@ def test_several_windows_are_stacked_by_customer(histories):
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_catalogue_model_trains_from_histories_to_a_probability(histories, name):
     """Each catalogue model is one pipeline with both kinds of search spaces."""
-    trained = train(histories, **ONE, models=[name], cv=2, search="random", n_iter=2)
+    trained = train(histories, **ONE, models=[name], cv=2, search="random", n_iter=1)
     probability = trained.model.pipeline.predict_proba(histories)
     assert probability.shape == (len(histories), 2)
     np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-6)
@@ -143,9 +143,10 @@ def test_a_given_target_is_taken_as_it_is():
     """With y, the histories are those at the decisions and nothing is derived."""
     log, defaults = make_transactions(n_customers=600, random_state=0, return_defaults=True)
     histories = to_histories(log)
-    trained = train(histories, defaults.loc[histories.index], models=["decision_tree"], cv=2)
+    y = defaults.loc[histories.index]
+    trained = train(histories, y, **ONE, models=SMALL_TREE, cv=2)
     assert trained.target is None
-    assert trained.customers["target"].tolist() == defaults.loc[histories.index].tolist()
+    assert trained.customers["target"].tolist() == y.tolist()
 
 
 def test_a_customer_with_several_decisions_is_on_one_side():
@@ -154,7 +155,7 @@ def test_a_customer_with_several_decisions_is_on_one_side():
     histories = to_histories(log)
     both = pd.concat([histories, rewind(histories, "30D")])
     y = defaults.loc[both.index].to_numpy()
-    trained = train(both, y, models=["decision_tree"], cv=2)
+    trained = train(both, y, **ONE, models=SMALL_TREE, cv=2)
     sides = trained.customers.groupby("part").groups
     assert not set(sides["train"]) & set(sides["test"])
 
@@ -274,7 +275,7 @@ def test_calibrated_probabilities_are_closer_to_the_shares(histories, name, tmp_
     """With weighed classes, calibration brings the mean probability back to the bad share."""
     options = {
         "models": [name],
-        "cv": 3,
+        "cv": 2,
         "search": "random",
         "n_iter": 1,
         "outcome": "14D",

@@ -154,7 +154,14 @@ SENTENCES = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(EVERY))
+# Half of them are enough for a quick look.
+KINDS = [
+    pytest.param(kind, marks=[] if kind in {"stacked", "given", "table"} else pytest.mark.slow)
+    for kind in sorted(EVERY)
+]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def told(request, tmp_path_factory):
     """Give a kind of training, with the words of its report and its card."""
     folder = save_run(training(request.param), tmp_path_factory.mktemp("sentences") / "run")

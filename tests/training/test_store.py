@@ -11,7 +11,9 @@ pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 from rfmrisk.training.store import store_uri
 
 
-@pytest.mark.parametrize(("chosen", "expected"), [(None, "True"), ("false", "False")])
+@pytest.mark.parametrize(
+    ("chosen", "expected"), [(None, "True"), pytest.param("false", "False", marks=pytest.mark.slow)]
+)
 def test_telemetry_is_off_unless_the_user_turned_it_on(chosen, expected):
     """MLflow calls nobody, but where the user has set its variable."""
     code = (

@@ -135,16 +135,14 @@ def test_a_model_of_a_log_scores_no_table(tmp_path):
     """A model of histories refuses a table, and the other way round."""
     histories = to_histories(make_transactions(n_customers=200, random_state=0))
     y = np.arange(len(histories)) % 3 == 0
-    model = train(histories, y, models=TREE, cv=2).model
+    model = train(histories, y, models=TREE, cv=2, proxy=False).model
     with pytest.raises(ValueError, match="trained on a log, and needs one"):
         score_table(model, applications(), tmp_path / "scores.csv")
 
 
-def test_the_command_line_trains_and_scores_tables(table, tmp_path, monkeypatch, capsys):
+def test_the_command_line_trains_and_scores_tables(table, store, capsys):
     """Train, and what it says to type next, take a file of any dialect; ids are kept."""
     pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     table.to_csv("table.csv", index=False, sep=";", decimal=",")
     quick = ["--models", "decision_tree", "--cv", "2", "-o", "run", "--customer", "number"]
     train_table = ["train", "table.csv", "--table", "--target", "paid", *quick]
