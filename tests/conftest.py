@@ -6,7 +6,6 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -76,14 +75,15 @@ def real_log(request: pytest.FixtureRequest) -> tuple[pd.DataFrame, dict[str, st
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Make a folder that all workers of the session share; the first that needs it makes it."""
     place = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        place = place.parent
-    if not (place / name).exists():
+    shared = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / name
+    if not shared.exists():
         own = factory.mktemp(name) / name
         make(own)
-        with suppress(OSError):  # another worker was faster
-            own.rename(place / name)
-    return place / name
+        try:
+            own.rename(shared)
+        except OSError:  # another worker was faster, or Windows has a file of it open
+            return own
+    return shared
 
 
 @pytest.fixture(scope="session")

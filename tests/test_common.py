@@ -63,7 +63,7 @@ OF_HISTORIES = {
     "application": ApplicationColumns(),
     "customer_features": customer_features(),
     "pipeline": MODEL,
-    "proxy_target": ProxyTargetClassifier(MODEL),
+    "proxy_target": ProxyTargetClassifier(SMALL),
     "outcome_updated": OutcomeUpdatedClassifier(ProxyTargetClassifier(SMALL, outcome="30D"), SMALL),
 }
 

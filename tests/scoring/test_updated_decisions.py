@@ -12,6 +12,7 @@ from rfmrisk.training import train
 from tests.training.small import SMALL
 
 
+@pytest.mark.slow
 def test_a_few_outcomes_of_decisions(tmp_path):
     """All columns of the training are known, whichever of the two models uses them."""
     log = make_transactions(n_customers=150, random_state=0)

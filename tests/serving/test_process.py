@@ -77,6 +77,7 @@ def test_a_stop_loses_no_request(folder):
     assert all(answered)
 
 
+@pytest.mark.slow
 def test_litestar_runs_the_app_of_the_environment(folder):
     """`litestar --app rfmrisk.serving.app:create_app run` serves what MODEL_PATH names."""
     command = [sys.executable, "-m", "litestar", "--app", "rfmrisk.serving.app:create_app", "run"]
@@ -166,7 +167,6 @@ def test_what_cannot_be_served_is_told_once(options, environment, told, monkeypa
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.slow
 def test_overload_is_refused_at_once(folder):
     """More requests than may wait get 503 and when to come again; the others are answered."""
     limit = {"RFMRISK_MAX_WAITING": "4"}

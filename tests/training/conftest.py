@@ -9,7 +9,6 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
-from itertools import product
 
 import pytest
 
@@ -32,24 +31,33 @@ def bank(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def runs(bank, empty_store, tmp_path_factory):
-    """Give the folders of trainings on that log, two for each share of customers held out.
+def two_runs(bank, empty_store, tmp_path_factory):
+    """Give a function that trains twice, with a share of the customers held out.
 
-    No store that a test opens knows of them.
+    It gives the folder of both, ``first`` and ``second``. No store that a test opens knows of them.
     """
 
-    def make(folder):
-        folder.mkdir()
-        histories = to_histories(read_transactions(bank))
-        options = {"models": {"decision_tree": SMALL["decision_tree"]}, "cv": 2}
-        options |= {"features": RFMAggregator(), "outcome": "30D", "n_cutoffs": 1}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shutil.copy(empty_store, folder)}")
-            for (seed, name), size in product(enumerate(("first", "second")), (0.2, 0.5)):
-                chosen = {"random_state": seed, "test_size": size, "tracker": Tracker()}
-                save_run(train(histories, **options, **chosen), folder / f"{name}-{size}")
+    def trained_once(test_size):
+        def make(folder):
+            folder.mkdir()
+            histories = to_histories(read_transactions(bank))
+            options = {"models": {"decision_tree": SMALL["decision_tree"]}, "cv": 2}
+            options |= {"features": RFMAggregator(), "outcome": "30D", "n_cutoffs": 1}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shutil.copy(empty_store, folder)}")
+                for seed, name in enumerate(("first", "second")):
+                    chosen = {"random_state": seed, "test_size": test_size, "tracker": Tracker()}
+                    save_run(train(histories, **options, **chosen), folder / name)
 
-    return made_once(tmp_path_factory, "runs", make)
+        return made_once(tmp_path_factory, f"runs-{test_size}", make)
+
+    return trained_once
+
+
+@pytest.fixture(scope="session")
+def runs(two_runs):
+    """Give the folder of two trainings."""
+    return two_runs(0.5)
 
 
 @pytest.fixture

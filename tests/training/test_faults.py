@@ -47,7 +47,7 @@ def test_no_command_prints_the_password_of_the_store(store, bank, runs, command)
     """MLflow's own text has the address too, right behind the masked one."""
     asked = {
         "train": ["train", bank, *QUICK, "-o", "second"],
-        "upload": ["upload", runs / "first-0.2"],
+        "upload": ["upload", runs / "first"],
         "promote": ["promote", "1"],
         "score": ["score", bank, "--model", "models:/credit_scoring_model@champion", "-o", "s.csv"],
     }
@@ -81,7 +81,7 @@ def test_loads_from_a_registry_leave_nothing(store, bank, tmp_path, monkeypatch)
 
 def test_a_name_with_a_quote_is_registered(store, runs):
     """MLflow's filters take it in quotes of the other kind; what they cannot take is told early."""
-    assert main(["upload", str(runs / "first-0.2"), "--model-name", "o'brien"]) == 0
+    assert main(["upload", str(runs / "first"), "--model-name", "o'brien"]) == 0
     assert main(["promote", "1", "--model-name", "o'brien"]) == 0
     assert load_model("models:/o'brien@champion").metadata.model == "decision_tree"
     with pytest.raises(ValueError, match="quotes of one kind"):

@@ -141,15 +141,18 @@ def test_a_worse_model_is_challenger_until_promoted(at, bank, runs, capsys):
         capsys.readouterr().out
     )
     assert aliases(at) == {"champion": "2"}
-    assert main(["upload", str(runs / "first-0.2"), "--margin", "-1"]) == 0
+    assert main(["upload", str(runs / "first"), "--margin", "-1"]) == 0
     assert "version 3 is champion: it beats the champion, version 2," in capsys.readouterr().out
     assert aliases(at) == {"champion": "3"}
 
 
-@pytest.mark.parametrize(("size", "seen"), [(0.5, "without the"), (0.2, "which flatters")])
-def test_the_champion_is_judged_where_it_has_not_been_trained(store, runs, capsys, size, seen):
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [(0.5, "without the"), pytest.param(0.2, "which flatters", marks=pytest.mark.slow)],
+)
+def test_the_champion_is_judged_where_it_has_not_been_trained(store, two_runs, capsys, size, seen):
     """Customers that the champion knows are left out where enough remain, or else counted."""
-    folders = [runs / f"{name}-{size}" for name in ("first", "second")]
+    folders = [two_runs(size) / name for name in ("first", "second")]
     assert [main(["upload", str(folder)]) for folder in folders] == [0, 0]
     said = capsys.readouterr().out
     parts = [pd.read_csv(folder / "customers.csv", index_col="customer") for folder in folders]
@@ -179,13 +182,13 @@ def test_uploading_twice_registers_once(at, capsys):
 
 def test_a_champion_that_cannot_be_loaded_stays(store, runs, capsys):
     """A champion of an older version is not replaced unjudged; the output says what to do."""
-    assert main(["upload", str(runs / "first-0.2")]) == 0
+    assert main(["upload", str(runs / "first")]) == 0
     client = mlflow.MlflowClient()
     first = client.get_model_version_by_alias(NAME, "champion")
     folder = mlflow.artifacts.download_artifacts(f"models:/{first.source.split('/')[-1]}")
     (Path(folder) / "model.skops").write_bytes(b"a format of former times")
     capsys.readouterr()
-    assert main(["upload", str(runs / "second-0.2")]) == 0
+    assert main(["upload", str(runs / "second")]) == 0
     said = capsys.readouterr().out
     assert "version 2 is challenger: the champion, version 1, could not be compared" in said
     assert "rfmrisk promote 2 makes it champion" in said
@@ -194,13 +197,13 @@ def test_a_champion_that_cannot_be_loaded_stays(store, runs, capsys):
 
 def test_a_champion_of_an_older_version_is_compared(store, runs, capsys):
     """Where an older champion can be loaded, it is judged, and the output names its version."""
-    former = Path(shutil.copytree(runs / "first-0.2", "former")) / "model.json"
+    former = Path(shutil.copytree(runs / "first", "former")) / "model.json"
     metadata = json.loads(former.read_text(encoding="utf-8"))
     metadata["versions"]["rfmrisk"] = "0.0.9"
     former.write_text(json.dumps(metadata), encoding="utf-8")
     assert main(["upload", "former"]) == 0
     capsys.readouterr()
-    assert main(["upload", str(runs / "second-0.2")]) == 0
+    assert main(["upload", str(runs / "second")]) == 0
     said = capsys.readouterr().out
     assert "it does not beat the champion, version 1, of rfmrisk 0.0.9: ROC-AUC" in said
 
@@ -264,7 +267,7 @@ def test_the_run_has_all_that_was_asked_for(at):
 
 def test_a_failing_registration_leaves_no_version(store, runs, monkeypatch, capsys):
     """When the alias cannot be set, the version is taken back, and upload works later."""
-    run = str(runs / "first-0.2")
+    run = str(runs / "first")
 
     def fail(*_, **__):
         raise mlflow.MlflowException("the disk is full")

@@ -31,7 +31,7 @@ def bank():
     return histories, y
 
 
-@pytest.mark.parametrize("calibrate", [None, "sigmoid"])
+@pytest.mark.parametrize("calibrate", [None, pytest.param("sigmoid", marks=pytest.mark.slow)])
 def test_the_card_keeps_its_order_in_every_quarter(bank, calibrate, tmp_path):
     """No bin of the card changes its order, also where it is calibrated, kept and loaded."""
     histories, y = bank

@@ -217,7 +217,7 @@ def test_the_command_line_takes_a_column(store, capsys):
     decisions["weight"] = rng.choice([1, 3], len(decisions))
     decisions.to_csv("decisions.csv", index=False)
     train_ = ["train", "log.csv", "--decisions", "decisions.csv", "--target", "bad"]
-    options = ["--models", "decision_tree", "--cv", "2", "-o", "run"]
+    options = ["--models", "decision_tree", "--cv", "2", "--no-proxy", "-o", "run"]
     assert main([*train_, *options, "--weight", "weigth"]) == 2
     assert "--weight must name a column" in capsys.readouterr().err
     assert main([*train_, *options, "--weight", "weight"]) == 0
