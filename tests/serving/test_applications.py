@@ -54,7 +54,7 @@ def model(histories):
     old = histories["age"].astype("Float64").fillna(45).to_numpy(np.float64)
     logit = (histories["asked"].to_numpy() - 1_000) / 200 + 1.5 * married + car - (old - 45) / 15
     y = (rng.random(len(histories)) < 1 / (1 + np.exp(1.5 - logit))).astype(int)
-    options = {"outcome": "30D", "n_cutoffs": 1, **QUICK}
+    options = {"proxy": False, **QUICK}
     with pytest.warns(UserWarning, match="'note'"):
         return train(histories, y, models=["logistic_regression"], **options).model
 
