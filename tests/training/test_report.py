@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -171,8 +172,8 @@ def test_features_that_lost_their_bins_are_told(store, capsys):
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mind")]
     assert len(said) == 1
     assert strong in said[0]
-    told = (write_report("run").read_text("utf-8"), write_card("run").read_text("utf-8"))
-    for text in told:
+    for name in ("report.html", "model_card.md"):
+        text = Path("run", name).read_text(encoding="utf-8")
         assert strong in text
         assert "2: one, two; each has one value" in text
 
@@ -181,14 +182,16 @@ def test_bins_by_hand_are_kept_and_told(tmp_path):
     """The folder keeps all bins; report and card say who changed which, and why."""
     log = make_transactions(n_customers=400, random_state=0)
     classing = {"rfm__recency": {"cuts": [10, 40], "note": "as in the old card", "by": "RT"}}
-    models = {"scorecard": SMALL["scorecard"]}
-    result = train(to_histories(log), models=models, cv=2, classing=classing)
+    options = {"models": {"scorecard": SMALL["scorecard"]}, "cv": 2}
+    options |= {"outcome": "30D", "n_cutoffs": 1}
+    result = train(to_histories(log), **options, classing=classing)
     assert result.lost.index.intersection(list(classing)).empty
     run = save_run(result, tmp_path / "run")
     kept = json.loads((run / "classing.json").read_text(encoding="utf-8"))
     assert kept["rfm__recency"]["cuts"] == [10, 40]
     assert kept == result.classing
-    again = train(to_histories(log), models=models, cv=2, classing=run / "classing.json")
+    again = train(to_histories(log), **options, classing=run / "classing.json")
     assert again.points.equals(result.points)
-    for text in (write_report(run).read_text("utf-8"), write_card(run).read_text("utf-8")):
+    for name in ("report.html", "model_card.md"):
+        text = (run / name).read_text(encoding="utf-8")
         assert "rfm__recency: as in the old card (RT)" in text
