@@ -33,7 +33,7 @@ from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.log_config import LOGGING, access_log
 from rfmrisk.serving.logs import CSV_TYPE, FORM_TYPE, PARQUET_TYPE, as_csv, score_log
 from rfmrisk.serving.openapi import FILES, KEY, TEXT, document, of_routes, problems, taking
-from rfmrisk.serving.problems import MEDIA_TYPE, Problem, of_input
+from rfmrisk.serving.problems import Problem
 from rfmrisk.serving.schemas import (
     Health,
     ModelCard,
@@ -135,7 +135,7 @@ class ScoringApp(Litestar):
             lifespan=[_lifespan],
             exception_handlers={
                 Problem: _answer_problem,
-                InvalidInputError: lambda request, error: _answer_problem(request, of_input(error)),
+                InvalidInputError: _answer_input,
                 HTTPException: _answer_http,
                 Exception: _answer_failure,
             },
@@ -403,11 +403,12 @@ def _bytes(body: bytes) -> Response[Any]:
 
 
 def _answer_problem(request: Request, problem: Problem) -> Response:
-    return Response(
-        problem.encode(request.scope["state"]["request_id"]),
-        status_code=problem.status,
-        media_type=MEDIA_TYPE,
-        headers=problem.headers,
+    return problem.answer(request.scope["state"]["request_id"])
+
+
+def _answer_input(request: Request, error: InvalidInputError) -> Response:
+    return _answer_problem(
+        request, Problem(413 if error.too_large else 422, str(error), error.fields)
     )
 
 

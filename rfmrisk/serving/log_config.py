@@ -4,15 +4,6 @@ import logging
 
 access_log = logging.getLogger("rfmrisk.access")
 
-
-class WithoutUpgrades(logging.Filter):
-    """Leave out uvicorn's advice to install WebSockets, which any client could ask for."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a record is worth a line."""
-        return not str(record.msg).startswith(("Unsupported upgrade", "No supported WebSocket"))
-
-
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -20,13 +11,8 @@ LOGGING = {
         "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
         "bare": {"format": "%(message)s"},
     },
-    "filters": {"without_upgrades": {"()": WithoutUpgrades}},
     "handlers": {
-        "notes": {
-            "class": "logging.StreamHandler",
-            "formatter": "plain",
-            "filters": ["without_upgrades"],
-        },
+        "notes": {"class": "logging.StreamHandler", "formatter": "plain"},
         "access": {
             "class": "logging.StreamHandler",
             "formatter": "bare",

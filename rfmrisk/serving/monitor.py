@@ -1,14 +1,9 @@
 """What is counted: requests, latency, scores, and how far scores have moved since training."""
 
-import threading
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sklearn.pipeline import Pipeline
 
 from rfmrisk.scorecard.scorecard import Scorecard
@@ -20,25 +15,27 @@ POINTS = tuple(range(350, 801, 25))
 RECENT = 10_000
 
 
-@dataclass
 class ScoreMonitor:
     """The scores of one model: a histogram, and the recent ones against those of training.
 
-    Attributes
+    Parameters
     ----------
-    cuts, expected : ndarray or None
+    cuts, expected : ndarray or None, default=None
         The deciles of the training scores and the weight between them, where the model or
         its metadata has them.
     """
 
-    cuts: np.ndarray | None = None
-    expected: np.ndarray | None = None
-    counts: np.ndarray = field(default_factory=lambda: np.zeros(len(POINTS) + 1, dtype=np.int64))
-    total: float = 0.0
-    high_risk: int = 0
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
-    # Small requests are counted on the event loop, and large ones on threads.
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    def __init__(self, cuts: np.ndarray | None = None, expected: np.ndarray | None = None) -> None:
+        self.cuts, self.expected = cuts, expected
+        self.recent: deque[float] = deque(maxlen=RECENT)
+        self.registry = CollectorRegistry()
+        told = "Scores since the model was loaded."
+        self._scores = Histogram("rfmrisk_score", told, buckets=POINTS, registry=self.registry)
+        told = "Customers called high-risk since the model was loaded."
+        self._high_risk = Counter("rfmrisk_high_risk", told, registry=self.registry)
+        if cuts is not None:
+            told = f"Population stability index of the last {RECENT} scores; NaN without any."
+            Gauge("rfmrisk_score_psi", told, registry=self.registry).set_function(self.psi)
 
     @classmethod
     def of(cls, model: ScoringModel) -> "ScoreMonitor":
@@ -51,40 +48,17 @@ class ScoreMonitor:
 
     def add(self, score: np.ndarray, high_risk: np.ndarray) -> None:
         """Count the scores of a request."""
-        ranges = np.searchsorted(POINTS, score, side="left")
-        with self._lock:
-            self.counts += np.bincount(ranges, minlength=len(self.counts))
-            self.total += float(score.sum())
-            self.high_risk += int(high_risk.sum())
-            self.recent.extend(score[-RECENT:].tolist())
+        scores = score.tolist()
+        for each in scores:
+            self._scores.observe(each)
+        self._high_risk.inc(int(high_risk.sum()))
+        self.recent.extend(scores)
 
-    def collect(self) -> Iterator[Metric]:
-        """Give what Prometheus reads."""
-        with self._lock:
-            reached, total, high_risk = self.counts.cumsum().tolist(), self.total, self.high_risk
-        bounds = [*map(str, map(float, POINTS)), "+Inf"]
-        yield HistogramMetricFamily(
-            "rfmrisk_score",
-            "Scores since the model was loaded.",
-            buckets=list(zip(bounds, reached, strict=True)),
-            sum_value=total,
-        )
-        yield CounterMetricFamily(
-            "rfmrisk_high_risk",
-            "Customers called high-risk since the model was loaded.",
-            value=high_risk,
-        )
-        psi = self.psi()
-        if psi is not None:
-            told = f"Population stability index of the last {RECENT} scores."
-            yield GaugeMetricFamily("rfmrisk_score_psi", told, value=psi)
-
-    def psi(self) -> float | None:
-        """Compute the population stability index of the recent scores; None without any."""
-        with self._lock:
-            recent = np.array(self.recent)
+    def psi(self) -> float:
+        """Compute the population stability index of the recent scores; NaN without any."""
+        recent = np.array(list(self.recent))
         if self.cuts is None or self.expected is None or not len(recent):
-            return None
+            return np.nan
         codes = np.searchsorted(self.cuts, recent, side="right")
         return psi_of(self.expected, np.bincount(codes, minlength=len(self.expected)))
 
@@ -94,11 +68,9 @@ class RequestMonitor:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        labels = ["method", "route", "status"]
         self._answered = Counter(
-            "rfmrisk_requests",
-            "Answered requests.",
-            ["method", "route", "status"],
-            registry=self.registry,
+            "rfmrisk_requests", "Answered requests.", labels, registry=self.registry
         )
         self._seconds = Histogram(
             "rfmrisk_request_seconds",

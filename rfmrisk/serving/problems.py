@@ -1,10 +1,13 @@
 """Errors as problem details (RFC 9457) that name the field and what is allowed."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
+from litestar import Response
 
 from rfmrisk.scoring.values import LEVEL, WITHIN, InvalidInputError, not_allowed, shown
 
@@ -14,14 +17,12 @@ _PATH = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)
 _EXPECTED = re.compile(r"Expected `(.+)`, got `(.+)`")
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_STOPPED = re.compile(r"\(byte (\d+)\)")
-_NON_FINITE = re.compile(rb"NaN|Infinity")
-_TOKEN = re.compile(rb'[][{},:]|"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BOUND = re.compile(r"Expected `(float|int)` [<>]= .+")
 _EMPTY = "Expected `array` of length >= 1"
+_STOPPED = re.compile(r"\(byte (\d+)\)")
+_NON_FINITE = re.compile(rb"NaN|Infinity")
 _FINITE = "must be finite: no NaN, no infinity, no number beyond 64 bits"
-# To name a field takes a second for each ten million bytes before it.
-_MOST_BYTES = 16_000_000
+_MOST_BYTES = 1_000_000  # of a body that is decoded anew to name a field: it holds up others
 _MOST_STEPS = 10
 _KINDS = {
     "float": "a number",
@@ -55,7 +56,7 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
 
     def encode(self, request_id: str) -> bytes:
         """Return the body of the answer."""
-        body = {
+        body: dict[str, Any] = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
@@ -66,10 +67,10 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
             body["errors"] = [{"field": at, "allowed": what} for at, what in self.fields.items()]
         return msgspec.json.encode(body)
 
-
-def of_input(error: InvalidInputError) -> Problem:
-    """Return the problem of what was sent."""
-    return Problem(413 if error.too_large else 422, str(error), error.fields)
+    def answer(self, request_id: str) -> Response[bytes]:
+        """Return the answer."""
+        body = self.encode(request_id)
+        return Response(body, status_code=self.status, media_type=MEDIA_TYPE, headers=self.headers)
 
 
 def from_msgspec(error: Exception, body: bytes) -> Problem | InvalidInputError:
@@ -90,8 +91,9 @@ def from_msgspec(error: Exception, body: bytes) -> Problem | InvalidInputError:
     b is not a known field
     """
     if not isinstance(error, msgspec.ValidationError):
-        at = _place_of_non_finite(error, body)
-        if at is not None:
+        stopped = _STOPPED.search(str(error))
+        if stopped and _NON_FINITE.match(body, int(stopped[1])):
+            at = _field_of_non_finite(body) or f"the number at byte {int(stopped[1]):,}"
             return not_allowed(at, _FINITE)
         return Problem(400, f"the body is not JSON in UTF-8: {_reason(error)}")
     told = _PATH.fullmatch(str(error))
@@ -101,54 +103,37 @@ def from_msgspec(error: Exception, body: bytes) -> Problem | InvalidInputError:
     if message == _EMPTY:
         return not_allowed(path, "must be a list of at least one customer")
     for pattern, allowed in ((_MISSING, "is required"), (_UNKNOWN, "is not a known field")):
-        named = pattern.fullmatch(message)
-        if named:
+        if named := pattern.fullmatch(message):
             return not_allowed(f"{path}.{shown(named[1])}".removeprefix("."), allowed)
-    beyond = _BOUND.fullmatch(message)
-    if beyond:
+    if beyond := _BOUND.fullmatch(message):
         return not_allowed(path, WITHIN if beyond[1] == "float" else f"must be {LEVEL}")
-    kinds = _EXPECTED.fullmatch(message)
-    if kinds:
+    if kinds := _EXPECTED.fullmatch(message):
         return not_allowed(path, f"must be {_told(kinds[1])}; got {_told(kinds[2])}")
     return not_allowed(path, f"cannot be read: {message}")
 
 
-def _place_of_non_finite(error: Exception, body: bytes) -> str | None:
-    """Return the field of the NaN or infinity at which msgspec stopped, if it stopped at one."""
-    stopped = _STOPPED.search(str(error))
-    if not stopped or not _NON_FINITE.match(body, int(stopped[1])):
+def _field_of_non_finite(body: bytes) -> str | None:
+    """Return the field of the first NaN or infinity; None in what is long, or cannot be read."""
+    if len(body) > _MOST_BYTES:
         return None
-    end = int(stopped[1])
-    return _field_at(body, end) if end <= _MOST_BYTES else f"the number at byte {end:,}"
-
-
-def _field_at(body: bytes, end: int) -> str:
-    """Return the name of the field whose value begins where JSON is read to.
-
-    All before it is sound JSON, so brackets and commas tell the place; nothing is decoded, and
-    no nesting is too deep.
-    """
-    steps: list[int | bytes] = []
-    text = b""
-    for token in _TOKEN.finditer(body, 0, end):
-        sign = token[0]
-        if sign in (b"{", b"["):
-            steps.append(0 if sign == b"[" else b"")
-        elif sign in (b"}", b"]"):
-            steps.pop()
-        elif sign == b",":
-            last = steps[-1]
-            if isinstance(last, int):
-                steps[-1] = last + 1
-        elif sign == b":":
-            steps[-1] = text
-        else:
-            text = sign
-    names = [
-        f"[{step}]" if isinstance(step, int) else f".{shown(msgspec.json.decode(step, type=str))}"
-        for step in steps[:_MOST_STEPS]
-    ]
-    return "".join(names).removeprefix(".") + ("..." if len(steps) > _MOST_STEPS else "")
+    try:
+        content = json.loads(body, parse_constant=lambda _: _NON_FINITE)
+    except (ValueError, RecursionError):
+        return None
+    left: list[tuple[tuple[str, ...], Any]] = [((), content)]
+    while left:
+        steps, value = left.pop()
+        if value is _NON_FINITE:
+            return "".join(steps).removeprefix(".")
+        items: list[tuple[str, Any]] = []
+        if isinstance(value, dict):
+            items = [(f".{shown(name)}", each) for name, each in value.items()]
+        elif isinstance(value, list):
+            items = [(f"[{place}]", each) for place, each in enumerate(value)]
+        for step, each in reversed(items):
+            longer = (*steps, step if len(steps) < _MOST_STEPS else "...")
+            left.append((longer[: _MOST_STEPS + 1], each))
+    return None
 
 
 def _reason(error: Exception) -> str:

@@ -21,28 +21,27 @@ _SLOW = Problem(408, "the head of a request took too long to arrive")
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP whose heads are bounded in bytes and time, and whose answers must be read.
 
-    Where there are too many connections, the one goes that has waited longest without a request;
-    others wait for the time that their head may take.
+    Where there are too many connections, the one goes that has waited longest for a head; others
+    wait for the time that their head may take.
     """
 
     head_seconds = 10.0
     answer_seconds = 30.0
-    _without_request: dict["BoundedProtocol", None] = {}  # noqa: RUF012 - of all, oldest first
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._timer: TimerHandle | None = None  # of the head
-        self._unread: TimerHandle | None = None  # of the answer
-        self._in_head, self._n_heads = True, 0
-        self._arrived = self._named = 0  # bytes of the head: in pieces, and in whole headers
+        self._head: TimerHandle | None = None  # until it has come
+        self._answer: TimerHandle | None = None  # while it is not read
+        self._in_head, self._arrived = True, 0
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a head."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS:
-            oldest = next(iter(self._without_request), self)
-            oldest.transport.abort()
         self._wait_for_head()
+        if len(self.connections) > CONNECTIONS:
+            every: set[Any] = self.connections
+            waiting = [each for each in every if each._head]
+            min(waiting, key=lambda each: each._head.when()).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -52,74 +51,60 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes while the head is within its bounds."""
-        began_in_head, n_heads = self._in_head, self._n_heads
-        if began_in_head and self._timer is None:
-            self._wait_for_head()
-        super().data_received(data)
-        of_head = began_in_head and self._in_head
-        if of_head and self._n_heads == n_heads:  # else a whole request has come at once
+        if self._in_head:
             self._arrived += len(data)
-            if self._arrived > HEAD_BYTES:
-                self._refuse(_LARGE)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header."""
-        self._named += len(name) + len(value)
-        super().on_header(name, value)
+            if self._head is None:
+                self._wait_for_head()
+        super().data_received(data)
+        if self._arrived > HEAD_BYTES:
+            self._refuse(_LARGE)
 
     def on_headers_complete(self) -> None:
         """Begin with the request, if its head is not too large."""
         self._head_has_come()
-        too_large = self._named + len(self.url) > HEAD_BYTES
-        self._in_head, self._arrived, self._named = False, 0, 0
-        self._n_heads += 1
-        if too_large:
+        self._in_head, self._arrived = False, 0
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > HEAD_BYTES:
             self._refuse(_LARGE)
-        if not self.transport.is_closing():
-            super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
-        if not self.transport.is_closing():
-            super().on_body(body)
+            raise ValueError("nothing more is read")  # which the parser takes for its end
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Take the next bytes for those of another head."""
         self._in_head = True
-        if not self.transport.is_closing():
-            super().on_message_complete()
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Let a client go that does not read."""
         super().pause_writing()
-        self._unread = self.loop.call_later(self.answer_seconds, self.transport.abort)
+        self._answer = self.loop.call_later(self.answer_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Go on with the answer, which the client reads."""
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+        if self._answer is not None:
+            self._answer.cancel()
+            self._answer = None
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP as every other problem."""
         self._refuse(_MALFORMED)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Give no advice to install WebSockets, which any client could ask for."""
+
     def _wait_for_head(self) -> None:
-        self._without_request[self] = None
-        self._timer = self.loop.call_later(self.head_seconds, self._refuse, _SLOW)
+        self._head = self.loop.call_later(self.head_seconds, self._refuse, _SLOW)
 
     def _head_has_come(self) -> None:
-        self._without_request.pop(self, None)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
 
     def _refuse(self, problem: Problem) -> None:
         if self.transport.is_closing():
             return
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if not busy:  # else it would come amid another answer
+        if self.cycle is None or self.cycle.response_complete:  # else it would come amid another
             body = problem.encode("none")
             headers = [
                 *SECURITY,

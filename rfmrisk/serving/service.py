@@ -87,7 +87,7 @@ class Service:
         )
         model.add_metric([champion.name, champion.version], 1)
         yield model
-        yield from champion.monitor.collect()
+        yield from champion.monitor.registry.collect()
 
     async def body(self, request: Request, media_types: set[str]) -> bytes:
         """Read a body within the limits; a large one holds one of few places until the answer."""

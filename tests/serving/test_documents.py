@@ -170,7 +170,7 @@ def test_scores_are_counted_from_several_threads():
     scores, high = np.full(50, 600.0), np.zeros(50, dtype=bool)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: (monitor.add(scores, high), monitor.psi()), range(800)))
-    assert monitor.counts.sum() == 800 * 50
+    assert monitor.registry.get_sample_value("rfmrisk_score_count") == 800 * 50
 
 
 def test_the_sample_fits_the_model_or_is_refused(card, many_histories):
