@@ -349,11 +349,35 @@ def _order(
     order, offsets = group(*encode_ids(customers))
     times = sort_groups(times, order, offsets)
 
-    # Transactions of one customer at one time are in any order still. Most logs have few, and
-    # only they are sorted further, run by run.
     begins = np.ones(len(times) + 1, dtype=bool)
     np.not_equal(times[1:], times[:-1], out=begins[1:-1])
     begins[offsets] = True
+    break_ties(order, begins, tie_breakers, of_whole_rows=of_whole_rows)
+    return order, offsets, times, ~begins[:-1]
+
+
+def break_ties(
+    order: NDArray[np.integer],
+    begins: NDArray[np.bool_],
+    tie_breakers: list[pa.Array],
+    *,
+    of_whole_rows: bool = False,
+) -> None:
+    """Order a customer's transactions at one time by other columns, in place.
+
+    Parameters
+    ----------
+    order : ndarray of shape (m,)
+        The rows by customer and time.
+    begins : ndarray of shape (m + 1,)
+        Whether each of them is another customer's, or at another time, than the one before it,
+        or at the end; afterwards, whether it differs in any column.
+    tie_breakers : list of pyarrow.Array of length m
+        By their row; those without an order, such as lists, break no ties.
+    of_whole_rows : bool, default=False
+        Compare columns without an order by their text.
+    """
+    # Most logs have few, and only they are sorted, run by run.
     tied = np.flatnonzero(~(begins[:-1] & begins[1:]))
     for column in tie_breakers:
         if not len(tied):
@@ -372,7 +396,6 @@ def _order(
         keys = keys[by_key]
         begins[tied[1:]] |= keys[1:] != keys[:-1]
         tied = tied[~(begins[tied] & begins[tied + 1])]
-    return order, offsets, times, ~begins[:-1]
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ field: the order of the transactions, and that all lie before ``as_of``.
 """
 
 import codecs
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from itertools import chain
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Annotated, Any
 
 import msgspec
@@ -17,10 +18,9 @@ import pyarrow as pa
 from msgspec import Meta
 
 from rfmrisk.aggregation.base import FieldType
-from rfmrisk.histories.columns import whole
 from rfmrisk.histories.flat import FlatHistories
-from rfmrisk.histories.ranks import encode
-from rfmrisk.histories.segments import Ints, segment_of
+from rfmrisk.histories.nesting import break_ties
+from rfmrisk.histories.segments import Ints
 from rfmrisk.histories.timestamps import midnight_after
 from rfmrisk.scoring.features import Columns, of_values
 from rfmrisk.scoring.values import (
@@ -36,6 +36,7 @@ from rfmrisk.serving.problems import from_msgspec
 from rfmrisk.serving.settings import Settings
 
 CustomerId = str | int
+At = Callable[[str, int], str]  # names a field of the transaction in a row of the flat arrays
 
 # Transactions that are put into arrays at once. To make or free very many objects in one operation
 # holds the interpreter's lock, and with it all other requests.
@@ -53,7 +54,7 @@ _APPLICATION_TYPES: dict[FieldType, Any] = {
     "number": _Number | None,
     "category": str | bool | None,
 }
-_ARROW_TYPES = {"number": pa.float64(), "date": pa.string()}
+_ARROW_TYPES = {"number": pa.float64(), "date": pa.string(), "text": pa.string()}
 _ARROW_CATEGORIES = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
 
 
@@ -87,29 +88,19 @@ def _struct(name: str, fields: list[tuple], doc: str = "", **options: Any) -> An
     )
 
 
-def _request(customer: Any) -> Any:
+def _request(*fields: tuple) -> Any:
+    own = [("customer_id", CustomerId), *fields]
+    customer: Any = msgspec.defstruct("Customer", own, forbid_unknown_fields=True)
     customers = Annotated[list[customer], Meta(min_length=1)]
     return msgspec.defstruct("Request", [("customers", customers)], forbid_unknown_fields=True)
 
 
 class BodyReader:
-    """Reads requests for a model that uses certain further fields of the transactions.
+    """Reads requests for a model.
 
-    Parameters
-    ----------
-    fields : mapping of str to {"number", "category", "date"}
-        The further fields, and what they must hold.
-    settings : Settings
-        The limits.
-    columns : mapping of str to {"number", "category"}, default={}
-        The columns of the application that the model uses, and what they must hold.
-    ignored : collection of str, default=()
-        Further columns that an application may have.
-
-    Attributes
-    ----------
-    request : type
-        Of a whole request.
+    ``fields`` are those of a transaction that the model uses beside time and amount, ``columns``
+    those of the application, each with what it must hold; ``ignored`` are columns that an
+    application may have. ``request`` is the type of a whole request.
     """
 
     def __init__(
@@ -140,17 +131,11 @@ class BodyReader:
             forbid_unknown_fields=True,
         )
         needed = ("application", application) if columns else None
-        customer = msgspec.defstruct(
-            "Customer",
-            [
-                ("customer_id", CustomerId),
-                ("transactions", list[transaction]),  # type: ignore[valid-type]
-                needed or ("application", application | None, None),
-                ("as_of", _AS_OF | None, None),
-            ],
-            forbid_unknown_fields=True,
+        self.request = _request(
+            ("transactions", list[transaction]),  # type: ignore[valid-type]
+            needed or ("application", application | None, None),
+            ("as_of", _AS_OF | None, None),
         )
-        self.request = _request(customer)
         self._decoder = msgspec.json.Decoder(self.request)
 
     def read(self, body: bytes) -> tuple[list[CustomerId], FlatHistories]:
@@ -167,70 +152,79 @@ class BodyReader:
         if n_objects > limits.max_transactions + 2 * limits.max_customers + 1:
             raise _too_many("transactions", limits.max_transactions)
         customers = _decoded(self._decoder, body, limits)
-        ids, histories, applications, as_of = zip(
+        ids, histories, applications, asked = zip(
             *map(msgspec.structs.astuple, customers), strict=True
         )
-        ends = np.cumsum(np.fromiter(map(len, histories), np.int64, len(ids)))
-        where = Places(np.append(0, ends[:-1]), ends)
+        lengths = np.fromiter(map(len, histories), np.int64, len(ids))
+        ends = np.cumsum(lengths)
+        starts = ends - lengths
         if ends[-1] > limits.max_transactions:
             raise _too_many("transactions", limits.max_transactions)
-        columns = self._columns(histories, where)
-        times, zoned = moments(whole(columns.pop("time")), lambda row: where.field(row, "time"))
-        arrays: dict[str, pa.Array] = {"time": pa.array(times).view(pa.timestamp("us"))}
-        for name, column in columns.items():
-            arrays[name] = self._read(whole(column), name, where)
-        moments_asked = _as_of(list(as_of), times, zoned)
-        _check_order(times, moments_asked, where)
-        transactions = pa.StructArray.from_arrays(list(arrays.values()), names=list(arrays))
-        order = _order_of_ties(times, where, arrays)
-        if order is not None:
+
+        def at(name: str, row: int) -> str:
+            customer = int(np.searchsorted(ends, row, side="right"))
+            return f"customers[{customer}].transactions[{row - starts[customer]}].{name}"
+
+        columns = self._columns(histories, at)
+        times, zoned = moments(columns.pop("time"), partial(at, "time"))
+        as_of = _as_of(asked, times, zoned)
+        first = np.zeros(len(times) + 1, dtype=bool)
+        first[starts] = first[-1] = True
+        falling = (times[1:] < times[:-1]) & ~first[1:-1]
+        if falling.any():
+            told = "must not be before the transaction that precedes it in the list"
+            raise not_allowed(at("time", int(falling.argmax()) + 1), told)
+        last = ends[lengths > 0] - 1
+        late = last[times[last] >= as_of[lengths > 0]]
+        if len(late):
+            raise not_allowed(at("time", int(late[0])), "must be before the customer's as_of")
+        arrays = [pa.array(times).view(pa.timestamp("us")), *columns.values()]
+        transactions = pa.StructArray.from_arrays(arrays, names=["time", *columns])
+        first[1:-1] |= times[1:] != times[:-1]
+        if not first.all():
+            order = np.arange(len(times))
+            break_ties(order, first, arrays[1:])
             transactions = transactions.take(pa.array(order))
+        decisions = self._decisions(applications)
+        index = range(len(ids))
         return list(ids), FlatHistories(
-            moments_asked,
-            where.starts,
-            where.ends,
-            times,
-            transactions,
-            range(len(ids)),
-            decisions=self._decisions(applications),
+            as_of, starts, ends, times, transactions, index, decisions=decisions
         )
 
-    def _columns(
-        self, histories: tuple[list[Any], ...], where: "Places"
-    ) -> dict[str, pa.ChunkedArray]:
-        """Return the fields of all transactions in Arrow."""
-        dtypes = {"time": pa.string(), "amount": pa.float64()}
-        dtypes |= {name: _ARROW_TYPES.get(dtype, pa.null()) for name, dtype in self.fields.items()}
+    def _columns(self, histories: tuple[list[Any], ...], at: At) -> dict[str, pa.Array]:
+        """Return the fields of all transactions, the time as text."""
+        dtypes = {"time": "text", "amount": "number", **self.fields}
         read: dict[str, list[pa.Array]] = {name: [] for name in dtypes}
+        types: dict[str, dict[type, None]] = {name: {} for name in dtypes}
         first = 0
         for rows in _batches(histories):
             # Row after row in one list, of which a column is each value after as many others as
             # there are columns: this is twice as fast as to ask each row for each field.
             values = list(chain.from_iterable(map(msgspec.structs.astuple, rows)))
-            for position, name in enumerate(dtypes):
+            for position, (name, dtype) in enumerate(dtypes.items()):
                 column = values[position :: len(dtypes)]
-                if self.fields.get(name) == "category":
-                    for found in dict.fromkeys(type(v) for v in column if v is not None):
-                        if dtypes[name] not in (pa.null(), _ARROW_CATEGORIES[found]):
-                            row = first + _first_of_another_type(column, dtypes[name])
-                            raise not_allowed(where.field(row, name), f"must be {LEVEL}")
-                        dtypes[name] = _ARROW_CATEGORIES[found]
-                read[name].append(pa.array(column, dtypes[name]))
+                arrow = _ARROW_TYPES.get(dtype)
+                if dtype == "category":
+                    found = types[name]
+                    found |= dict.fromkeys(map(type, column))
+                    found.pop(NoneType, None)
+                    if len(found) > 1:
+                        row = first + [*map(type, column)].index([*found][1])
+                        raise not_allowed(at(name, row), f"must be {LEVEL}")
+                    arrow = _ARROW_CATEGORIES[next(iter(found))] if found else pa.null()
+                read[name].append(pa.array(column, arrow))
             first += len(rows)
-        return {
-            name: pa.chunked_array([array.cast(dtypes[name]) for array in arrays], dtypes[name])
-            for name, arrays in read.items()
-        }
-
-    def _read(self, column: pa.Array, name: str, where: "Places") -> pa.Array:
-        dtype = self.fields.get(name, "number")
-        if dtype == "date":
-            return dates(column, name, lambda row: where.field(row, name))
-        if dtype == "number":
-            # Adding 0 turns -0.0 into 0.0, as to_histories does.
-            numbers = column.to_numpy(zero_copy_only=False) + 0.0
-            return pa.array(numbers, from_pandas=True)
-        return column
+        columns = {}
+        for name, arrays in read.items():
+            column = pa.concat_arrays([array.cast(arrays[-1].type) for array in arrays])
+            if dtypes[name] == "date":
+                column = dates(column, name, partial(at, name))
+            elif dtypes[name] == "number":
+                # Adding 0 turns -0.0 into 0.0, as to_histories does.
+                numbers = column.to_numpy(zero_copy_only=False) + 0.0
+                column = pa.array(numbers, from_pandas=True)
+            columns[name] = column
+        return columns
 
     def _decisions(self, applications: tuple[Any, ...]) -> dict[str, pa.Array]:
         """Return the columns of the applications, categories as text."""
@@ -248,14 +242,8 @@ class BodyReader:
 class FeatureReader:
     """Reads requests of customers with their features.
 
-    Parameters
-    ----------
-    typical : mapping of str to float, str or None
-        A usual value of each feature of the model.
-    used : collection of str
-        Those that a request must have.
-    settings : Settings
-        The limits.
+    ``typical`` has a usual value of each feature of the model; a request must have the ``used``.
+    ``request`` is the type of a whole request.
     """
 
     def __init__(
@@ -269,13 +257,14 @@ class FeatureReader:
 
         others = [(name, dtype(value), None) for name, value in typical.items() if name not in used]
         needed = [(name, dtype(value)) for name, value in self._used.items()]
-        features = _struct("Features", [*needed, *others], forbid_unknown_fields=True)
-        customer = msgspec.defstruct(
-            "Customer",
-            [("customer_id", CustomerId), ("features", features)],
+        features = _struct(
+            "Features",
+            [*needed, *others],
+            "By the names that /model lists; null is missing.",
             forbid_unknown_fields=True,
         )
-        self._decoder = msgspec.json.Decoder(_request(customer))
+        self.request = _request(("features", features))
+        self._decoder = msgspec.json.Decoder(self.request)
 
     def read(self, body: bytes) -> tuple[list[CustomerId], Columns]:
         """Return the ids of the customers of a request and their features.
@@ -293,19 +282,6 @@ class FeatureReader:
             is_text = isinstance(typical, str)
             columns[name] = of_values(values) if is_text else np.array(values, dtype=np.float64)
         return [customer.customer_id for customer in customers], columns
-
-
-class Places:
-    """The places of the transactions, for naming one."""
-
-    def __init__(self, starts: Ints, ends: Ints) -> None:
-        self.starts = starts
-        self.ends = ends
-
-    def field(self, row: int, name: str) -> str:
-        """Return the name of a field of the transaction in a row of the flat arrays."""
-        customer = int(np.searchsorted(self.ends, row, side="right"))
-        return f"customers[{customer}].transactions[{row - self.starts[customer]}].{name}"
 
 
 def _decoded(decoder: msgspec.json.Decoder, body: bytes, limits: Settings) -> list[Any]:
@@ -332,69 +308,25 @@ def _batches(histories: tuple[list[Any], ...]) -> Iterator[list[Any]]:
     for history in histories:
         rows += history
         history.clear()
-        while len(rows) >= BATCH:
+        while len(rows) > BATCH:
             yield rows[:BATCH]
             del rows[:BATCH]
-    if rows:
-        yield rows
+    yield rows
 
 
-def _first_of_another_type(values: list[Any], dtype: pa.DataType) -> int:
-    return next(
-        row
-        for row, value in enumerate(values)
-        if value is not None and _ARROW_CATEGORIES[type(value)] != dtype
-    )
-
-
-def _as_of(texts: list[str | None], times: Ints, zoned: bool) -> Ints:
+def _as_of(texts: tuple[str | None, ...], times: Ints, zoned: bool) -> Ints:
     """Return the moments of decision; by default the midnight that ends the last day."""
-    n_given = len(texts) - texts.count(None)
-    if n_given < len(texts) and not len(times):
-        place = texts.index(None)
-        raise not_allowed(
-            f"customers[{place}].as_of", "is required where no customer has a transaction"
-        )
+    given = [place for place, text in enumerate(texts) if text is not None]
     as_of = np.zeros(len(texts), dtype=np.int64)
-    if n_given < len(texts):
+    if len(given) < len(texts):
+        if not len(times):
+            field = f"customers[{texts.index(None)}].as_of"
+            raise not_allowed(field, "is required where no customer has a transaction")
         as_of[:] = midnight_after(int(times.max()))
-    if n_given:
-        given = [(place, text) for place, text in enumerate(texts) if text is not None]
-        places, asked = zip(*given, strict=True)
-        read = moments_of_decision(
-            asked, lambda row: f"customers[{places[row]}].as_of", zoned if len(times) else None
+    if given:
+        as_of[given] = moments_of_decision(
+            [text for text in texts if text is not None],
+            lambda row: f"customers[{given[row]}].as_of",
+            zoned if len(times) else None,
         )
-        as_of[list(places)] = read
     return as_of
-
-
-def _check_order(times: Ints, as_of: Ints, where: Places) -> None:
-    first = np.zeros(len(times) + 1, dtype=bool)
-    first[where.starts] = True
-    falling = (times[1:] < times[:-1]) & ~first[1:-1]
-    if falling.any():
-        at = where.field(int(falling.argmax()) + 1, "time")
-        raise not_allowed(at, "must not be before the transaction that precedes it in the list")
-    filled = np.flatnonzero(where.ends > where.starts)
-    late = filled[times[where.ends[filled] - 1] >= as_of[filled]]
-    if len(late):
-        at = where.field(int(where.ends[late[0]]) - 1, "time")
-        raise not_allowed(at, "must be before the customer's as_of")
-
-
-def _order_of_ties(times: Ints, where: Places, arrays: Mapping[str, pa.Array]) -> Ints | None:
-    """Return the order of `to_histories` among a customer's transactions at one time."""
-    same = times[1:] == times[:-1]
-    if not same.any():
-        return None
-    customers = segment_of(where.starts, where.ends)
-    same &= customers[1:] == customers[:-1]
-    # Few are tied, and only they are sorted: NumPy holds the interpreter's lock meanwhile.
-    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
-    if not len(tied):
-        return None
-    rows = pa.array(tied)
-    further = [encode(array.take(rows))[0] for name, array in arrays.items() if name != "time"]
-    order = np.arange(len(times))
-    order[tied] = tied[np.lexsort((*reversed(further), times[tied], customers[tied]))]
-    return order

@@ -7,18 +7,19 @@ import math
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 
 from rfmrisk.datasets import make_transactions
 from rfmrisk.histories.options import AMOUNT, CUSTOMER, TIME
+from rfmrisk.histories.roles import Roles
 from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring.model import ScoringModel, version_of_folder
 from rfmrisk.scoring.passwords import without_passwords
@@ -27,11 +28,11 @@ from rfmrisk.scoring.scorer import Scorer
 from rfmrisk.serving.bodies import BodyReader, FeatureReader
 from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.monitor import ScoreMonitor
+from rfmrisk.serving.schemas import ModelName
 from rfmrisk.serving.settings import Settings
 
 NO_MODEL = "no model is configured: set MODEL_PATH, or MLFLOW_TRACKING_URI and MODEL_NAME"
 N_REASONS = 3  # in each answer
-USUAL = {"customer": CUSTOMER, "time": TIME, "amount": AMOUNT}
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +50,8 @@ _FOLDERS = re.compile(r"(?<![\w:/.-])/[^\s'\"]*/|(?<=sqlite:///)[^\s'\"]*/")
 class Champion:
     """A model with all that answering needs, under one name, so that it is swapped as one.
 
-    Attributes
-    ----------
-    model : ScoringModel
-    name, version : str
-        As in the registry; for a folder the kind of model, and the start of its files' SHA-256.
-    loaded_at : str
-        ISO-8601, UTC.
+    Its name and version are those of the registry; for a folder the kind of model, and the start
+    of its files' SHA-256. It was ``loaded_at`` a moment in UTC, ISO-8601.
     """
 
     model: ScoringModel
@@ -79,11 +75,10 @@ class Champion:
         """What the reasons come from, and the note on their points."""
         return self.model.reasons_from, self.model.reasons_note
 
-    @cached_property
-    def roles(self) -> dict[str, str]:
-        """The columns of customer, time and amount in the log of the training."""
-        own = self.model.metadata.roles
-        return {role: own.get(role, usual) for role, usual in USUAL.items()}
+    @property
+    def named(self) -> ModelName:
+        """What answers call it."""
+        return ModelName(self.name, self.version)
 
     @cached_property
     def sample(self) -> bytes | None:
@@ -95,9 +90,10 @@ class Champion:
             numeric = name in log and pd.api.types.is_numeric_dtype(log[name])
             if name not in log or (kind == "number" and not numeric):
                 return None
-        log = log[[*USUAL.values(), *self.reader.fields]]
-        columns = {USUAL.get(role, role): column for role, column in self.roles.items()}
-        return log.rename(columns=columns).to_csv(index=False).encode()
+        own = Roles.of_training(self.model.metadata.roles)
+        columns = {CUSTOMER: own.customer, TIME: own.time, AMOUNT: own.amount}
+        log = log[[*columns, *self.reader.fields]].rename(columns=columns)
+        return log.to_csv(index=False).encode()
 
     @classmethod
     def of(
@@ -106,22 +102,21 @@ class Champion:
         """Prepare a model for serving."""
         recipe = model.scorer.recipe
         ignored = [name for name in model.scorer.known_columns if name not in recipe.columns]
-        reader = BodyReader(recipe.fields, settings, recipe.columns, ignored)
-        metadata = model.metadata
-        typical = {name: metadata.typical[name] for name in metadata.features}
-        features = FeatureReader(typical, model.scorer.used, settings)
-        book = PhraseBook.read(settings.reasons)
-        monitor = ScoreMonitor.of(model)
-        return cls(model, name or metadata.model, version, book, reader, features, monitor)
+        typical = {name: model.metadata.typical[name] for name in model.metadata.features}
+        name = name or model.metadata.model
+        return cls(
+            model,
+            name,
+            version,
+            PhraseBook.read(settings.reasons),
+            BodyReader(recipe.fields, settings, recipe.columns, ignored),
+            FeatureReader(typical, model.scorer.used, settings),
+            ScoreMonitor.of(model, name, version),
+        )
 
 
 class ChampionHolder:
     """Holds the champion and replaces it.
-
-    Parameters
-    ----------
-    settings : Settings
-    champion : Champion or None, default=None
 
     Attributes
     ----------
@@ -133,12 +128,12 @@ class ChampionHolder:
         A number that the workers of one server share: a change asks all of them to reload.
     """
 
-    def __init__(self, settings: Settings, champion: Champion | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.champion = champion
+        self.champion: Champion | None = None
         self.error: str | None = None
-        self.reloads: Any = _OwnNumber()
-        self._thread: LoadingThread | None = None  # while the app lives
+        self.reloads: Any = SimpleNamespace(value=0)  # of a worker that shares nothing
+        self._loading = threading.Lock()
         self._due: float | None = None  # when the next attempt begins
 
     def retry_after(self) -> int:
@@ -149,43 +144,23 @@ class ChampionHolder:
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Load the model, again until it is there, and look for new ones meanwhile."""
-        self._thread = LoadingThread()
-        tasks = []
-        if self.settings.model is not None:
-            first = asyncio.create_task(self._first())
-            tasks = [first, asyncio.create_task(self._watch(first))]
-            await asyncio.wait([first], timeout=FIRST_SECONDS)
+        if self.settings.model is None:
+            yield
+            return
+        tried = asyncio.Event()
+        watch = asyncio.create_task(self._watch(tried))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(tried.wait(), FIRST_SECONDS)
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            self._thread.stop()
+            watch.cancel()
 
-    async def reload(self) -> bool:
-        """Load what the settings name, if it is another version; return whether it was.
-
-        Raises
-        ------
-        ModelFileError
-            It cannot be loaded. The old champion goes on serving.
-        """
-        if self._thread is None:
-            raise RuntimeError("a model is loaded while the app lives; its lifespan has not begun")
-        return await self._thread.call(self._reload)
-
-    async def _first(self) -> None:
+    async def _watch(self, tried: asyncio.Event) -> None:
+        seen = self.reloads.value
         if self.champion is None:
             await self._attempt()
-
-    async def _attempt(self) -> None:
-        self._due = None
-        with suppress(ModelFileError):  # it is logged, and /health says so
-            await self.reload()
-
-    async def _watch(self, first: asyncio.Task) -> None:
-        seen = self.reloads.value
-        await asyncio.wait([first])
+        tried.set()
         while True:
             period = self.settings.reload_seconds or math.inf
             if self.champion is None:
@@ -196,6 +171,35 @@ class ChampionHolder:
             seen = self.reloads.value
             await self._attempt()
 
+    async def _attempt(self) -> None:
+        self._due = None
+        with suppress(ModelFileError):  # it is logged, and /health says so
+            await self.reload()
+
+    async def reload(self) -> bool:
+        """Load what the settings name, if it is another version; return whether it was.
+
+        It has a thread of its own, as it may take long or for ever: what else waits for a thread
+        does not wait for it, nor does the process at its end.
+
+        Raises
+        ------
+        ModelFileError
+            It cannot be loaded. The old champion goes on serving.
+        """
+        done: Future[bool] = Future()
+
+        def load() -> None:
+            done.set_running_or_notify_cancel()
+            try:
+                with self._loading:
+                    done.set_result(self._reload())
+            except BaseException as error:
+                done.set_exception(error)
+
+        threading.Thread(target=load, name="rfmrisk-load", daemon=True).start()
+        return await asyncio.wrap_future(done)
+
     def _reload(self) -> bool:
         source = self.settings.model
         try:
@@ -203,10 +207,9 @@ class ChampionHolder:
                 raise ModelFileError(NO_MODEL)
             name, version, uri = _identify(source)
             old = self.champion
-            if old and (old.name, old.version) == (name or old.name, version):
-                self.error = None
-                return False
-            self.champion = Champion.of(_load(uri), self.settings, name, version)
+            changed = old is None or (old.name, old.version) != (name or old.name, version)
+            if changed:
+                self.champion = Champion.of(_load(uri), self.settings, name, version)
         except Exception as error:
             # Whatever is wrong with a new model, the old one goes on.
             told, place = str(error), ""
@@ -219,44 +222,7 @@ class ChampionHolder:
             self.error = told
             raise ModelFileError(told) from error
         self.error = None
-        return True
-
-
-class LoadingThread:
-    """A thread for calls that may take long or for ever.
-
-    What else waits for a thread does not wait for these; nor does the process at its end.
-    """
-
-    def __init__(self) -> None:
-        self._calls: SimpleQueue[tuple[Future, Callable[[], Any]] | None] = SimpleQueue()
-        threading.Thread(target=self._run, name="rfmrisk-load", daemon=True).start()
-
-    async def call(self, function: Callable[[], Any]) -> Any:
-        """Call a function when those before it are done."""
-        future: Future = Future()
-        self._calls.put((future, function))
-        return await asyncio.wrap_future(future)
-
-    def stop(self) -> None:
-        """End after the calls that are made already."""
-        self._calls.put(None)
-
-    def _run(self) -> None:
-        while call := self._calls.get():
-            future, function = call
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(function())
-                except BaseException as error:
-                    future.set_exception(error)
-
-
-@dataclass
-class _OwnNumber:
-    """What a worker has that shares nothing with others."""
-
-    value: int = 0
+        return changed
 
 
 # A worker that serves a folder needs nothing of training and of MLflow.

@@ -1,4 +1,4 @@
-"""What stands before every request: keys, rates, overload, headers, the log, the last net."""
+"""What stands before every request: keys, rates, overload, headers and the log."""
 
 import asyncio
 import hashlib
@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from litestar import Request
 from litestar.exceptions import LitestarException
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Send
 from litestar.utils.path import normalize_path
 
 from rfmrisk.serving.log_config import access_log
 from rfmrisk.serving.monitor import RequestMonitor
-from rfmrisk.serving.problems import MEDIA_TYPE, Problem
+from rfmrisk.serving.problems import Problem
 from rfmrisk.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -31,37 +32,23 @@ SECURITY = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-_NO_STORE = (b"cache-control", b"no-store")
-_POLICY_DATA = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_POLICY_DATA = b"default-src 'none'; frame-ancestors 'none'"
 _POLICY_PAGE = (
-    b"content-security-policy",
     b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     b"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    b"frame-ancestors 'none'",
+    b"frame-ancestors 'none'"
 )
 _MOST_CLIENTS = 10_000
 PART = 65_536  # bytes of an answer that are sent at once
 CLIENT_GONE = 499  # as proxies count it
 
 
-class ApiKeys:
-    """Tell known keys from others, by their hashes and in constant time."""
-
-    def __init__(self, hashes: Iterable[bytes]) -> None:
-        self._hashes = tuple(hashes)
-
-    def __bool__(self) -> bool:
-        """Whether there are any keys."""
-        return bool(self._hashes)
-
-    def find(self, key: bytes) -> str | None:
-        """Return the start of the hash of a known key, by which logs name it, or None."""
-        digest = hashlib.sha256(key).digest()
-        found = None
-        for known in self._hashes:  # all of them, so that time tells nothing
-            if hmac.compare_digest(known, digest):
-                found = known.hex()[:8]
-        return found
+def find_key(hashes: Iterable[bytes], key: bytes) -> str | None:
+    """Return the start of the hash of a known key, by which logs name it, or None."""
+    digest = hashlib.sha256(key).digest()
+    # All of them are compared, so that the time tells nothing.
+    found = [known for known in hashes if hmac.compare_digest(known, digest)]
+    return found[0].hex()[:8] if found else None
 
 
 class RateLimiter:
@@ -71,24 +58,15 @@ class RateLimiter:
         self.per_minute = per_minute
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def wait(self, client: str, now: float) -> float:
-        """Take one request from a client's bucket; return 0, or the seconds to wait."""
-        left = self._level(client, now)
-        taken = left >= 1
-        self._buckets.pop(client, None)
-        self._buckets[client] = (left - taken, now)
+    def wait(self, client: str, now: float, *, take: bool = True) -> float:
+        """Return 0, and take one request from a client's bucket, or the seconds to wait."""
+        full = float(self.per_minute)
+        left, since = self._buckets.pop(client, (full, now))
+        left = min(left + (now - since) * full / 60, full)
+        self._buckets[client] = (left - (take and left >= 1), now)
         if len(self._buckets) > _MOST_CLIENTS:
             self._buckets.popitem(last=False)
-        return 0.0 if taken else (1 - left) * 60 / self.per_minute
-
-    def left(self, client: str, now: float) -> float:
-        """Return 0 where a client's bucket holds a request, or the seconds to wait."""
-        return max(1 - self._level(client, now), 0.0) * 60 / self.per_minute
-
-    def _level(self, client: str, now: float) -> float:
-        full = float(self.per_minute)
-        left, since = self._buckets.get(client, (full, now))
-        return min(left + (now - since) * self.per_minute / 60, full)
+        return 0.0 if left >= 1 else (1 - left) * 60 / full
 
 
 class Guesses:
@@ -106,7 +84,9 @@ class Guesses:
         """Return 0 where a key, None for a wrong one, is heard, or the seconds to wait."""
         if key is None:
             return self._rates.wait(address, now)
-        if (address, key) not in self._used and (seconds := self._rates.left(address, now)):
+        if (address, key) in self._used:
+            return 0.0
+        if seconds := self._rates.wait(address, now, take=False):
             return seconds
         self._used[address, key] = None
         if len(self._used) > _MOST_CLIENTS:
@@ -115,15 +95,10 @@ class Guesses:
 
 
 class Guard:
-    """Wrap an app; see the module.
+    """Let requests through to an app, or refuse them.
 
-    Parameters
-    ----------
-    settings : Settings
-    requests : RequestMonitor
-    routes : mapping of str to bool
-        The paths of the app, which logs and metrics may name, and whether each asks for a key.
-        All others do, but for those within an open path that ends in a parameter.
+    ``routes`` are the paths of the app, which logs and metrics may name, and whether each asks
+    for a key. All others do, but for those within an open path that ends in a parameter.
     """
 
     def __init__(
@@ -135,11 +110,11 @@ class Guard:
         self._open_folders = tuple(
             path.partition("{")[0] for path, closed in routes.items() if "{" in path and not closed
         )
-        self.keys = ApiKeys(settings.key_hashes)
         self.rates = RateLimiter(settings.rate_limit) if settings.rate_limit else None
         self.guesses = Guesses(settings.guess_limit) if settings.guess_limit else None
         self.waiting = 0
         self.draining = False
+        requests.waiting.set_function(lambda: self.waiting)
 
     async def __call__(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Let a request through to the app, or refuse it."""
@@ -147,8 +122,8 @@ class Guard:
         path, headers = normalize_path(scope["path"]), dict(scope["headers"])
         given_id = headers.get(b"x-request-id", b"")
         request_id = given_id if _REQUEST_ID.fullmatch(given_id) else secrets.token_hex(8).encode()
-        scope["state"]["request_id"] = request_id.decode()
-        scope["state"]["client"] = None
+        state = scope["state"]
+        state |= {"request_id": request_id.decode(), "client": None}
         status, gone = 0, False
         # What answers GET answers HEAD as well, without the body.
         head = scope["method"] == "HEAD"
@@ -159,43 +134,37 @@ class Guard:
             gone = gone or message["type"] == "http.disconnect"
             return message
 
-        async def send_on(message: Message) -> None:
+        async def send_on(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = self._headers(message, request_id)
-            elif head:
-                message["body"] = b""  # type: ignore[typeddict-unknown-key]
-            elif message["type"] == "http.response.body" and len(message["body"]) > PART:
-                await _send_in_parts(message, send)
+                message["headers"] = self._headers(message["headers"], request_id)
+                await send(message)
                 return
-            await send(message)
+            # A long body is sent as it is read: what a client does not read is not copied for it.
+            body = memoryview(b"" if head else message["body"])
+            for start in range(0, max(len(body), 1), PART):
+                more = start + PART < len(body) or message.get("more_body", False)
+                part = bytes(body[start : start + PART])
+                await send({"type": "http.response.body", "body": part, "more_body": more})
 
         held = not self._is_open(path)
         self.waiting += held
         try:
             # What has arrived is counted before any of it is worked on: this is the queue.
             await asyncio.sleep(0)
-            problem = self._refusal(scope, path, headers, began)
-            if problem:
-                await send_problem(problem, request_id.decode(), send_on)
-            else:
-                asked: Any = {**scope, "method": "GET"} if head else scope
-                await app(asked, receive_on, send_on)
+            if problem := self._refusal(scope, path, headers, began):
+                asked = Request[Any, Any, Any](scope, receive, send_on)
+                app = problem.answer(state["request_id"]).to_asgi_response(None, asked)
+            await app({**scope, "method": "GET"} if head else scope, receive_on, send_on)
         except Exception as error:
-            if gone:
-                return
-            # Only the kind: a message or a trace may hold a customer's data.
-            logger.error("request %s failed: %s", request_id.decode(), place_of(error))
-            if not status:
-                problem = Problem(500, "the request could not be answered; the log has its id")
-                await send_problem(problem, request_id.decode(), send_on)
-            else:
+            if not gone:
+                log_failure(state["request_id"], error)
                 raise ConnectionAbortedError("the answer broke off") from None
         finally:
             self.waiting -= held
-            if "place" in scope["state"]:
-                scope["state"].pop("place").give_back()
+            if "release" in state:  # what the body holds until it is answered
+                state["release"]()
             # Who went away before the answer has made no fault of ours.
             status = CLIENT_GONE if gone and status in (0, 500) else status
             self._record(scope, path, status, time.perf_counter() - began)
@@ -210,9 +179,9 @@ class Guard:
         client = scope.get("client")
         name = address = client[0] if client else "unknown"
         unknown = None
-        if self.keys:
+        if self.settings.key_hashes:
             key = headers.get(b"x-api-key")
-            found = self.keys.find(key) if key else None
+            found = find_key(self.settings.key_hashes, key) if key else None
             # A request without a key is no guess.
             if self.guesses and key and (seconds := self.guesses.wait(address, found, now)):
                 return _too_many("wrong keys came from this address", seconds)
@@ -229,16 +198,16 @@ class Guard:
     def _is_open(self, path: str) -> bool:
         return not self.routes.get(path, not path.startswith(self._open_folders))
 
-    def _headers(self, message: Message, request_id: bytes) -> list[tuple[bytes, bytes]]:
-        own = list(message["headers"])  # type: ignore[typeddict-item]
+    def _headers(self, own: Iterable[tuple[bytes, bytes]], request_id: bytes) -> list[Any]:
         names = {name.lower(): value for name, value in own}
         page = names.get(b"content-type", b"").startswith(b"text/html")
-        own += [*SECURITY, _POLICY_PAGE if page else _POLICY_DATA, (b"x-request-id", request_id)]
+        policy = _POLICY_PAGE if page else _POLICY_DATA
+        added = [*SECURITY, (b"content-security-policy", policy), (b"x-request-id", request_id)]
         if b"cache-control" not in names:
-            own.append(_NO_STORE)
+            added.append((b"cache-control", b"no-store"))
         if self.draining:
-            own.append((b"connection", b"close"))
-        return own
+            added.append((b"connection", b"close"))
+        return [*own, *added]
 
     def _record(self, scope: HTTPScope, path: str, status: int, seconds: float) -> None:
         # Other paths are the client's own words, and may say anything.
@@ -257,15 +226,6 @@ class Guard:
             access_log.info(msgspec.json.encode(line).decode())
 
 
-async def _send_in_parts(message: Any, send: Send) -> None:
-    """Send a long body as it is read: what a client does not read is not copied for it."""
-    body = memoryview(message["body"])
-    for start in range(0, len(body), PART):
-        more = start + PART < len(body) or message.get("more_body", False)
-        part = bytes(body[start : start + PART])
-        await send({"type": "http.response.body", "body": part, "more_body": more})
-
-
 def overloaded() -> Problem:
     """Return the answer of a worker that has enough to do."""
     return Problem(503, "too many requests are waiting; try again", headers={"Retry-After": "1"})
@@ -275,23 +235,17 @@ def _too_many(what: str, seconds: float) -> Problem:
     return Problem(429, f"too many {what}", headers={"Retry-After": str(int(seconds) + 1)})
 
 
-async def send_problem(problem: Problem, request_id: str, send: Send) -> None:
-    """Answer with a problem."""
-    body = problem.encode(request_id)
-    headers = {
-        "content-type": MEDIA_TYPE,
-        "content-length": str(len(body)),
-        **problem.headers,
-    }
-    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+def log_failure(request_id: str, error: Exception) -> None:
+    """Log that a request failed, by the kind of the error: a message may hold a customer's data."""
+    logger.error("request %s failed: %s", request_id, place_of(error))
 
 
 def place_of(error: BaseException) -> str:
     """Return the kind of an error and the line it came from, without its message."""
     # What fails amid a stream comes wrapped: in Litestar's word for that, and in groups.
-    while inner := _inner(error):
+    while isinstance(error, BaseExceptionGroup | LitestarException) and (
+        inner := error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+    ):
         error = inner
     trace = error.__traceback__
     while trace and trace.tb_next:
@@ -299,9 +253,3 @@ def place_of(error: BaseException) -> str:
     # The name of the file, and not where it lies.
     at = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown"
     return f"{type(error).__name__} at {at}"
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    if isinstance(error, BaseExceptionGroup):
-        return error.exceptions[0]
-    return error.__cause__ if isinstance(error, LitestarException) else None

@@ -36,8 +36,18 @@ BATCH = 1_000
 Batches = Iterator[tuple[pd.DataFrame, Scores]]
 
 _READING = ("separator", "decimal", "thousands", "encoding", "time_format", "time_unit")
-_DECISIONS = ("decision_customer", "decision_time")
-_GIVEN = ("customer", "time", "amount", "as_of", *_DECISIONS, "spreadsheet", *_READING)
+PARAMETERS = {
+    "customer": "The column of the customer's id; by default that of the training.",
+    "time": "The column of the time; by default that of the training.",
+    "amount": "The column of the amount; by default that of the training.",
+    "as_of": "The moment of decision, such as 2018-12-01, with a zone where the times have one (a "
+    "+ is written %2B); by default the midnight that ends the last day.",
+    "decision_customer": "The column of the customer in the decisions; by default that of the "
+    "training.",
+    "decision_time": "The column of the time in the decisions; by default that of the training.",
+    "spreadsheet": "true puts an apostrophe before texts that a spreadsheet would compute.",
+    **dict.fromkeys(_READING, "How files are written, as for rfmrisk score; else recognised."),
+}
 _PARTS = ("log", "decisions")
 _OF_ANY_TYPE = ("application/octet-stream", "text/plain")  # what clients say of unknown files
 
@@ -45,19 +55,8 @@ _OF_ANY_TYPE = ("application/octet-stream", "text/plain")  # what clients say of
 def score_log(champion: Champion, body: bytes, kind: str, given: Mapping[str, str]) -> Batches:
     """Score the customers of a log, or decisions, some at a time; the first are scored at once.
 
-    Parameters
-    ----------
-    champion : Champion
-    body : bytes
-    kind : str
-        The header Content-Type.
-    given : mapping of str to str
-        The parameters of the query.
-
-    Returns
-    -------
-    iterator of (DataFrame, Scores)
-        The histories of some customers, and their scores.
+    ``kind`` is the header Content-Type, and ``given`` has the parameters of the query. Each batch
+    is the histories of some customers, and their scores.
 
     Raises
     ------
@@ -67,8 +66,8 @@ def score_log(champion: Champion, body: bytes, kind: str, given: Mapping[str, st
         A file is of another media type, or the parts of a form cannot be told apart.
     """
     for name in given:
-        if name not in _GIVEN:
-            allowed = f"is not a known parameter; known are {', '.join(_GIVEN)}"
+        if name not in PARAMETERS:
+            allowed = f"is not a known parameter; known are {', '.join(PARAMETERS)}"
             raise not_allowed(shown(name), allowed)
     if given.get("spreadsheet", "false") not in ("true", "false"):
         raise not_allowed("spreadsheet", "must be true or false")
@@ -94,7 +93,7 @@ def score_log(champion: Champion, body: bytes, kind: str, given: Mapping[str, st
             decision_time=given.get("decision_time"),
         )
     except OptionNeededError as error:
-        known = [name for name in error.options if name in _GIVEN]
+        known = [name for name in error.options if name in PARAMETERS]
         advice = f". {error.advice} the parameter {' or '.join(known)}" if known else ""
         fields = {error.column: error.problem} if error.column else {}
         raise InvalidInputError(f"{error.problem}{advice}", fields) from error

@@ -38,13 +38,19 @@ class ScoreMonitor:
             Gauge("rfmrisk_score_psi", told, registry=self.registry).set_function(self.psi)
 
     @classmethod
-    def of(cls, model: ScoringModel) -> "ScoreMonitor":
+    def of(cls, model: ScoringModel, name: str, version: str) -> "ScoreMonitor":
         """Begin to watch a model."""
-        card = model.pipeline[-1] if isinstance(model.pipeline, Pipeline) else None
+        monitor, card = cls(), model.pipeline[-1] if isinstance(model.pipeline, Pipeline) else None
         if isinstance(card, Scorecard):
-            return cls(card.score_cuts_, card.score_counts_)
-        trained = model.metadata.scores
-        return cls(np.array(trained.cuts), np.array(trained.counts)) if trained else cls()
+            monitor = cls(card.score_cuts_, card.score_counts_)
+        elif trained := model.metadata.scores:
+            monitor = cls(np.array(trained.cuts), np.array(trained.counts))
+        labels = ["name", "version"]
+        served = Gauge(
+            "rfmrisk_model_info", "The model that serves.", labels, registry=monitor.registry
+        )
+        served.labels(name, version).set(1)
+        return monitor
 
     def add(self, score: np.ndarray, high_risk: np.ndarray) -> None:
         """Count the scores of a request."""
@@ -79,6 +85,9 @@ class RequestMonitor:
             buckets=SECONDS,
             registry=self.registry,
         )
+
+        told = "Requests that have arrived and are not answered."
+        self.waiting = Gauge("rfmrisk_requests_waiting", told, registry=self.registry)
 
     def add(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""

@@ -1,41 +1,31 @@
 """The document of the interface (OpenAPI 3.1): Litestar's own of the routes, and the model's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
-from litestar.openapi.spec import (
-    OpenAPIMediaType,
-    OpenAPIResponse,
-    Operation,
-    Parameter,
-    Reference,
-    RequestBody,
-    Schema,
-)
-from litestar.openapi.spec.enums import OpenAPIType
 
 from rfmrisk import __version__
-from rfmrisk.serving.bodies import BodyReader
+from rfmrisk.serving.bodies import BodyReader, FeatureReader
 from rfmrisk.serving.champion import Champion
 from rfmrisk.serving.problems import MEDIA_TYPE
-from rfmrisk.serving.schemas import FeaturesRequest, ProblemDetails
+from rfmrisk.serving.schemas import ProblemDetails
 from rfmrisk.serving.settings import Settings
 
 KEY = [{"key": list[str]()}]  # what a route asks for that is not open to all
-TEXT = Schema(type=OpenAPIType.STRING)
-FILES = Schema(
-    type=OpenAPIType.OBJECT,
-    description="A log, and beside it decisions to score, one line each, with what the model needs "
-    "of an application. Each is CSV or Parquet.",
-    properties={"log": TEXT, "decisions": TEXT},
-    required=["log"],
-)
+TEXT = {"type": "string"}
+FILES = {
+    "type": "object",
+    "description": "A log, and beside it decisions to score, one line each, with what the model "
+    "needs of an application. Each is CSV or Parquet.",
+    "properties": {"log": TEXT, "decisions": TEXT},
+    "required": ["log"],
+}
 
 _WHY = {
     400: "The body is not JSON, or not in UTF-8, or the request cannot be read.",
@@ -50,7 +40,7 @@ _WHY = {
     502: "The new model could not be loaded, or not in time; the old one goes on serving.",
     503: "No model is loaded, or too many requests are waiting.",
 }
-_RETRY = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds to wait."}}
+_RETRY = {"Retry-After": {"schema": TEXT, "description": "Seconds to wait."}}
 _REFERENCE = "#/components/schemas/{name}"
 
 
@@ -64,47 +54,21 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
-def taking(
-    body: Mapping[str, str | Schema],
-    answer: Mapping[str, str | Schema] | None = None,
-    query: Mapping[str, str] | None = None,
-) -> type[Operation]:
-    """Return the operation of a route that reads its body itself.
-
-    Parameters
-    ----------
-    body, answer : mapping of str to str or Schema
-        The schema, or the name of one, of each media type; None leaves the answer to Litestar.
-    query : mapping of str to str or None, default=None
-        What each parameter of the query says.
-    """
-
-    @dataclass
-    class Taking(Operation):
-        def __post_init__(self) -> None:
-            self.request_body = RequestBody(_content(body), required=True)
-            if answer and self.responses:
-                self.responses["200"] = OpenAPIResponse("The answer.", content=_content(answer))
-            if query:
-                self.parameters = [
-                    Parameter(name, "query", schema=TEXT, description=what)
-                    for name, what in query.items()
-                ]
-
-    return Taking
-
-
-def _content(kinds: Mapping[str, str | Schema]) -> dict[str, OpenAPIMediaType]:
+def content(kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of each media type, which is one or the name of one."""
     return {
-        kind: OpenAPIMediaType(
-            Reference(_REFERENCE.format(name=what)) if isinstance(what, str) else what
-        )
+        kind: {"schema": {"$ref": _REFERENCE.format(name=what)} if isinstance(what, str) else what}
         for kind, what in kinds.items()
     }
 
 
-def of_routes(handlers: Sequence[HTTPRouteHandler]) -> dict[str, Any]:
-    """Return what Litestar says of routes, and the requests that are no model's own."""
+@cache
+def of_routes(handlers: tuple[HTTPRouteHandler, ...]) -> dict[str, Any]:
+    """Return what Litestar says of routes, without the requests, which are the model's own.
+
+    A route that reads its request itself declares ``body``, and may declare ``answer``, as
+    `content`, and ``query``, what each parameter says.
+    """
     config = OpenAPIConfig(
         "rfmrisk",
         __version__,
@@ -115,31 +79,38 @@ def of_routes(handlers: Sequence[HTTPRouteHandler]) -> dict[str, Any]:
     # An app for its document alone, which Litestar would otherwise serve to everybody.
     app = Litestar(handlers, openapi_config=config, logging_config=None)
     document = app.openapi_schema.to_schema()
-    _, requests = msgspec.json.schema_components([FeaturesRequest], ref_template=_REFERENCE)
-    document["components"]["schemas"] |= requests
-    for status in ("429", "503"):
-        for operation in _operations(document):
-            if status in operation["responses"]:
-                operation["responses"][status]["headers"] = _RETRY
+    declared = {handler.handler_name: handler.opt for handler in handlers}
+    for operation in _operations(document):
+        own = declared[operation["operationId"]]
+        if "body" in own:
+            operation["requestBody"] = {"required": True, "content": own["body"]}
+        if "answer" in own:
+            operation["responses"]["200"]["content"] = own["answer"]
+        if "query" in own:
+            operation["parameters"] = [
+                {"name": name, "in": "query", "schema": TEXT, "description": what}
+                for name, what in own["query"].items()
+            ]
+        for status in {"429", "503"} & operation["responses"].keys():
+            operation["responses"][status]["headers"] = _RETRY
     return document
 
 
 def document(
     routes: dict[str, Any], champion: Champion | None, *, with_keys: bool
 ) -> dict[str, Any]:
-    """Complete the document for the model that serves now.
+    """Complete the document `of_routes` for the model that serves, and for whether keys are used.
 
-    Parameters
-    ----------
-    routes : dict
-        As `of_routes` returns it.
-    champion : Champion or None
-        Its fields are those that a transaction must have.
-    with_keys : bool
-        Whether a key is asked for.
+    Its requests are the types by which they are read.
     """
     whole = deepcopy(routes)
-    whole["components"]["schemas"]["PredictRequest"] = _predict_request(champion)
+    readers: dict[str, BodyReader | FeatureReader] = {
+        "PredictRequest": champion.reader if champion else BodyReader({}, Settings()),
+        "FeaturesRequest": champion.features if champion else FeatureReader({}, (), Settings()),
+    }
+    for name, reader in readers.items():
+        request = msgspec.json.schema(reader.request)
+        whole["components"]["schemas"][name] = _inlined(request, request["$defs"])
     if with_keys:
         scheme = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
         whole["components"]["securitySchemes"] = {"key": scheme}
@@ -152,13 +123,6 @@ def document(
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [operation for path in document["paths"].values() for operation in path.values()]
-
-
-def _predict_request(champion: Champion | None) -> dict[str, Any]:
-    """Return the schema of the types by which requests are read."""
-    reader = champion.reader if champion else BodyReader({}, Settings())
-    schema = msgspec.json.schema(reader.request)
-    return _inlined(schema, schema["$defs"])
 
 
 def _inlined(part: Any, definitions: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The answers of the app, and what the document of its interface says of the requests."""
+"""The answers of the app."""
 
 from typing import Annotated, Any
 
@@ -124,16 +124,3 @@ class ProblemDetails(msgspec.Struct, omit_defaults=True):
     detail: str
     request_id: str
     errors: list[FieldError] | None = None
-
-
-class FeaturesOf(msgspec.Struct, forbid_unknown_fields=True):
-    """The features of one customer, by the names that /model lists; null is missing."""
-
-    customer_id: CustomerId
-    features: dict[str, FeatureValue]
-
-
-class FeaturesRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Customers whose features are known."""
-
-    customers: Annotated[list[FeaturesOf], Meta(min_length=1)]

@@ -18,7 +18,7 @@ from typing import Any
 import uvicorn
 
 from rfmrisk.scoring.reasons import PhraseBook
-from rfmrisk.serving.app import GRACE, ScoringApp, create_app
+from rfmrisk.serving.app import GRACE, create_app
 from rfmrisk.serving.log_config import LOGGING
 from rfmrisk.serving.protocol import BoundedProtocol
 from rfmrisk.serving.settings import Settings
@@ -37,29 +37,22 @@ class DrainingServer(uvicorn.Server):
     requests. Then it takes no more, and ends when the last is answered.
     """
 
-    def __init__(self, app: ScoringApp, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.app = app
-
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal, or one before there were requests, ends at once."""
-        service = self.app.service
+        app: Any = self.config.app
+        service = app.service
         if service.guard.draining or not self.started:
             super().handle_exit(sig, frame)
             return
         service.guard.draining = True
-        seconds = service.settings.drain_seconds
-        loop = self._loop
+        loop, seconds = self._loop, service.settings.drain_seconds
         loop.call_soon_threadsafe(loop.call_later, seconds, super().handle_exit, sig, frame)
 
     async def startup(self, sockets: Any = None) -> None:
-        """Start, and let the collector of cycles pass over what stays for good."""
+        """Start, and let threads, on which large requests are worked on, give way as often."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)  # a request makes many objects and no cycles
-        # A large request is worked on by a thread, and lets the others go on as often.
+        gc.freeze()  # the collector of cycles passes over what stays for good
         sys.setswitchinterval(0.001)
 
 
@@ -102,22 +95,24 @@ def serve(
     given = {"MODEL_PATH": model, "RFMRISK_REASONS": reasons}
     os.environ |= {name: value for name, value in given.items() if value is not None}
     # What is wrong with the settings is told once, before any worker starts.
-    PhraseBook.read(Settings.from_environment().reasons)
-    sock = _bind(host, port)
+    settings = Settings.from_environment()
+    PhraseBook.read(settings.reasons)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.create_server((host, port), family=family)
     if workers == 1:
         work(sock)
     else:
-        _supervise(sock, workers)
+        _supervise(sock, workers, settings.drain_seconds + GRACE + HUNG)
 
 
-def work(sock: socket.socket, reloads: Any = None) -> None:
-    """Serve on a socket, as one worker; ``reloads`` is what all of them share."""
+def work(sock: socket.socket, reloads: Any = None, seconds: float = 0) -> None:
+    """Serve on a socket; of several workers all share ``reloads`` and may end in ``seconds``."""
     # Warnings of reading a log name customers of whoever sent it.
     warnings.simplefilter("ignore", UserWarning)
     app = create_app()
     if reloads is not None:
         app.service.holder.reloads = reloads
-        threading.Thread(target=_end_with_supervisor, daemon=True).start()
+        threading.Thread(target=_end_with_supervisor, args=[seconds], daemon=True).start()
     BoundedProtocol.head_seconds = app.service.settings.head_seconds
     BoundedProtocol.answer_seconds = app.service.settings.answer_seconds
     config = uvicorn.Config(
@@ -131,26 +126,18 @@ def work(sock: socket.socket, reloads: Any = None) -> None:
         ws="none",
         lifespan="on",
     )
-    DrainingServer(app, config).run(sockets=[sock])
+    DrainingServer(config).run(sockets=[sock])
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((host, port))
-    return sock
-
-
-def _supervise(sock: socket.socket, workers: int) -> None:
-    """Keep workers running until told to stop, then wait for them."""
+def _supervise(sock: socket.socket, workers: int, seconds: float) -> None:
+    """Keep workers running until told to stop, then wait for them, for so many seconds."""
     context = multiprocessing.get_context("spawn")
     stopping = threading.Event()
     # Without a lock, which a worker that is killed would keep: it only matters that it changes.
     reloads = context.RawValue("Q", 0)
 
     def start() -> BaseProcess:
-        process = context.Process(target=work, args=(sock, reloads))
+        process = context.Process(target=work, args=(sock, reloads, seconds))
         process.start()
         return process
 
@@ -164,7 +151,7 @@ def _supervise(sock: socket.socket, workers: int) -> None:
                 processes[place] = start()
     for process in processes:
         process.terminate()
-    until = time.monotonic() + Settings.from_environment().drain_seconds + GRACE + HUNG
+    until = time.monotonic() + seconds
     for process in processes:
         process.join(max(until - time.monotonic(), 0))
         if process.is_alive():
@@ -173,13 +160,12 @@ def _supervise(sock: socket.socket, workers: int) -> None:
             process.join()
 
 
-def _end_with_supervisor() -> None:
+def _end_with_supervisor(seconds: float) -> None:
     """Stop this worker when the supervisor is gone, so that none is left to hold the port."""
     supervisor = multiprocessing.parent_process()
-    if supervisor is None:
-        return
-    supervisor.join()
-    logger.warning("the supervisor is gone; worker %s stops", os.getpid())
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(Settings.from_environment().drain_seconds + GRACE + HUNG)
-    os._exit(1)
+    if supervisor is not None:
+        supervisor.join()
+        logger.warning("the supervisor is gone; worker %s stops", os.getpid())
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(seconds)
+        os._exit(1)

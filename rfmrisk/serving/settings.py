@@ -101,34 +101,32 @@ class Settings:
         if model is None and values.get("MLFLOW_TRACKING_URI"):
             name = values.get("MODEL_NAME") or "credit_scoring_model"
             model = f"models:/{name}@{alias_of(values.get('MODEL_STAGE') or CHAMPION)}"
-        variables = {f"RFMRISK_{name.upper()}" for name in _NUMBERS}
-        variables |= {"RFMRISK_API_KEYS", "RFMRISK_REASONS", TRUSTED_VARIABLE}
+        variables = {*_NUMBERS, "RFMRISK_API_KEYS", "RFMRISK_REASONS", TRUSTED_VARIABLE}
         for name in values:
             if name.startswith("RFMRISK_") and name not in variables:
                 near = get_close_matches(name, variables, 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise ValueError(f"{name} is no setting of rfmrisk{hint}")
-        numbers: dict[str, Any] = {}
-        for name, default in _NUMBERS.items():
-            variable = f"RFMRISK_{name.upper()}"
-            if variable in values:
-                numbers[name] = _number(variable, values[variable], type(default))
+        numbers: dict[str, Any] = {
+            each.name: _number(variable, values[variable], type(each.default))
+            for variable, each in _NUMBERS.items()
+            if variable in values
+        }
         given = values.get("RFMRISK_API_KEYS", "").strip()
         keys = [key for key in map(str.strip, given.split(",")) if key]
         if given and not keys:
             raise ValueError(
                 f"RFMRISK_API_KEYS holds no key, and would let everybody in; got {given!r}"
             )
-        return cls(
-            model=model,
-            key_hashes=tuple(_key_hash(key) for key in keys),
-            reasons=values.get("RFMRISK_REASONS") or None,
-            **numbers,
-        )
+        hashes = tuple(map(_key_hash, keys))
+        reasons = values.get("RFMRISK_REASONS") or None
+        return cls(model=model, key_hashes=hashes, reasons=reasons, **numbers)
 
 
 _NUMBERS = {
-    each.name: each.default for each in fields(Settings) if isinstance(each.default, int | float)
+    f"RFMRISK_{each.name.upper()}": each
+    for each in fields(Settings)
+    if isinstance(each.default, int | float)
 }
 
 
