@@ -8,6 +8,7 @@
 import asyncio
 import logging.config
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
@@ -91,7 +92,7 @@ def create_app(
         settings = replace(settings, model=str(model))
     holder = ChampionHolder(settings)
     if isinstance(model, ScoringModel):
-        holder.champion = Champion.of(model, settings)
+        holder.champion = Champion(model, settings)
     return ScoringApp(settings, holder, alone=alone)
 
 
@@ -139,6 +140,8 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
     """Load the model, and look for new ones."""
     if app.alone and not access_log.hasHandlers():
         logging.config.dictConfig(LOGGING)
+    # Two large requests are worked on at a time, so that small ones are not kept waiting.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
     async with app.service.holder.watching():
         yield
 

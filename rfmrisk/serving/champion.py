@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +23,6 @@ from rfmrisk.persistence import ModelFileError
 from rfmrisk.scoring.model import ScoringModel, version_of_folder
 from rfmrisk.scoring.passwords import without_passwords
 from rfmrisk.scoring.reasons import PhraseBook
-from rfmrisk.scoring.scorer import Scorer
 from rfmrisk.serving.bodies import BodyReader, FeatureReader
 from rfmrisk.serving.guard import place_of
 from rfmrisk.serving.monitor import ScoreMonitor
@@ -46,7 +44,6 @@ LOOK_SECONDS = 1.0
 _FOLDERS = re.compile(r"(?<![\w:/.-])/[^\s'\"]*/|(?<=sqlite:///)[^\s'\"]*/")
 
 
-@dataclass(frozen=True)
 class Champion:
     """A model with all that answering needs, under one name, so that it is swapped as one.
 
@@ -54,31 +51,20 @@ class Champion:
     of its files' SHA-256. It was ``loaded_at`` a moment in UTC, ISO-8601.
     """
 
-    model: ScoringModel
-    name: str
-    version: str
-    book: PhraseBook
-    reader: BodyReader
-    features: FeatureReader
-    monitor: ScoreMonitor
-    loaded_at: str = field(
-        default_factory=lambda: dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    )
-
-    @property
-    def scorer(self) -> Scorer:
-        """What scores, for Python as for the app."""
-        return self.model.scorer
-
-    @cached_property
-    def reasons_are(self) -> tuple[str | None, str]:
-        """What the reasons come from, and the note on their points."""
-        return self.model.reasons_from, self.model.reasons_note
-
-    @property
-    def named(self) -> ModelName:
-        """What answers call it."""
-        return ModelName(self.name, self.version)
+    def __init__(
+        self, model: ScoringModel, settings: Settings, name: str = "", version: str = "unsaved"
+    ) -> None:
+        self.model, self.scorer = model, model.scorer
+        self.named = ModelName(name or model.metadata.model, version)
+        self.loaded_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        self.reasons_are = model.reasons_from, model.reasons_note
+        self.book = PhraseBook.read(settings.reasons)
+        self.monitor = ScoreMonitor.of(model, self.named.name, version)
+        columns = self.scorer.recipe.columns
+        ignored = [name for name in self.scorer.known_columns if name not in columns]
+        self.reader = BodyReader(self.scorer.recipe.fields, settings, columns, ignored)
+        typical = {name: model.metadata.typical[name] for name in model.metadata.features}
+        self.features = FeatureReader(typical, self.scorer.used, settings)
 
     @cached_property
     def sample(self) -> bytes | None:
@@ -94,25 +80,6 @@ class Champion:
         columns = {CUSTOMER: own.customer, TIME: own.time, AMOUNT: own.amount}
         log = log[[*columns, *self.reader.fields]].rename(columns=columns)
         return log.to_csv(index=False).encode()
-
-    @classmethod
-    def of(
-        cls, model: ScoringModel, settings: Settings, name: str = "", version: str = "unsaved"
-    ) -> "Champion":
-        """Prepare a model for serving."""
-        recipe = model.scorer.recipe
-        ignored = [name for name in model.scorer.known_columns if name not in recipe.columns]
-        typical = {name: model.metadata.typical[name] for name in model.metadata.features}
-        name = name or model.metadata.model
-        return cls(
-            model,
-            name,
-            version,
-            PhraseBook.read(settings.reasons),
-            BodyReader(recipe.fields, settings, recipe.columns, ignored),
-            FeatureReader(typical, model.scorer.used, settings),
-            ScoreMonitor.of(model, name, version),
-        )
 
 
 class ChampionHolder:
@@ -206,10 +173,10 @@ class ChampionHolder:
             if source is None:
                 raise ModelFileError(NO_MODEL)
             name, version, uri = _identify(source)
-            old = self.champion
+            old = self.champion.named if self.champion else None
             changed = old is None or (old.name, old.version) != (name or old.name, version)
             if changed:
-                self.champion = Champion.of(_load(uri), self.settings, name, version)
+                self.champion = Champion(_load(uri), self.settings, name, version)
         except Exception as error:
             # Whatever is wrong with a new model, the old one goes on.
             told, place = str(error), ""

@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -31,6 +32,7 @@ SECURITY = [
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
 ]
 _POLICY_DATA = b"default-src 'none'; frame-ancestors 'none'"
 _POLICY_PAGE = (
@@ -199,15 +201,10 @@ class Guard:
         return not self.routes.get(path, not path.startswith(self._open_folders))
 
     def _headers(self, own: Iterable[tuple[bytes, bytes]], request_id: bytes) -> list[Any]:
-        names = {name.lower(): value for name, value in own}
-        page = names.get(b"content-type", b"").startswith(b"text/html")
-        policy = _POLICY_PAGE if page else _POLICY_DATA
-        added = [*SECURITY, (b"content-security-policy", policy), (b"x-request-id", request_id)]
-        if b"cache-control" not in names:
-            added.append((b"cache-control", b"no-store"))
-        if self.draining:
-            added.append((b"connection", b"close"))
-        return [*own, *added]
+        is_page = any(value.startswith(b"text/html") for _, value in own)
+        policy = (b"content-security-policy", _POLICY_PAGE if is_page else _POLICY_DATA)
+        closing = [(b"connection", b"close")] if self.draining else []
+        return [*own, *SECURITY, policy, (b"x-request-id", request_id), *closing]
 
     def _record(self, scope: HTTPScope, path: str, status: int, seconds: float) -> None:
         # Other paths are the client's own words, and may say anything.
@@ -247,9 +244,7 @@ def place_of(error: BaseException) -> str:
         inner := error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
     ):
         error = inner
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
+    frames = traceback.extract_tb(error.__traceback__)
     # The name of the file, and not where it lies.
-    at = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown"
+    at = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
     return f"{type(error).__name__} at {at}"

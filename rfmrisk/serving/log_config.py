@@ -23,7 +23,6 @@ LOGGING = {
         "rfmrisk": {"handlers": ["notes"], "level": "INFO", "propagate": False},
         "rfmrisk.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
         "uvicorn": {"handlers": ["notes"], "level": "INFO", "propagate": False},
-        "uvicorn.error": {"handlers": [], "propagate": True},
         # Its lines would repeat ours, with the query in them.
         "uvicorn.access": {"handlers": [], "propagate": False},
     },

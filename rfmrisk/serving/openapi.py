@@ -13,8 +13,7 @@ from litestar.openapi import OpenAPIConfig, ResponseSpec
 from rfmrisk import __version__
 from rfmrisk.serving.bodies import BodyReader, FeatureReader
 from rfmrisk.serving.champion import Champion
-from rfmrisk.serving.problems import MEDIA_TYPE
-from rfmrisk.serving.schemas import ProblemDetails
+from rfmrisk.serving.problems import MEDIA_TYPE, ProblemDetails
 from rfmrisk.serving.settings import Settings
 
 KEY = [{"key": list[str]()}]  # what a route asks for that is not open to all

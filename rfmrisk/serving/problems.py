@@ -35,6 +35,24 @@ _KINDS = {
 }
 
 
+class FieldError(msgspec.Struct):
+    """A field at fault."""
+
+    field: str
+    allowed: str
+
+
+class ProblemDetails(msgspec.Struct, omit_defaults=True):
+    """A problem (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldError] | None = None
+
+
 @dataclass(eq=False)
 class Problem(Exception):  # noqa: N818 - the RFC's own word
     """A request that cannot be answered.
@@ -56,16 +74,10 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
 
     def encode(self, request_id: str) -> bytes:
         """Return the body of the answer."""
-        body: dict[str, Any] = {
-            "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "detail": self.detail,
-            "request_id": request_id,
-        }
-        if self.fields:
-            body["errors"] = [{"field": at, "allowed": what} for at, what in self.fields.items()]
-        return msgspec.json.encode(body)
+        title = HTTPStatus(self.status).phrase
+        errors = [FieldError(at, what) for at, what in self.fields.items()] or None
+        details = ProblemDetails("about:blank", title, self.status, self.detail, request_id, errors)
+        return msgspec.json.encode(details)
 
     def answer(self, request_id: str) -> Response[bytes]:
         """Return the answer."""

@@ -106,21 +106,3 @@ class Reloaded(msgspec.Struct):
 
     model: ModelName
     changed: bool
-
-
-class FieldError(msgspec.Struct):
-    """A field at fault."""
-
-    field: str
-    allowed: str
-
-
-class ProblemDetails(msgspec.Struct, omit_defaults=True):
-    """A problem (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    request_id: str
-    errors: list[FieldError] | None = None
