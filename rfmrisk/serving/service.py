@@ -5,7 +5,7 @@ import ctypes
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import repeat
+from itertools import chain, islice, repeat
 from typing import Any
 
 import msgspec
@@ -28,6 +28,8 @@ from rfmrisk.serving.settings import Settings
 # stay on it.
 SMALL = 256_000
 SMALL_CUSTOMERS = 250
+
+BATCH = 1_000  # customers whose answers are written at once
 
 _encoder = msgspec.json.Encoder()
 
@@ -130,7 +132,7 @@ def predict(champion: Champion, body: bytes) -> bytes:
     ids, flat = champion.reader.read(body)
     scores = champion.scorer.score(flat, N_REASONS, champion.book)
     champion.monitor.add(scores.score, scores.high_risk)
-    return b"".join(_written(champion, [_predictions(champion, ids, _moments(flat.as_of), scores)]))
+    return b"".join(_written(champion, _predictions(champion, ids, _moments(flat.as_of), scores)))
 
 
 def predict_features(champion: Champion, body: bytes) -> bytes:
@@ -138,23 +140,21 @@ def predict_features(champion: Champion, body: bytes) -> bytes:
     ids, columns = champion.features.read(body)
     scores = champion.scorer.score_features(columns, N_REASONS, champion.book)
     champion.monitor.add(scores.score, scores.high_risk)
-    return b"".join(_written(champion, [_predictions(champion, ids, repeat(None), scores)]))
+    return b"".join(_written(champion, _predictions(champion, ids, repeat(None), scores)))
 
 
 def as_json(champion: Champion, batches: Iterator[tuple[pd.DataFrame, Scores]]) -> Iterator[bytes]:
     """Write the answer to a log, whose scores are counted already, as `predict` writes its own."""
-    return _written(
-        champion,
-        (
-            _predictions(champion, part.index.tolist(), _moments(part["as_of"].to_numpy()), scores)
-            for part, scores in batches
-        ),
+    customers = (
+        _predictions(champion, part.index.tolist(), _moments(part["as_of"].to_numpy()), scores)
+        for part, scores in batches
     )
+    return _written(champion, chain.from_iterable(customers))
 
 
 def _predictions(
     champion: Champion, ids: list[Any], as_of: Iterable[str | None], scores: Scores
-) -> list[Prediction]:
+) -> Iterator[Prediction]:
     sentence = champion.book.sentence
     reasons = (
         [
@@ -163,27 +163,27 @@ def _predictions(
         ]
         for reasons in scores.reasons
     )
-    return list(
-        map(
-            Prediction,
-            ids,
-            as_of,
-            scores.probability.tolist(),
-            scores.score.tolist(),
-            scores.high_risk.tolist(),
-            reasons,
-            repeat(msgspec.UNSET) if scores.grade is None else scores.grade.tolist(),
-        )
+    return map(
+        Prediction,
+        ids,
+        as_of,
+        scores.probability.tolist(),
+        scores.score.tolist(),
+        scores.high_risk.tolist(),
+        reasons,
+        repeat(msgspec.UNSET) if scores.grade is None else scores.grade.tolist(),
     )
 
 
-def _written(champion: Champion, batches: Iterable[list[Prediction]]) -> Iterator[bytes]:
-    """Write an answer some customers at a time."""
+def _written(champion: Champion, customers: Iterator[Prediction]) -> Iterator[bytes]:
+    """Write an answer some customers at a time: very many at once would hold up all others."""
     answer = PredictResponse(champion.named, *champion.reasons_are, [])
     begun, end = _encoder.encode(answer), b"]}"
     yield begun.removesuffix(end)
-    for number, predictions in enumerate(batches):
-        yield (b"," if number else b"") + _encoder.encode(predictions)[1:-1]
+    between = b""
+    while some := list(islice(customers, BATCH)):
+        yield between + _encoder.encode(some)[1:-1]
+        between = b","
     yield end
 
 
