@@ -24,7 +24,8 @@ THOROUGH = ["--hypothesis-profile", "thorough"]
 
 def run_tests(session: nox.Session, under: Sequence[str] = (), options: Sequence[str] = ()) -> None:
     """Test what is installed, on two processors; without MLflow's calls home."""
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    # What is compiled is kept: many tests start an interpreter, which would compile it anew.
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONDONTWRITEBYTECODE": None}
     session.run(*under, "pytest", *TWO, *options, *session.posargs, env=quiet | ONE_THREAD)
 
 

@@ -298,8 +298,6 @@ class Scorecard(ClassifierMixin, BaseEstimator):
         base = LogisticRegression(max_iter=1000) if self.classifier is None else self.classifier
         options = {} if weight is None else {"sample_weight": weight}
         self.coef_ = np.zeros(woe.shape[1])
-        if self.enforce_signs and isinstance(base, LogisticRegression):
-            used = _right_signs(woe, bad, weight, used, base.C)
         while True:
             self.classifier_ = clone(base)
             self.classifier_.fit(woe[:, used], bad.astype(np.intp), **options)
@@ -311,7 +309,10 @@ class Scorecard(ClassifierMixin, BaseEstimator):
             coefficients = np.ravel(self.classifier_.coef_)
             if not self.enforce_signs or len(used) == 1 or coefficients.max() <= 0:
                 break
-            used = np.delete(used, coefficients.argmax())
+            is_logistic = isinstance(base, LogisticRegression)
+            right = _right_signs(woe, bad, weight, used, base.C) if is_logistic else used
+            worst = coefficients.argmax()
+            used = right if len(right) < len(used) else np.delete(used, worst)
         self.coef_[used] = coefficients
         used, coefficients = used[coefficients != 0], coefficients[coefficients != 0]
         self.intercept_ = float(np.ravel(self.classifier_.intercept_)[0])
