@@ -270,26 +270,24 @@ def best_places(places: Places, shape: Shape, rules: Rules) -> NDArray[np.intp]:
 def _best(places: Places, shape: Shape, rules: Rules) -> Solution:
     best = Solution(np.empty(0, dtype=np.intp), 0.0)
     for way in sorted(_ways(places, shape, rules), key=lambda way: -way.bound):
-        if best.places.size and way.bound <= best.value:
+        if way.bound <= best.value:
             break
-        known = way.start if way.is_best else None
-        found = _search(places, way, rules) if known is None else known
+        found = _best_of(places, way, rules, best.value)
         if found.value > best.value:
             best = found
     return best
 
 
 class Way(NamedTuple):
-    """What bins of some phases can reach at most, and some to start from, or the best there are."""
+    """A sequence of phases, what bins of it can reach, and corners of the hull they may lie on."""
 
     phases: Phases
     bound: float = np.inf
-    start: Solution | None = None
-    is_best: bool = False
+    corners: NDArray[np.intp] | None = None
 
 
 def _ways(places: Places, shape: Shape, rules: Rules) -> Iterator[Way]:
-    """Look for the bins of each sequence of phases on a convex hull.
+    """Look where the bins of each sequence of phases lie, on a convex hull if they are monotone.
 
     Bad rates rise from bin to bin where the cumulative bads over the cumulative weight are a
     convex line. Such a line through any places can be moved down to the lower hull of them, which
@@ -308,14 +306,11 @@ def _ways(places: Places, shape: Shape, rules: Rules) -> Iterator[Way]:
         max(rules.min_events, total * ROUNDING) for total in (rules.total_bads, rules.total_goods)
     )
     least = rules.min_size * (1 - 1e-9), *events
-    first = max(int(np.searchsorted(x, n)) for x, n in zip(cumulative, least, strict=True))
+    first = max(int(x.searchsorted(n)) for x, n in zip(cumulative, least, strict=True))
     end = min(
-        int(np.searchsorted(x, x[-1] - n, side="right"))
-        for x, n in zip(cumulative, least, strict=True)
+        int(x.searchsorted(x[-1] - n, side="right")) for x, n in zip(cumulative, least, strict=True)
     )
     if first >= end:
-        none = Solution(np.empty(0, dtype=np.intp), 0.0)
-        yield from (Way(phases, 0.0, none, is_best=True) for phases in monotone)
         return
     at = np.concatenate([[0], np.arange(first, end), [places.last]])
     size, bads = size[at], bads[at]
@@ -330,26 +325,29 @@ def _ways(places: Places, shape: Shape, rules: Rules) -> Iterator[Way]:
         rates = np.diff(bads[corners]) / steps
         fit = isotonic_regression(rates, weights=steps, increasing=phases[0] > 0)
         corners = corners[fit.blocks]
-        n, b = size[corners], bads[corners]
-        if len(corners) > CORNERS:
-            yield Way(phases, float(gain_of(np.diff(n), np.diff(b), free).sum()))
-            continue
-        weights = n - n[:, None], b - b[:, None]
-        reached = best_path(gain_of(*weights, free), rules.max_bins)
-        if rules.price:
-            yield Way(phases, reached.value)
-            continue
-        allowed = best_path(gain_of(*weights, rules), rules.max_bins)
-        start = Solution(at[corners[allowed.places]], allowed.value)
-        is_best = np.array_equal(allowed.places, reached.places)
-        yield Way(phases, reached.value, start, is_best=is_best)
+        bound = gain_of(np.diff(size[corners]), np.diff(bads[corners]), free).sum()
+        few = len(corners) <= CORNERS and not rules.price
+        yield Way(phases, float(bound), at[corners] if few else None)
 
 
-def _search(places: Places, way: Way, rules: Rules) -> Solution:
-    """Solve over some of the places, and then closer around the cuts that were found."""
-    candidates = _candidates(places, way.phases, rules)
-    if way.start is not None:
-        candidates = np.union1d(candidates, way.start.places)
+def _best_of(places: Places, way: Way, rules: Rules, least: float) -> Solution:
+    """Find the best bins of some phases, unless they do not reach the least value.
+
+    Where they are not on the hull, some of the places are solved, and then those closer and
+    closer around the cuts that were found.
+    """
+    start = np.empty(0, dtype=np.intp)
+    if way.corners is not None:
+        size, bads = places.weights(way.corners)
+        weights = size - size[:, None], bads - bads[:, None]
+        free = rules._replace(min_size=0.0, min_events=0.0)
+        found = best_path(gain_of(*weights, free), rules.max_bins)
+        ends = np.concatenate([[0], found.places, [len(size) - 1]])
+        allowed = np.isfinite(gain_of(np.diff(size[ends]), np.diff(bads[ends]), rules)).all()
+        if allowed or found.value <= least:
+            return Solution(way.corners[found.places], found.value)
+        start = way.corners[best_path(gain_of(*weights, rules), rules.max_bins).places]
+    candidates = np.union1d(_candidates(places, way.phases, rules), start)
     solution = _solve(places, candidates, way.phases, rules)
     if len(candidates) <= places.last:
         solution = _refine(places, solution, way.phases, rules)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rfmrisk.woe.binning import (
     _ways,
+    best_places,
     count_cuts,
     cut_numbers,
     group_levels,
@@ -124,9 +125,12 @@ def test_bins_on_the_hull_are_the_best_of_all_places(seed, shape, weighted):
     (way,) = _ways(places, shape, rules)
     exact = partition(*places.weights(slice(None)), way.phases, rules)
     assert exact.value <= way.bound + 1e-12
-    if way.is_best:
-        assert way.start.value == pytest.approx(exact.value, abs=1e-12)
-        assert np.array_equal(way.start.places, exact.places)
+    on_hull = partition(*places.weights(way.corners), way.phases, rules)
+    free = rules._replace(min_size=0.0, min_events=0.0)
+    if on_hull.value == partition(*places.weights(way.corners), way.phases, free).value:
+        found = best_places(places, shape, rules)
+        assert np.array_equal(way.corners[on_hull.places], found)
+        assert np.array_equal(exact.places, found)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
