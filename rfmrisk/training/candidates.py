@@ -9,13 +9,15 @@ import datetime as dt
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pickle import PicklingError
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
-from joblib import Memory
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, ParameterGrid, RandomizedSearchCV
@@ -192,7 +194,7 @@ def make_searcher(
     )
 
 
-class FoldMemory(Memory):
+class FoldMemory(joblib.Memory):
     """joblib's memory in a folder that goes with the search, and is named in no tracked run."""
 
     def __repr__(self) -> str:
@@ -200,9 +202,11 @@ class FoldMemory(Memory):
 
 
 def _remember(pipeline: Pipeline, memory: FoldMemory | None) -> None:
-    """Set where the scorecard of a pipeline keeps its bins, if there is one."""
+    """Set where the scorecard of a pipeline keeps its bins, if there is one with a hash."""
     if "scorecard__memory" in pipeline.get_params():
-        pipeline.set_params(scorecard__memory=memory)
+        with suppress(PicklingError):  # a function of one's own may have none
+            joblib.hash(pipeline["scorecard"])
+            pipeline.set_params(scorecard__memory=memory)
 
 
 def _chosen_candidate(results: Mapping[str, Any], model: CatalogueModel) -> int:

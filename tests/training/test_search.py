@@ -11,6 +11,7 @@ pytest.importorskip("mlflow", reason="the extra 'train' is not installed")
 
 from scipy.stats import uniform
 from sklearn.base import clone
+from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
@@ -26,13 +27,14 @@ from sklearn.pipeline import Pipeline
 
 from rfmrisk import CategoryAggregator, RFMAggregator, customer_features, rewind, to_histories
 from rfmrisk.datasets import make_transactions
-from rfmrisk.scorecard import score_to_probability
+from rfmrisk.scorecard import Scorecard, score_to_probability
 from rfmrisk.scoring import ScoringModel
 from rfmrisk.training import CATALOGUE, save_run, train
 from rfmrisk.training.folder import read_table
 from rfmrisk.training.folds import Folds, make_folds
 from rfmrisk.training.judging import choose_threshold
 from rfmrisk.training.split import Task
+from rfmrisk.woe import WOEEncoder
 from tests.training.small import SMALL
 
 ONE = {"outcome": "30D", "n_cutoffs": 1}
@@ -405,6 +407,18 @@ def test_a_pipeline_with_memory_is_never_stale(histories, tmp_path):
                     fitted(str(tmp_path), data, target, windows),
                     fitted(None, data, target, windows),
                 )
+
+
+def test_a_scorecard_that_cannot_be_pickled_trains_without_a_memory(histories):
+    """A selector with a function of one's own has no hash to keep its bins by, and needs none."""
+    card = Scorecard(WOEEncoder(), selector=SelectKBest(lambda X, y: X.var(axis=0), k=5))
+    model = replace(
+        CATALOGUE["scorecard"],
+        make=lambda random_state: Pipeline([("scorecard", clone(card))]),
+        grid={"scorecard__encoder__max_bins": [3]},
+    )
+    result = train(histories, models={"by_spread": model}, search="grid", cv=2)
+    assert len(result.fitted["by_spread"][-1].used_) == 5
 
 
 def test_ids_with_line_ends_are_kept_apart(tmp_path):
