@@ -285,8 +285,14 @@ default="auto"
 
         Parameters
         ----------
-        X, y, sample_weight, period
-            As in `fit`.
+        X : frame or array-like of shape (n, f)
+            The columns, as in `fit`.
+        y : array-like of shape (n,)
+            0 or False is good, 1 or True is bad.
+        sample_weight : array-like of shape (n,) or None, default=None
+            Weights of the rows.
+        period : array-like of shape (n,) or None, default=None
+            In which period each row lies.
 
         Returns
         -------
