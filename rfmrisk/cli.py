@@ -70,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return options.run(options) or 0
     except KeyboardInterrupt as interrupt:
         signalled = isinstance(interrupt.__cause__ or interrupt, Stopped)
-        _complain(f"{'stopped' if signalled else 'interrupted'}; {interrupt or 'nothing was kept'}")
+        how = "stopped" if signalled else "interrupted"
+        _complain(f"{how}; {str(interrupt) or 'nothing was kept'}")
         return STOPPED if signalled else INTERRUPTED
     except BrokenPipeError:
         return _reader_gone()
@@ -530,9 +531,10 @@ def _train(options: argparse.Namespace) -> None:
             result.model = replace(result.model, metadata=metadata)
             with _step("writing the report"):
                 write_run(result, folder, tables=options.keep_tables)
-    _say_result(result)
-    _say(f"model   {output}/model.skops")
-    _say(f"report  {output}/report.html")
+    with _kept(output):
+        _say_result(result)
+        _say(f"model   {output}/model.skops")
+        _say(f"report  {output}/report.html")
     uri = _publish(tracker, output, registry)
     _say_next(options, shlex.quote(str(options.log or output / SAMPLE_FILE)), str(output), uri)
 

@@ -146,7 +146,7 @@ def test_a_given_target_is_taken_as_it_is():
     log, defaults = make_transactions(n_customers=600, random_state=0, return_defaults=True)
     histories = to_histories(log)
     y = defaults.loc[histories.index]
-    trained = train(histories, y, **ONE, models=SMALL_TREE, cv=2)
+    trained = train(histories, y, **ONE, models=SMALL_TREE, cv=2, proxy=False)
     assert trained.target is None
     assert trained.customers["target"].tolist() == y.tolist()
 
@@ -157,7 +157,7 @@ def test_a_customer_with_several_decisions_is_on_one_side():
     histories = to_histories(log)
     both = pd.concat([histories, rewind(histories, "30D")])
     y = defaults.loc[both.index].to_numpy()
-    trained = train(both, y, **ONE, models=SMALL_TREE, cv=2)
+    trained = train(both, y, **ONE, models=SMALL_TREE, cv=2, proxy=False)
     sides = trained.customers.groupby("part").groups
     assert not set(sides["train"]) & set(sides["test"])
 
