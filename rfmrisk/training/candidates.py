@@ -180,7 +180,9 @@ def make_searcher(
         for name in ("classing", "stability"):
             if getattr(options, name):
                 pipeline.set_params(**{f"scorecard__encoder__{name}": getattr(options, name)})
-    _remember(pipeline, memory)
+    with suppress(PicklingError):  # what cannot be pickled, such as a lambda, has no hash
+        joblib.hash(pipeline.get_params().get("scorecard"))
+        _remember(pipeline, memory)
     common = {
         "scoring": options.scoring,
         "cv": task.folds,
@@ -202,11 +204,9 @@ class FoldMemory(joblib.Memory):
 
 
 def _remember(pipeline: Pipeline, memory: FoldMemory | None) -> None:
-    """Set where the scorecard of a pipeline keeps its bins, if there is one with a hash."""
+    """Set where the scorecard of a pipeline keeps its bins, if there is one."""
     if "scorecard__memory" in pipeline.get_params():
-        with suppress(PicklingError):  # a function of one's own may have none
-            joblib.hash(pipeline["scorecard"])
-            pipeline.set_params(scorecard__memory=memory)
+        pipeline.set_params(scorecard__memory=memory)
 
 
 def _chosen_candidate(results: Mapping[str, Any], model: CatalogueModel) -> int:

@@ -175,7 +175,7 @@ def examples(model: ScoringModel, task: Task, samples: pd.DataFrame) -> pd.DataF
     p = samples[f"probability_{model.metadata.model}"].to_numpy()[rows]
     nearest = np.argmin(np.abs(p - model.metadata.threshold))
     chosen = rows[[np.argmax(p), nearest, np.argmin(p)]]
-    scores = model.score(task.histories.iloc[task.rows[chosen]])
+    scores = model.score(task.histories_of(chosen))
     scores.insert(0, "example", ["riskiest", "nearest the threshold", "safest"])
     scores["target"] = samples["target"].to_numpy()[chosen]
     return scores

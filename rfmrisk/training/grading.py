@@ -88,5 +88,5 @@ def grades_table(model: ScoringModel, task: Task) -> pd.DataFrame | None:
     """
     if model.grades is None:
         return None
-    scored = model.score(task.histories.iloc[task.rows[task.test_rows]], n_reasons=0)
+    scored = model.score(task.histories_of(task.test_rows), n_reasons=0)
     return model.grades.table(scored["score"], task.y[task.test_rows], scored["probability"])

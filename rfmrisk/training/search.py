@@ -204,7 +204,7 @@ class TrainingResult:
     @property
     def held_out(self) -> pd.DataFrame:
         """The rows of `past` that were held out."""
-        return self.task.histories.iloc[self.task.rows[self.task.test_rows]]
+        return self.task.histories_of(self.task.test_rows)
 
     def __repr__(self) -> str:
         auc = self.metrics["roc_auc"]

@@ -124,6 +124,10 @@ class Task:
         """Return the row of each sample of a table with a row per history."""
         return table if self.samples is None else table.iloc[self.samples]
 
+    def histories_of(self, samples: np.ndarray) -> pd.DataFrame:
+        """Return the histories of some samples, by their positions."""
+        return self.histories.iloc[self.rows[samples]]
+
     @property
     def y_train(self) -> np.ndarray:
         """The target of the training samples."""
@@ -174,7 +178,7 @@ class Task:
 
 
 def describe(histories: pd.DataFrame, left_out: Sequence[str] = ()) -> DataSummary:
-    """Describe histories, with a fingerprint of customers, timestamps, times and amounts.
+    """Describe histories, with a fingerprint of customers, as_of, times and amounts.
 
     What was left out of their log goes along.
     """

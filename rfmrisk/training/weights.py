@@ -52,8 +52,8 @@ def relative_weights(sample_weight: Any, known: np.ndarray, index: pd.Index) -> 
 class WeightedPipeline(Pipeline):
     """A pipeline that gives the weights of the rows to each of its steps that takes some.
 
-    scikit-learn's own wants each step by name, which whoever fits a pipeline of any
-    kind cannot.
+    scikit-learn's own takes the weights of a step under the step's name, which differs from one
+    pipeline to another.
     """
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:

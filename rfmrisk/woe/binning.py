@@ -397,10 +397,7 @@ def _refine(places: Places, solution: Solution, phases: Phases, rules: Rules) ->
     while len(solution.places):
         ends = np.concatenate([[0], solution.places, [places.last]])
         before, here, after = ends[:-2, None], ends[1:-1, None], ends[2:, None]
-        low, high = (
-            np.maximum(before + 1, here - radius),
-            np.minimum(after - 1, here + radius),
-        )
+        low, high = np.maximum(before + 1, here - radius), np.minimum(after - 1, here + radius)
         window = (low + np.round((high - low) * np.linspace(0, 1, WINDOW))).astype(np.intp)
         gain = _gain_of_split(places, before, window, after, rules)
         n_best = max(rules.max_prebins * 2 // (5 * len(here)), 2)
@@ -462,10 +459,7 @@ def _between(low: float, high: float) -> float:
     precision; a whole number that 32 bits hold is itself a cut.
     """
     with np.errstate(over="ignore", under="ignore"):
-        above, below = (
-            max(low, float(np.float32(low))),
-            min(high, float(np.float32(high))),
-        )
+        above, below = max(low, float(np.float32(low))), min(high, float(np.float32(high)))
     if not (above < below and np.isfinite([above, below]).all()):
         return roundest(low, high)
     room = min(below / 4 - above / 4, 2.0**-22 * max(abs(above), abs(below)))

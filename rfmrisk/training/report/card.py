@@ -134,7 +134,7 @@ def _extent(metadata: ModelMetadata) -> str:
         )
     return (
         f"{data.transactions:,} transactions of {data.customers:,} customers, {data.first} to "
-        f"{data.last} (SHA-256 of customers, timestamps, times and amounts: {data.fingerprint})"
+        f"{data.last} (SHA-256 of customers, as_of, times and amounts: {data.fingerprint})"
     )
 
 
